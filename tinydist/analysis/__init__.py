@@ -1,0 +1,1 @@
+"""What trained networks turned out to be: arrays in, plain results out."""

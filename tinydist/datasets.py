@@ -1,0 +1,234 @@
+"""Data sets, checked by checksum before use.
+
+A file is looked for in ``$TINYDIST_DATA/NAME``, in the repository's ``data/NAME``, in the user's cache, and is
+downloaded into the cache as a last resort. Whatever its origin, its contents must have the known sha256.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.errors import DataError
+
+Array = NDArray[Any]
+
+INPUTS = {
+    "raw": "raw pixels 0 to 255, as the author's program fed them",
+    "unit": "pixels divided by 255",
+    "normalized": "pixels divided by 255, then mean and standard deviation normalised, as the paper describes",
+}
+"""The ways of feeding an image to a model."""
+
+_REPOSITORY_DATA = Path(__file__).resolve().parent.parent / "data"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One gzipped IDX file.
+
+    Attributes:
+        name: file name without ``.gz``.
+        sha256: of the uncompressed contents, which identifies the data however it was compressed.
+        gz_sha256: of the mirrors' compressed file.
+    """
+
+    name: str
+    sha256: str
+    gz_sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    Attributes:
+        files: training images, training labels, test images, test labels.
+        mirrors: URLs of folders that hold the files, in order of preference.
+        mean, std: of the training pixels divided by 255, for the "normalized" input.
+    """
+
+    files: tuple[SourceFile, SourceFile, SourceFile, SourceFile]
+    mirrors: tuple[str, ...]
+    mean: float
+    std: float
+
+
+SOURCES = {
+    "mnist": Source(
+        files=(
+            SourceFile(
+                "train-images-idx3-ubyte",
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            ),
+            SourceFile(
+                "train-labels-idx1-ubyte",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            ),
+            SourceFile(
+                "t10k-images-idx3-ubyte",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            ),
+            SourceFile(
+                "t10k-labels-idx1-ubyte",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            ),
+        ),
+        mirrors=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        mean=0.1307,
+        std=0.3081,
+    ),
+}
+"""Every data set by name."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images as rows of pixels, and their labels.
+
+    Attributes:
+        name: key of ``SOURCES``.
+        input: key of ``INPUTS``.
+        x_train, x_test: float32, (images, pixels).
+        y_train, y_test: int64, (images,).
+    """
+
+    name: str
+    input: str
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+
+    def first(self, train_size: int) -> Dataset:
+        """The same data set with the first `train_size` training images only; the test images all stay.
+
+        Raises:
+            ValueError: if there are not that many.
+        """
+        if not 1 <= train_size <= len(self.x_train):
+            raise ValueError(f"{self.name} has 1 to {len(self.x_train)} training images to offer, not {train_size}")
+        return replace(self, x_train=self.x_train[:train_size], y_train=self.y_train[:train_size])
+
+
+def load(name: str, input: str = "raw") -> Dataset:
+    """Load a data set by name.
+
+    Args:
+        name: "mnist".
+        input: "raw" (0 to 255), "unit" (0 to 1) or "normalized" (unit, minus the mean, over the standard deviation).
+
+    Raises:
+        ValueError: if the name or the input is unknown.
+        DataError: if a file is damaged, or absent and cannot be downloaded; says what to do.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(SOURCES)}")
+    if input not in INPUTS:
+        raise ValueError(f"unknown input {input!r}; known: {', '.join(INPUTS)}")
+    source = SOURCES[name]
+    train_images, train_labels, test_images, test_labels = (
+        _parse_idx(_contents(name, source, file)) for file in source.files
+    )
+    return Dataset(
+        name=name,
+        input=input,
+        x_train=_scale(train_images, input, source),
+        y_train=train_labels.astype(np.int64),
+        x_test=_scale(test_images, input, source),
+        y_test=test_labels.astype(np.int64),
+    )
+
+
+def _scale(images: Array, input: str, source: Source) -> Array:
+    """Pixels 0..255 of (images, height, width) as float32 rows on the chosen scale."""
+    rows = images.reshape(len(images), -1).astype(np.float32)
+    if input != "raw":
+        rows /= 255
+    if input == "normalized":
+        rows -= source.mean
+        rows /= source.std
+    return rows
+
+
+def _parse_idx(contents: bytes) -> Array:
+    """Read the IDX format: two zero bytes, type 8 (unsigned byte), number of axes, sizes, then the entries."""
+    axes = contents[3]
+    sizes = struct.unpack_from(f">{axes}I", contents, 4)
+    return np.frombuffer(contents, dtype=np.uint8, offset=4 + 4 * axes).reshape(sizes)
+
+
+def _contents(name: str, source: Source, file: SourceFile) -> bytes:
+    """The checked, uncompressed contents of one file."""
+    folders = [_REPOSITORY_DATA / name, _cache() / name]
+    if os.environ.get("TINYDIST_DATA"):
+        folders.insert(0, Path(os.environ["TINYDIST_DATA"]) / name)
+    for path in (folder / (file.name + suffix) for folder in folders for suffix in (".gz", "")):
+        if path.is_file():
+            return _read_checked(path, file.sha256)
+    return _read_checked(_download(name, source, file, folders), file.sha256)
+
+
+def _cache() -> Path:
+    import pooch  # here, because only this module needs it and it would slow down every import of tinydist
+
+    return Path(pooch.os_cache("tinydist"))
+
+
+def _read_checked(path: Path, sha256: str) -> bytes:
+    problem = "is damaged"
+    try:
+        raw = path.read_bytes()
+        contents = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        found = hashlib.sha256(contents).hexdigest()
+        if found == sha256:
+            return contents
+        problem = f"is not the file it should be: its contents have sha256 {found}, expected {sha256}"
+    except EOFError:
+        problem = "is truncated"
+    except (gzip.BadGzipFile, zlib.error):
+        problem = "is not a valid gzip file"
+    raise DataError(
+        f"{path} {problem}. Delete it and run again to download a fresh copy, or restore it "
+        "(in a git checkout: git checkout -- data)"
+    )
+
+
+def _download(name: str, source: Source, file: SourceFile, folders: list[Path]) -> Path:
+    import pooch
+
+    failures = []
+    for mirror in source.mirrors:
+        try:
+            fetched = pooch.retrieve(
+                mirror + file.name + ".gz",
+                known_hash=f"sha256:{file.gz_sha256}",
+                fname=file.name + ".gz",
+                path=_cache() / name,
+                progressbar=True,
+            )
+        except (OSError, ValueError) as failure:  # no network, or a download with the wrong checksum
+            failures.append(f"{mirror}: {str(failure).splitlines()[0]}")
+        else:
+            return Path(fetched)
+    looked_in = ", ".join(str(folder) for folder in folders)
+    raise DataError(
+        f"{file.name}.gz is in none of {looked_in} and could not be downloaded ({'; '.join(failures)}). "
+        f"Put the file into one of these folders, or set TINYDIST_DATA to the folder that contains {name}/"
+    )

@@ -1,0 +1,43 @@
+"""The errors tinydist raises, each named for what went wrong.
+
+Every one also derives from the built-in exception a Python user would expect (``ValueError``,
+``TypeError``, ``RuntimeError``), so existing ``except`` clauses keep working.
+"""
+
+from __future__ import annotations
+
+
+class ShapeError(ValueError):
+    """Arrays whose shapes do not fit the operation."""
+
+
+class DTypeError(TypeError):
+    """Arrays whose number type does not fit the operation."""
+
+
+class BackwardError(RuntimeError):
+    """A backward pass that cannot be run as asked."""
+
+
+class GraphFreedError(BackwardError):
+    """A backward pass through a graph that an earlier backward pass has already freed."""
+
+
+class GradientCheckError(AssertionError):
+    """A gradient rule that disagrees with finite differences."""
+
+
+class ModelNameError(ValueError):
+    """A model name outside the grammar of :mod:`tinydist.models`."""
+
+
+class StateDictError(ValueError):
+    """Weights that do not fit the model they are loaded into."""
+
+
+class DataError(RuntimeError):
+    """A data file that is missing, truncated or altered."""
+
+
+class DivergedError(ArithmeticError):
+    """A training run whose loss is no longer a finite number."""

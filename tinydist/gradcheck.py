@@ -1,0 +1,103 @@
+"""Check gradient rules against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinydist.errors import DTypeError, GradientCheckError
+from tinydist.tensor import Tensor, no_grad
+
+Array = NDArray[Any]
+
+
+def gradcheck(
+    function: Callable[..., Tensor],
+    *inputs: ArrayLike,
+    projections: int = 3,
+    step: float = 1e-6,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    seed: int = 0,
+) -> None:
+    """Compare the backward pass of `function` with central differences, in float64.
+
+    A random cotangent v turns the output into a scalar L(x) = <v, function(x)>. Backward gives its gradient; its
+    slope along a random direction u must be <gradient, u> (a random projection, which costs two evaluations
+    however many entries the inputs have). Only if a projection disagrees is every entry compared, to name the
+    worst one. Stay away from kinks: at one, the difference quotient and a chosen subgradient need not agree.
+
+    Args:
+        function: takes as many tensors as there are `inputs`, returns one.
+        inputs: float64 arrays, each checked.
+        projections: random directions per input.
+        step: size of the finite step, in units of the inputs.
+        rtol: allowed error relative to the received slope. 1e-5 catches a gradient that is 0.1% wrong.
+        atol: allowed absolute error, for slopes near 0.
+        seed: of the random directions.
+
+    Raises:
+        DTypeError: if an input is not float64: finite differences drown in float32 rounding.
+        GradientCheckError: names the function, the input, the index, the expected and the received gradient.
+    """
+    arrays = [np.asarray(x) for x in inputs]
+    for position, x in enumerate(arrays):
+        if x.dtype != np.float64:
+            raise DTypeError(f"gradcheck needs float64, but input {position} is {x.dtype}; use array.astype(float)")
+    rng = np.random.default_rng(seed)
+    name = getattr(function, "__name__", repr(function))
+    tensors = [Tensor(x, requires_grad=True) for x in arrays]
+    output = function(*tensors)
+    if output.dtype != np.float64:
+        raise DTypeError(f"{name} turned float64 inputs into {output.dtype}; ops must preserve the dtype")
+    cotangent = rng.normal(size=output.shape)
+    if output.requires_grad:
+        output.backward(cotangent)
+
+    def slope(position: int, direction: Array) -> float:
+        """Central difference of L along `direction` in one input."""
+        values = []
+        for signed in (step, -step):
+            moved = [x + signed * direction if i == position else x for i, x in enumerate(arrays)]
+            with no_grad():
+                values.append(float(np.sum(cotangent * function(*map(Tensor, moved)).data)))
+        return (values[0] - values[1]) / (2 * step)
+
+    def agree(expected: float, received: float) -> bool:
+        return bool(np.abs(expected - received) <= atol + rtol * np.abs(expected))
+
+    for position, (x, tensor) in enumerate(zip(arrays, tensors, strict=True)):
+        gradient = np.zeros_like(x) if tensor.grad is None else tensor.grad
+        for _ in range(projections):
+            direction = rng.normal(size=x.shape)
+            expected, received = slope(position, direction), float(np.sum(gradient * direction))
+            if not agree(expected, received):
+                _report_worst_entry(name, position, gradient, partial(slope, position), expected, received)
+
+
+def _report_worst_entry(
+    name: str,
+    position: int,
+    gradient: Array,
+    slope: Callable[[Array], float],
+    projected: float,
+    received: float,
+) -> None:
+    """Raise, naming the entry whose gradient differs most from its own central difference."""
+    numeric = np.empty_like(gradient)
+    for index in np.ndindex(gradient.shape):
+        unit = np.zeros_like(gradient)
+        unit[index] = 1
+        numeric[index] = slope(unit)
+    error = np.abs(numeric - gradient)
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), gradient.shape)
+    where = ", ".join(str(int(i)) for i in worst)
+    raise GradientCheckError(
+        f"{name}: the gradient of input {position} is wrong at index [{where}]: "
+        f"expected {numeric[worst]:.9g} (central difference), received {gradient[worst]:.9g}. "
+        f"Along a random direction the slope is {projected:.9g}, the gradient says {received:.9g}."
+    )

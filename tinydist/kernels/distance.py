@@ -1,0 +1,125 @@
+"""Weighted squared distances from every row to every centre, and their vector-Jacobian products.
+
+``s_ij = sum_k weight_jk (x_ik - center_jk)^2`` with x (batch, features), center and weight (centers, features).
+The vjps take ``u``, (batch, centers): the gradient with respect to the square root's argument, doubled, so that
+the factor 2 of the square cancels. See :func:`tinydist.ops.distance.weighted_distance` for the formulas.
+
+The numba kernels never build the (batch, centers, features) array of differences. Those whose result has a row
+for each row of `x` share out the rows between threads. Those that sum over the batch split it into a fixed
+number of chunks and add the chunks' sums in order. Either way the bits do not depend on the number of threads.
+Sums may be reassociated (they have to be, to use vector instructions), but NaN and infinity are respected.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+CHUNKS = 32
+"""Parts into which sums over the batch are split, whatever the number of threads."""
+
+VECTOR_SUMS = {"reassoc", "contract", "nsz"}
+"""The floating-point liberties the kernels take: none of them assumes that NaN or infinity is absent."""
+
+
+@njit(cache=True)
+def _sum_chunks(partial: Array) -> Array:
+    """Sum over the first axis of (chunks, centers, features), in order."""
+    total = partial[0].copy()
+    for chunk in range(1, partial.shape[0]):
+        for j in range(total.shape[0]):
+            for k in range(total.shape[1]):
+                total[j, k] += partial[chunk, j, k]
+    return total
+
+
+def weighted_squares_numpy(x: Array, center: Array, weight: Array) -> Array:
+    """Weighted squared distances, (batch, centers)."""
+    return np.stack([(x - c) ** 2 @ w for c, w in zip(center, weight, strict=True)], axis=1)
+
+
+@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+def weighted_squares_numba(x: Array, center: Array, weight: Array) -> Array:
+    """Weighted squared distances, (batch, centers)."""
+    batch, features = x.shape
+    squares = np.empty((batch, center.shape[0]), dtype=x.dtype)
+    for i in prange(batch):
+        for j in range(center.shape[0]):
+            total = x.dtype.type(0)
+            for k in range(features):
+                difference = x[i, k] - center[j, k]
+                total += weight[j, k] * difference * difference
+            squares[i, j] = total
+    return squares
+
+
+def weighted_squares_vjp_x_numpy(u: Array, x: Array, center: Array, weight: Array) -> Array:
+    """Gradient with respect to `x`, (batch, features)."""
+    gradient = np.zeros_like(x)
+    for j in range(len(center)):
+        gradient += u[:, j, None] * weight[j] * (x - center[j])
+    return gradient
+
+
+@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+def weighted_squares_vjp_x_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
+    """Gradient with respect to `x`, (batch, features)."""
+    batch, features = x.shape
+    gradient = np.zeros_like(x)
+    for i in prange(batch):
+        for j in range(center.shape[0]):
+            for k in range(features):
+                gradient[i, k] += u[i, j] * weight[j, k] * (x[i, k] - center[j, k])
+    return gradient
+
+
+def weighted_squares_vjp_center_numpy(u: Array, x: Array, center: Array, weight: Array) -> Array:
+    """Gradient with respect to `center`, (centers, features)."""
+    return np.stack([-w * (u[:, j] @ (x - c)) for j, (c, w) in enumerate(zip(center, weight, strict=True))])
+
+
+@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+def weighted_squares_vjp_center_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
+    """Gradient with respect to `center`, (centers, features)."""
+    batch, features = x.shape
+    centers = center.shape[0]
+    partial = np.zeros((CHUNKS, centers, features), dtype=x.dtype)
+    for chunk in prange(CHUNKS):
+        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+            for j in range(centers):
+                for k in range(features):
+                    partial[chunk, j, k] += u[i, j] * (x[i, k] - center[j, k])
+    gradient = _sum_chunks(partial)
+    for j in range(centers):
+        for k in range(features):
+            gradient[j, k] *= -weight[j, k]
+    return gradient
+
+
+def weighted_squares_vjp_weight_numpy(u: Array, x: Array, center: Array) -> Array:
+    """Gradient with respect to `weight`, (centers, features)."""
+    return np.stack([0.5 * (u[:, j] @ (x - c) ** 2) for j, c in enumerate(center)])
+
+
+@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+def weighted_squares_vjp_weight_numba(u: Array, x: Array, center: Array) -> Array:
+    """Gradient with respect to `weight`, (centers, features)."""
+    batch, features = x.shape
+    centers = center.shape[0]
+    partial = np.zeros((CHUNKS, centers, features), dtype=x.dtype)
+    for chunk in prange(CHUNKS):
+        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+            for j in range(centers):
+                for k in range(features):
+                    difference = x[i, k] - center[j, k]
+                    partial[chunk, j, k] += u[i, j] * difference * difference
+    gradient = _sum_chunks(partial)
+    for j in range(centers):
+        for k in range(features):
+            gradient[j, k] *= x.dtype.type(0.5)
+    return gradient

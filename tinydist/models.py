@@ -1,0 +1,123 @@
+"""The models of arXiv 2502.02103 by name.
+
+Grammar: ``Act[2][-L2][-Neg][-Bias]``. ``Act`` is the activation after the first linear layer. Then, in this order,
+
+* ``2``: a second linear layer followed by the activation again, so that no output is negative;
+* ``-L2``: an OffsetL2 layer instead of the second linear layer;
+* ``-Neg``: the output negated;
+* ``-Bias``: a bias in the second linear layer, which has none by default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinydist.errors import ModelNameError
+from tinydist.nn import Abs, Linear, Module, Neg, OffsetL2, ReLU, Sequential
+
+ACTIVATIONS: dict[str, Callable[[], Module]] = {"ReLU": ReLU, "Abs": Abs}
+
+PAPER_MODELS = (
+    *("ReLU", "Abs", "ReLU2", "Abs2", "ReLU2-Neg", "Abs2-Neg"),
+    *("ReLU-L2", "ReLU-L2-Neg", "Abs-L2", "Abs-L2-Neg"),
+)
+"""The paper's ten models without second-layer bias."""
+
+_NAME = re.compile(r"(?P<activation>[A-Za-z]+)(?P<second>2)?(?P<l2>-L2)?(?P<neg>-Neg)?(?P<bias>-Bias)?")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model name taken apart.
+
+    Attributes:
+        activation: key of ``ACTIVATIONS``.
+        second: whether the output passes through the activation again.
+        l2: whether the second layer is an OffsetL2.
+        neg: whether the output is negated.
+        bias: whether the second linear layer has a bias.
+    """
+
+    activation: str
+    second: bool = False
+    l2: bool = False
+    neg: bool = False
+    bias: bool = False
+
+    def __str__(self) -> str:
+        suffixes = [(self.second, "2"), (self.l2, "-L2"), (self.neg, "-Neg"), (self.bias, "-Bias")]
+        return self.activation + "".join(suffix for present, suffix in suffixes if present)
+
+
+def model_names() -> list[str]:
+    """Every name the grammar allows."""
+    flags = itertools.product((False, True), repeat=4)
+    specs = [ModelSpec(activation, *flag) for flag in flags for activation in ACTIVATIONS]
+    return [str(spec) for spec in specs if not (spec.l2 and (spec.second or spec.bias))]
+
+
+def parse_model_name(name: str) -> ModelSpec:
+    """Take a model name apart.
+
+    Raises:
+        ModelNameError: explains the grammar and suggests the nearest name.
+    """
+    if name in model_names():
+        match = _NAME.fullmatch(name)
+        assert match is not None
+        return ModelSpec(match["activation"], *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias")))
+    by_key = {known.lower(): known for known in model_names()}
+    nearest = difflib.get_close_matches(name.lower().replace("_", "-"), by_key, n=1, cutoff=0)
+    raise ModelNameError(
+        f"unknown model {name!r}. Did you mean {by_key[nearest[0]]!r}? A name is Act[2][-L2][-Neg][-Bias], where "
+        f"Act is {' or '.join(ACTIVATIONS)}; 2 puts the activation after the second layer as well; -L2 makes the "
+        "second layer an OffsetL2 (its output is never negative and it has no bias, so it takes neither 2 nor "
+        "-Bias); -Neg negates the output; -Bias gives the second linear layer a bias"
+    )
+
+
+def build_model(
+    name: str,
+    in_features: int = 784,
+    hidden: int = 128,
+    classes: int = 10,
+    seed: int = 0,
+) -> Sequential:
+    """Build a model with fresh float32 weights.
+
+    Models with the same seed and sizes start from the same first layer, whatever their names.
+    Parameters are named and shaped as in PyTorch: ``linear0.weight`` (hidden, in_features), ``linear0.bias``,
+    ``linear1.weight`` (classes, hidden), ``linear1.bias``, ``offset.mu`` and ``offset.alpha`` (classes, hidden).
+
+    Args:
+        name: of the form ``Act[2][-L2][-Neg][-Bias]``, see :mod:`tinydist.models`.
+        in_features: size of an input row.
+        hidden: units in the first layer.
+        classes: number of outputs.
+        seed: of the initial weights.
+
+    Raises:
+        ModelNameError: if the name is not in the grammar.
+        ValueError: if a size is not positive.
+    """
+    spec = parse_model_name(name)
+    if min(in_features, hidden, classes) < 1:
+        raise ValueError(f"sizes must be positive, got in_features={in_features}, hidden={hidden}, classes={classes}")
+    rng = np.random.default_rng(seed)
+    activation = ACTIVATIONS[spec.activation]
+    layers: dict[str, Module] = {"linear0": Linear(in_features, hidden, rng=rng), "act0": activation()}
+    if spec.l2:
+        layers["offset"] = OffsetL2(hidden, classes, rng=rng)
+    else:
+        layers["linear1"] = Linear(hidden, classes, bias=spec.bias, rng=rng)
+    if spec.second:
+        layers["act1"] = activation()
+    if spec.neg:
+        layers["neg"] = Neg()
+    return Sequential(**layers)

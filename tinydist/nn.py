@@ -1,0 +1,214 @@
+"""Modules: parameters with names, and the layers of "Neural Networks Learn Distance Metrics"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from tinydist.errors import ShapeError, StateDictError
+from tinydist.tensor import Tensor
+
+
+class Module:
+    """A function with parameters.
+
+    Tensors that require gradients and are assigned as attributes are its parameters; modules assigned as
+    attributes are its children. Names are joined with dots: ``linear0.weight``.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(x)")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.forward(x)
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside this one, with their names."""
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """All parameters with their full names, in the order of definition."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) and value.requires_grad:
+                yield name, value
+        for child_name, child in self.children():
+            for name, parameter in child.named_parameters():
+                yield f"{child_name}.{name}", parameter
+
+    def parameters(self) -> list[Tensor]:
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def num_parameters(self) -> int:
+        """How many numbers the parameters hold in all."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copies of all parameters by name."""
+        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Set all parameters from arrays by name, keeping each parameter's dtype.
+
+        The arrays may be anything NumPy can read, such as the values of a PyTorch state dict.
+
+        Raises:
+            StateDictError: naming every missing, unexpected or misshapen entry. Nothing is loaded then.
+        """
+        parameters = dict(self.named_parameters())
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        problems = [f"'{name}' is missing" for name in parameters.keys() - arrays.keys()]
+        problems += [f"'{name}' is not a parameter of this model" for name in arrays.keys() - parameters.keys()]
+        problems += [
+            f"'{name}' has shape {arrays[name].shape}, the model needs {parameters[name].shape}"
+            for name in parameters.keys() & arrays.keys()
+            if arrays[name].shape != parameters[name].shape
+        ]
+        if problems:
+            raise StateDictError(
+                f"these weights do not fit the model: {'; '.join(sorted(problems))}. "
+                f"The model's parameters are {', '.join(parameters)}"
+            )
+        for name, parameter in parameters.items():
+            parameter.data = arrays[name].astype(parameter.dtype)
+
+    def describe(self) -> str:
+        """The arguments shown by repr, without the children."""
+        return ""
+
+    def __repr__(self) -> str:
+        children = [f"  {name}: {child!r}".replace("\n", "\n  ") for name, child in self.children()]
+        inside = "".join(f"\n{line}" for line in children) + "\n" if children else self.describe()
+        return f"{type(self).__name__}({inside})"
+
+
+class Linear(Module):
+    """Affine map ``y = x W^T + b``: a projection on each row of W.
+
+    Weight and bias start uniform in ``±1/sqrt(in_features)``.
+
+    Args:
+        in_features: size of an input row.
+        out_features: size of an output row.
+        bias: whether there is a b.
+        rng: source of the initial weights.
+        dtype: of the parameters.
+
+    Attributes:
+        weight: (out_features, in_features).
+        bias: (out_features,), or None.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        bound = 1 / np.sqrt(in_features)
+        self.weight = Tensor(rng.uniform(-bound, bound, (out_features, in_features)), requires_grad=True, dtype=dtype)
+        self.bias = Tensor(rng.uniform(-bound, bound, out_features), requires_grad=True, dtype=dtype) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_features) to (batch, out_features)."""
+        in_features = self.weight.shape[1]
+        if x.ndim != 2 or x.shape[1] != in_features:
+            raise ShapeError(f"{self!r} takes x of shape (batch, {in_features}), got {x.shape}")
+        product = x @ self.weight.T
+        return product if self.bias is None else product + self.bias
+
+    def describe(self) -> str:
+        out_features, in_features = self.weight.shape
+        return f"{in_features}, {out_features}, bias={self.bias is not None}"
+
+
+class ReLU(Module):
+    """``max(x, 0)`` of every entry."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu()
+
+
+class Abs(Module):
+    """``|x|`` of every entry."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+
+class Neg(Module):
+    """``-x``: turns a distance (small means close) into a logit (large means likely)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -x
+
+
+class OffsetL2(Module):
+    """Weighted distance of each row from a learned prototype per class (arXiv 2502.02103).
+
+    Two forms, with one prototype ``mu_i`` and one row of scales ``alpha_i`` for each class i:
+
+    * ``"program"``, the default: ``y_i = sqrt(max(sum_k alpha_ik (x_k - mu_ik)^2, 1e-12))``. This is what the
+      author's program computes and what the published numbers come from. alpha is not squared and may turn negative.
+    * ``"paper"``: ``y_i = ||alpha_i * (x - mu_i)||_2``, as the paper writes it.
+
+    At zero distance (at or below the floor) the gradient is 0. mu starts as Normal(0, 0.1), alpha as 1.
+
+    Args:
+        in_features: size of an input row.
+        out_features: number of prototypes, one for each class.
+        form: "program" or "paper".
+        rng: source of the initial prototypes.
+        dtype: of the parameters.
+
+    Attributes:
+        mu, alpha: (out_features, in_features).
+    """
+
+    FLOOR = 1e-12
+    """Smallest squared distance in the program's form, hence a smallest distance of 1e-6."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        form: str = "program",
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        if form not in ("program", "paper"):
+            raise ValueError(f"OffsetL2 has the forms 'program' and 'paper', got {form!r}")
+        self.form = form
+        self.mu = Tensor(rng.normal(0, 0.1, (out_features, in_features)), requires_grad=True, dtype=dtype)
+        self.alpha = Tensor(np.ones((out_features, in_features)), requires_grad=True, dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_features) to (batch, out_features)."""
+        in_features = self.mu.shape[1]
+        if x.ndim != 2 or x.shape[1] != in_features:
+            raise ShapeError(f"{self!r} takes x of shape (batch, {in_features}), got {x.shape}")
+        if self.form == "paper":
+            return x.weighted_distance(self.mu, self.alpha * self.alpha)
+        return x.weighted_distance(self.mu, self.alpha, floor=self.FLOOR)
+
+    def describe(self) -> str:
+        out_features, in_features = self.mu.shape
+        return f"{in_features}, {out_features}, form={self.form!r}"
+
+
+class Sequential(Module):
+    """Modules applied one after the other, under the names they are given."""
+
+    def __init__(self, **modules: Module) -> None:
+        vars(self).update(modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _, module in self.children():
+            x = module(x)
+        return x

@@ -1,0 +1,62 @@
+"""Differentiable operations: each is its forward pass and, right beside it, its gradient rules.
+
+The conventions are in :mod:`tinydist.ops.elementwise`; :mod:`tinydist.ops.table` lists all ops.
+"""
+
+from tinydist.ops.distance import weighted_distance
+from tinydist.ops.elementwise import (
+    Result,
+    Vjps,
+    abs,
+    add,
+    clamp,
+    div,
+    exp,
+    log,
+    maximum,
+    mul,
+    neg,
+    pow,
+    relu,
+    sigmoid,
+    sqrt,
+    sub,
+    tanh,
+    unbroadcast,
+)
+from tinydist.ops.linear import matmul
+from tinydist.ops.loss import cross_entropy, log_softmax
+from tinydist.ops.reduce import max, mean, sum
+from tinydist.ops.shape import concatenate, index, reshape, transpose
+
+__all__ = [
+    "Result",
+    "Vjps",
+    "abs",
+    "add",
+    "clamp",
+    "concatenate",
+    "cross_entropy",
+    "div",
+    "exp",
+    "index",
+    "log",
+    "log_softmax",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "mul",
+    "neg",
+    "pow",
+    "relu",
+    "reshape",
+    "sigmoid",
+    "sqrt",
+    "sub",
+    "sum",
+    "tanh",
+    "transpose",
+    "unbroadcast",
+    "weighted_distance",
+]

@@ -1,0 +1,183 @@
+"""Elementwise ops with NumPy broadcasting.
+
+Every op in ``tinydist.ops`` is a plain function from arrays to ``(value, vjps)``. ``vjps`` holds one
+function per input: given the gradient ``g`` of a scalar loss with respect to ``value`` (same shape as
+``value``), it returns the gradient with respect to that input (same shape as the input). The product
+of a cotangent ``g`` with the Jacobian is a *vector-Jacobian product*, hence the name.
+
+At a kink no derivative exists and one has to be chosen. The choices here: ``relu``, ``abs``, ``sqrt``
+and ``clamp`` have gradient 0 at their kinks; ``maximum`` gives each of two tied inputs half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.errors import ShapeError
+
+Array = NDArray[Any]
+Vjps = tuple[Callable[[Array], Array], ...]
+Result = tuple[Array, Vjps]
+
+
+def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Sum `gradient` over the axes along which an input of `shape` was broadcast.
+
+    Broadcasting copies an entry to many places; the gradient of the one entry is the sum over its copies.
+
+    Args:
+        gradient: gradient with respect to the broadcast input.
+        shape: the input's own shape.
+
+    Returns:
+        An array of `shape`, dtype of `gradient`.
+    """
+    if gradient.shape == shape:
+        return gradient
+    added = gradient.ndim - len(shape)
+    stretched = tuple(i + added for i, size in enumerate(shape) if size == 1)
+    return gradient.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
+
+
+def _check_broadcast(name: str, a: Array, b: Array) -> None:
+    if a.shape == b.shape:
+        return
+    try:
+        np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        raise ShapeError(
+            f"{name}: shapes {a.shape} and {b.shape} do not broadcast. Aligned from the right, two sizes "
+            "must be equal or one of them 1; reshape one operand so that they are."
+        ) from None
+
+
+def add(a: Array, b: Array) -> Result:
+    """Sum ``a + b``."""
+    _check_broadcast("add", a, b)
+    return a + b, (
+        lambda g: unbroadcast(g, a.shape),
+        lambda g: unbroadcast(g, b.shape),
+    )
+
+
+def sub(a: Array, b: Array) -> Result:
+    """Difference ``a - b``."""
+    _check_broadcast("sub", a, b)
+    return a - b, (
+        lambda g: unbroadcast(g, a.shape),
+        lambda g: unbroadcast(-g, b.shape),
+    )
+
+
+def mul(a: Array, b: Array) -> Result:
+    """Product ``a * b``."""
+    _check_broadcast("mul", a, b)
+    return a * b, (
+        lambda g: unbroadcast(g * b, a.shape),
+        lambda g: unbroadcast(g * a, b.shape),
+    )
+
+
+def div(a: Array, b: Array) -> Result:
+    """Quotient ``a / b``."""
+    _check_broadcast("div", a, b)
+    return a / b, (
+        lambda g: unbroadcast(g / b, a.shape),
+        lambda g: unbroadcast(-g * a / (b * b), b.shape),
+    )
+
+
+def maximum(a: Array, b: Array) -> Result:
+    """Larger of `a` and `b`; where they tie, each receives half of the gradient."""
+    _check_broadcast("maximum", a, b)
+
+    def share(winner: Array, loser: Array) -> Array:
+        return (winner > loser) + 0.5 * (winner == loser)
+
+    return np.maximum(a, b), (
+        lambda g: unbroadcast(g * share(a, b).astype(g.dtype), a.shape),
+        lambda g: unbroadcast(g * share(b, a).astype(g.dtype), b.shape),
+    )
+
+
+def neg(x: Array) -> Result:
+    """Negation ``-x``."""
+    return -x, (lambda g: -g,)
+
+
+def pow(x: Array, exponent: float) -> Result:
+    """Power ``x ** exponent`` for a constant exponent.
+
+    At ``x = 0`` with ``0 < exponent < 1`` the slope is infinite; the gradient there is 0, as for :func:`sqrt`.
+    """
+    if not isinstance(exponent, int | float | np.number):
+        raise TypeError(
+            f"pow takes a number as its exponent, got {type(exponent).__name__}; "
+            "for a tensor exponent write (b * a.log()).exp()"
+        )
+
+    y: Array = x**exponent
+
+    def vjp(g: Array) -> Array:
+        if exponent == 0:
+            return np.zeros_like(g)
+        at_pole = (x == 0) if 0 < exponent < 1 else np.zeros(x.shape, dtype=bool)
+        slope: Array = exponent * np.where(at_pole, 1, x) ** (exponent - 1)
+        return g * np.where(at_pole, 0, slope)
+
+    return y, (vjp,)
+
+
+def exp(x: Array) -> Result:
+    """Exponential ``e ** x``."""
+    y = np.exp(x)
+    return y, (lambda g: g * y,)
+
+
+def log(x: Array) -> Result:
+    """Natural logarithm."""
+    return np.log(x), (lambda g: g / x,)
+
+
+def sqrt(x: Array) -> Result:
+    """Square root; its slope at 0 is infinite, the gradient there is defined as 0."""
+    y = np.sqrt(x)
+
+    def vjp(g: Array) -> Array:
+        at_zero = y == 0
+        return np.where(at_zero, 0, 0.5 * g / np.where(at_zero, 1, y))
+
+    return y, (vjp,)
+
+
+def abs(x: Array) -> Result:
+    """Absolute value; gradient 0 at 0."""
+    return np.abs(x), (lambda g: g * np.sign(x),)
+
+
+def relu(x: Array) -> Result:
+    """Rectified linear unit ``max(x, 0)``; gradient 0 at 0."""
+    return np.maximum(x, 0), (lambda g: g * (x > 0),)
+
+
+def clamp(x: Array, low: float = -np.inf, high: float = np.inf) -> Result:
+    """Limit `x` to ``[low, high]``; gradient 1 strictly inside, 0 outside and on both limits."""
+    if low > high:
+        raise ValueError(f"clamp needs low <= high, got low={low} and high={high}")
+    return np.clip(x, x.dtype.type(low), x.dtype.type(high)), (lambda g: g * ((x > low) & (x < high)),)
+
+
+def tanh(x: Array) -> Result:
+    """Hyperbolic tangent."""
+    y = np.tanh(x)
+    return y, (lambda g: g * (1 - y * y),)
+
+
+def sigmoid(x: Array) -> Result:
+    """Logistic function ``1 / (1 + e**-x)``, written with tanh so that no exponential overflows."""
+    y = 0.5 * (np.tanh(0.5 * x) + 1)
+    return y, (lambda g: g * (y * (1 - y)),)

@@ -1,0 +1,208 @@
+"""The op table: every op, its textbook formula, the inputs it is tested on and what was decided at its kinks.
+
+An op listed here is tested for values, gradients, broadcasting and dtypes by ``tests/ops/test_table.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from tinydist import ops
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs to try: one array per shape, drawn uniformly from ``[low, high)``, and the op's options."""
+
+    shapes: Shapes
+    low: float = -2.0
+    high: float = 2.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kink:
+    """A point without a derivative, and the gradient the op gives there for an incoming gradient of 1."""
+
+    inputs: tuple[Any, ...]
+    gradients: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One differentiable operation.
+
+    Attributes:
+        function: the op itself, arrays to ``(value, vjps)``.
+        rule: its gradient rule in words; `g` is the incoming gradient.
+        formula: the value as a textbook writes it, given an array module (NumPy or one that follows it).
+        cases: inputs to test it on.
+        kinks: the decided gradients where none exists.
+    """
+
+    function: Callable[..., ops.Result]
+    rule: str
+    formula: Callable[..., Any]
+    cases: tuple[Case, ...]
+    kinks: tuple[Kink, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+
+def _unary(low: float = -2.0, high: float = 2.0, **options: Any) -> tuple[Case, ...]:
+    return tuple(Case((shape,), low, high, options) for shape in [(), (5,), (1, 3), (2, 3, 4)])
+
+
+def _binary(low: float = -2.0, high: float = 2.0) -> tuple[Case, ...]:
+    pairs = [
+        ((3,), (3,)),
+        ((2, 3), ()),
+        ((), (4,)),
+        ((2, 3), (3,)),
+        ((2, 1), (1, 3)),
+        ((4, 1, 2), (3, 1)),
+        ((0, 3), (3,)),
+    ]
+    return tuple(Case(shapes, low, high) for shapes in pairs)
+
+
+def _reduction() -> tuple[Case, ...]:
+    axes: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}, {"keepdims": True}]
+    return (Case(((),)), *(Case(((2, 3, 4),), options=options) for options in axes))
+
+
+def _distance_formula(xp: ModuleType, x: Any, center: Any, weight: Any, floor: float = 0.0) -> Any:
+    squares = xp.sum(weight[None] * (x[:, None] - center[None]) ** 2, axis=2)
+    return xp.sqrt(xp.maximum(squares, floor))
+
+
+def _log_softmax_formula(xp: ModuleType, x: Any, axis: int = -1) -> Any:
+    return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
+
+
+def _cross_entropy_formula(xp: ModuleType, logits: Any, labels: Any) -> Any:
+    return -xp.mean(_log_softmax_formula(xp, logits)[xp.arange(len(labels)), labels])
+
+
+OPS: tuple[Op, ...] = (
+    Op(ops.add, "g to both", lambda _, a, b: a + b, _binary()),
+    Op(ops.sub, "g to the first, -g to the second", lambda _, a, b: a - b, _binary()),
+    Op(ops.mul, "g times the other factor", lambda _, a, b: a * b, _binary()),
+    Op(ops.div, "g / b to a, -g a / b² to b", lambda _, a, b: a / b, _binary(0.5, 2.0)),
+    Op(
+        ops.maximum,
+        "g to the larger, half each where they tie",
+        lambda xp, a, b: xp.maximum(a, b),
+        _binary(),
+        (Kink((1.0, 1.0), (0.5, 0.5)), Kink((0.0, -0.0), (0.5, 0.5))),
+    ),
+    Op(ops.neg, "-g", lambda _, x: -x, _unary()),
+    Op(
+        ops.pow,
+        "g p x^(p-1)",
+        lambda _, x, exponent: x**exponent,
+        (*_unary(exponent=3), *_unary(exponent=0), *_unary(0.5, 2.0, exponent=-1.5)),
+        (Kink((0.0,), (0.0,), {"exponent": 0.5}), Kink((0.0,), (0.0,), {"exponent": 0})),
+    ),
+    Op(ops.exp, "g e^x", lambda xp, x: xp.exp(x), _unary()),
+    Op(ops.log, "g / x", lambda xp, x: xp.log(x), _unary(0.5, 3.0)),
+    Op(ops.sqrt, "g / (2 √x), 0 at 0", lambda xp, x: xp.sqrt(x), _unary(0.5, 3.0), (Kink((0.0,), (0.0,)),)),
+    Op(ops.abs, "g sign(x), 0 at 0", lambda xp, x: xp.abs(x), _unary(), (Kink((0.0,), (0.0,)), Kink((-0.0,), (0.0,)))),
+    Op(
+        ops.relu,
+        "g where x > 0, else 0",
+        lambda xp, x: xp.maximum(x, 0),
+        _unary(),
+        (Kink((0.0,), (0.0,)), Kink((-0.0,), (0.0,))),
+    ),
+    Op(
+        ops.clamp,
+        "g strictly between the limits, else 0",
+        lambda xp, x, low=-float("inf"), high=float("inf"): xp.minimum(xp.maximum(x, low), high),
+        (*_unary(low=-1.0, high=0.5), *_unary(low=0.0), *_unary(high=0.3)),
+        (Kink((0.0,), (0.0,), {"low": 0.0}), Kink((1.0,), (0.0,), {"high": 1.0})),
+    ),
+    Op(ops.tanh, "g (1 - tanh² x)", lambda xp, x: xp.tanh(x), _unary()),
+    Op(ops.sigmoid, "g σ(x) (1 - σ(x))", lambda xp, x: 1 / (1 + xp.exp(-x)), _unary()),
+    Op(ops.sum, "g to every entry", lambda xp, x, **options: xp.sum(x, **options), _reduction()),
+    Op(ops.mean, "g / count to every entry", lambda xp, x, **options: xp.mean(x, **options), _reduction()),
+    Op(
+        ops.max,
+        "g to the largest entry, shared equally by ties",
+        lambda xp, x, **options: xp.max(x, **options),
+        _reduction(),
+        (Kink(([1.0, 2.0, 2.0],), ([0.0, 0.5, 0.5],)),),
+    ),
+    Op(
+        ops.reshape,
+        "g in the old shape",
+        lambda xp, x, shape: xp.reshape(x, shape),
+        (Case(((2, 6),), options={"shape": (3, -1)}), Case(((),), options={"shape": (1, 1)})),
+    ),
+    Op(
+        ops.transpose,
+        "g with the axes put back",
+        lambda xp, x, axes=None: xp.transpose(x, axes),
+        (Case(((2, 3, 4),)), *(Case(((2, 3, 4),), options={"axes": axes}) for axes in [(1, 2, 0), (0, -1, 1)])),
+    ),
+    Op(
+        ops.index,
+        "g added up at the entries picked",
+        lambda _, x, key: x[key],
+        tuple(
+            Case(((4, 3),), options={"key": key})
+            for key in [2, (1, 2), slice(1, 3), (..., 0), ([0, 0, 3], [1, 1, 2]), (slice(None), [2, 0, 2]), None]
+        ),
+    ),
+    Op(
+        ops.concatenate,
+        "each input its own slice of g",
+        lambda xp, *arrays, axis=0: xp.concatenate(arrays, axis=axis),
+        (Case(((2, 3), (1, 3), (4, 3))), Case(((2, 3), (2, 1)), options={"axis": -1}), Case(((0, 2), (3, 2)))),
+    ),
+    Op(
+        ops.matmul,
+        "g Bᵀ to A, Aᵀ g to B",
+        lambda xp, a, b: xp.matmul(a, b),
+        tuple(
+            Case(s)
+            for s in [((2, 3), (3, 4)), ((1, 1), (1, 1)), ((5, 2, 3), (5, 3, 2)), ((2, 3), (4, 3, 2)), ((0, 3), (3, 2))]
+        ),
+    ),
+    Op(
+        ops.weighted_distance,
+        "with u = g / d: Σ u w (x - c) to x, -w Σ u (x - c) to c, ½ Σ u (x - c)² to w; 0 where the distance is floored",
+        _distance_formula,
+        (
+            Case(((6, 4), (3, 4), (3, 4)), 0.5, 2.0),
+            Case(((1, 1), (1, 1), (1, 1)), 0.5, 2.0),
+            Case(((70, 5), (2, 5), (2, 5)), -1.0, 2.0, {"floor": 0.25}),
+            Case(((0, 2), (3, 2), (3, 2))),
+        ),
+        (
+            Kink(([[1.0, 2.0]], [[1.0, 2.0]], [[1.0, 1.0]]), ([[0.0, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]])),
+            Kink(([[3.0]], [[1.0]], [[-1.0]]), ([[0.0]], [[0.0]], [[0.0]]), {"floor": 1e-12}),
+        ),
+    ),
+    Op(
+        ops.log_softmax,
+        "g - softmax(x) Σ g",
+        _log_softmax_formula,
+        (Case(((5,),)), Case(((3, 4),)), Case(((3, 4),), options={"axis": 0}), Case(((2, 1),))),
+    ),
+    Op(
+        ops.cross_entropy,
+        "g (softmax(x) - onehot) / batch",
+        _cross_entropy_formula,
+        (Case(((3, 4),), options={"labels": [0, 3, 1]}), Case(((1, 2),), options={"labels": [1]})),
+    ),
+)
+"""Every op, in the order in which the package's modules define them."""

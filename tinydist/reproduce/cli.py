@@ -1,0 +1,189 @@
+"""Command line of ``python -m tinydist.reproduce``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tinydist import datasets
+from tinydist.errors import DataError, ModelNameError
+from tinydist.models import PAPER_MODELS, parse_model_name
+from tinydist.reproduce import report
+from tinydist.reproduce.figures import save_figures
+from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
+from tinydist.reproduce.records import RunConfig, RunRecord, write_csv
+from tinydist.reproduce.sweep import available_cores, sweep
+
+T = TypeVar("T", int, float)
+
+DESCRIPTION = """\
+Rerun "Neural Networks Learn Distance Metrics" (arXiv 2502.02103): train the paper's models by full-batch gradient
+descent on real MNIST, print a table beside the published numbers, and say which of the paper's claims held.
+
+protocols:
+"""
+EPILOG = """\
+Results go to DIR: results.csv (a row a run), runs/ (a record a run, with its learning curve), accuracy.png and
+learning_curves.png. Finished runs are kept on Ctrl-C, and the same command goes on where it stopped.
+
+examples:
+  python -m tinydist.reproduce                                     the quick protocol, all ten models
+  python -m tinydist.reproduce --models ReLU2,ReLU2-Neg --runs 10  two models, ten seeds each
+  python -m tinydist.reproduce --input normalized                  the input that the paper describes
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    protocol = _protocol(options)
+    configs = _configs(options, protocol)
+    out = options.out or _default_folder(configs[0])
+    start = time.perf_counter()
+    try:
+        datasets.load(options.dataset, options.input).first(protocol.train_size)  # refuse damaged data before any work
+        out.mkdir(parents=True, exist_ok=True)
+        write_csv(out)
+        print(_heading(configs, protocol, out), flush=True)
+        records = sweep(configs, out, options.jobs)
+        figures = save_figures(records, report.protocol_label(configs[0], protocol), out)
+    except KeyboardInterrupt:
+        print(f"\nStopped. {_saved(configs, out)}; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except (DataError, ValueError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    except OSError as problem:
+        print(
+            f"error: {problem}. {_saved(configs, out)}; "
+            "once that is mended (free space? permissions?), the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 2
+    _print_results(records, protocol)
+    files = ", ".join(path.name for path in figures)
+    print(f"\n{time.perf_counter() - start:.0f} s. Saved in {out}: results.csv, {files}")
+    return 1 if report.failures(records) else 0
+
+
+def _print_results(records: Sequence[RunRecord], protocol: Protocol) -> None:
+    print(f"\n{report.table(records)}\n")
+    print(report.verdicts(records))
+    print(f"\n{report.protocol_notes(records[0].config, protocol)}")
+    if failed := report.failures(records):
+        print(f"\n{failed}")
+
+
+def _heading(configs: Sequence[RunConfig], protocol: Protocol, out: Path) -> str:
+    models = ", ".join(dict.fromkeys(config.model for config in configs))
+    label = report.protocol_label(configs[0], protocol)
+    notes = report.protocol_notes(configs[0], protocol)
+    return f"{label[0].upper()}{label[1:]}\nModels: {models}\n{notes}\nResults: {out}"
+
+
+def _saved(configs: Sequence[RunConfig], out: Path) -> str:
+    saved = sum(config.path(out).exists() for config in configs)
+    return f"{saved} of {len(configs)} runs are saved in {out}"
+
+
+def _configs(options: argparse.Namespace, protocol: Protocol) -> list[RunConfig]:
+    """All runs, seed by seed, so that an interrupted sweep has some of every model."""
+    return [
+        RunConfig(
+            model=model,
+            seed=seed,
+            dataset=options.dataset,
+            input=options.input,
+            train_size=protocol.train_size,
+            epochs=protocol.epochs,
+            lr=options.lr,
+        )
+        for seed in range(options.seed, options.seed + protocol.runs)
+        for model in options.models
+    ]
+
+
+def _protocol(options: argparse.Namespace) -> Protocol:
+    chosen = PROTOCOLS[options.protocol]
+    return Protocol(
+        train_size=options.train_size or chosen.train_size,
+        epochs=options.epochs or chosen.epochs,
+        runs=options.runs or chosen.runs,
+    )
+
+
+def _default_folder(config: RunConfig) -> Path:
+    """A folder for these settings, so that other settings never mix with them."""
+    return Path("results") / (
+        f"{config.dataset}-{config.input}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tinydist.reproduce",
+        description=DESCRIPTION + "\n".join(f"  {name:10}{protocol}" for name, protocol in PROTOCOLS.items()),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--protocol", choices=PROTOCOLS, default="quick", help="sizes of the experiment (default: quick)")
+    add(
+        "--models",
+        type=_models,
+        default=list(PAPER_MODELS),
+        metavar="A,B,…",
+        help=f"models by name, Act[2][-L2][-Neg][-Bias] (default: {','.join(PAPER_MODELS)})",
+    )
+    add("--runs", type=_positive, metavar="N", help="runs of each model (default: the protocol's)")
+    add("--epochs", type=_positive, metavar="N", help="full-batch gradient steps (default: the protocol's)")
+    add("--train-size", type=_positive, metavar="N", help="use the first N training images (default: the protocol's)")
+    add(
+        "--input",
+        choices=datasets.INPUTS,
+        default="raw",
+        help="raw: pixels 0..255, which the author's program fed; unit: 0..1; normalized: zero mean, unit variance, "
+        "which the paper describes (default: raw)",
+    )
+    add("--lr", type=_rate, default=LR, metavar="R", help=f"learning rate (default: {LR})")
+    add("--seed", type=_seed, default=0, metavar="N", help="first seed; runs use N, N+1, … (default: 0)")
+    add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
+    add(
+        "--jobs",
+        type=_positive,
+        default=available_cores(),
+        metavar="N",
+        help="runs at a time, each with its share of the cores (default: one a core, here %(default)s)",
+    )
+    add("--dataset", choices=datasets.SOURCES, default="mnist", help="data set (default: mnist)")
+    return parser
+
+
+def _models(text: str) -> list[str]:
+    try:
+        return list(dict.fromkeys(str(parse_model_name(name.strip())) for name in text.split(",")))
+    except ModelNameError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def _number(kind: Callable[[str], T], accepts: Callable[[T], bool], expected: str) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        try:
+            value = kind(text)
+            if accepts(value):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+
+    return parse
+
+
+_positive = _number(int, lambda n: n > 0, "a positive whole number")
+_seed = _number(int, lambda n: n >= 0, "a whole number from 0")
+_rate = _number(float, lambda r: 0 < r < float("inf"), "a positive number")

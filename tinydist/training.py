@@ -1,0 +1,102 @@
+"""One training run: full-batch gradient descent, watched as it goes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.analysis.dead_nodes import dead_units
+from tinydist.datasets import Dataset
+from tinydist.errors import DivergedError
+from tinydist.nn import Module
+from tinydist.optim import Optimizer
+from tinydist.tensor import Tensor, no_grad
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The state of a model after `epoch` steps.
+
+    Attributes:
+        epoch: steps taken so far; 0 is the initial model.
+        train_loss: mean cross-entropy over the training images, in nats.
+        train_accuracy, test_accuracy: percent.
+        dead_outputs: outputs within ±1e-6 on every training image.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    dead_outputs: int
+
+
+def measured_epochs(epochs: int, points: int = 20) -> set[int]:
+    """The epochs at which a run is measured: 0, the last, and about `points` evenly spaced on a log axis."""
+    return {0, *(round(e) for e in np.geomspace(1, epochs, points))}
+
+
+def accuracy(logits: Array, labels: Array) -> float:
+    """Percent of rows whose largest logit is at the label; (batch, classes) and (batch,)."""
+    return 100 * float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def train(
+    model: Module,
+    optimizer: Optimizer,
+    data: Dataset,
+    epochs: int,
+    on_epoch: Callable[[int], None] = lambda _: None,
+) -> list[Measurement]:
+    """Train `model` in place by full-batch steps: every step uses the gradient over all training images.
+
+    Args:
+        model: maps (batch, pixels) to logits (batch, classes).
+        optimizer: of the model's parameters.
+        data: training and test images.
+        epochs: number of steps.
+        on_epoch: called with the number of steps taken after each of them.
+
+    Returns:
+        Measurements at :func:`measured_epochs`; the last is of the trained model.
+
+    Raises:
+        DivergedError: as soon as the loss is not finite.
+    """
+    if epochs < 1:
+        raise ValueError(f"training needs at least one epoch, got {epochs}")
+    x_train = Tensor(data.x_train)
+    measured = measured_epochs(epochs)
+    measurements = []
+    for epoch in range(epochs + 1):
+        logits = model(x_train)
+        loss = logits.cross_entropy(data.y_train)
+        if not math.isfinite(loss.item()):
+            raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
+        if epoch in measured:
+            measurements.append(_measure(epoch, model, loss.item(), logits.data, data))
+        if epoch < epochs:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            on_epoch(epoch + 1)
+    return measurements
+
+
+def _measure(epoch: int, model: Module, train_loss: float, train_logits: Array, data: Dataset) -> Measurement:
+    with no_grad():
+        test_logits = model(Tensor(data.x_test)).data
+    return Measurement(
+        epoch=epoch,
+        train_loss=train_loss,
+        train_accuracy=accuracy(train_logits, data.y_train),
+        test_accuracy=accuracy(test_logits, data.y_test),
+        dead_outputs=int(dead_units(train_logits).sum()),
+    )
