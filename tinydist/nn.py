@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinydist.errors import ShapeError, StateDictError
-from tinydist.tensor import Tensor
+from tinydist.sparse import SparseMatrix
+from tinydist.tensor import Tensor, linear
 
 
 class Module:
@@ -19,10 +20,10 @@ class Module:
     attributes are its children. Names are joined with dots: ``linear0.weight``.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x)")
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | SparseMatrix) -> Tensor:
         return self.forward(x)
 
     def children(self) -> Iterator[tuple[str, Module]]:
@@ -71,8 +72,9 @@ class Module:
                 f"these weights do not fit the model: {'; '.join(sorted(problems))}. "
                 f"The model's parameters are {', '.join(parameters)}"
             )
+        converted = {name: arrays[name].astype(parameter.dtype) for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
-            parameter.data = arrays[name].astype(parameter.dtype)
+            parameter.data = converted[name]
 
     def describe(self) -> str:
         """The arguments shown by repr, without the children."""
@@ -114,13 +116,12 @@ class Linear(Module):
         self.weight = Tensor(rng.uniform(-bound, bound, (out_features, in_features)), requires_grad=True, dtype=dtype)
         self.bias = Tensor(rng.uniform(-bound, bound, out_features), requires_grad=True, dtype=dtype) if bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseMatrix) -> Tensor:
         """(batch, in_features) to (batch, out_features)."""
         in_features = self.weight.shape[1]
         if x.ndim != 2 or x.shape[1] != in_features:
             raise ShapeError(f"{self!r} takes x of shape (batch, {in_features}), got {x.shape}")
-        product = x @ self.weight.T
-        return product if self.bias is None else product + self.bias
+        return linear(x, self.weight, self.bias)
 
     def describe(self) -> str:
         out_features, in_features = self.weight.shape
@@ -208,7 +209,7 @@ class Sequential(Module):
     def __init__(self, **modules: Module) -> None:
         vars(self).update(modules)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Tensor:
         for _, module in self.children():
             x = module(x)
         return x

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinydist import ops
 from tinydist.errors import BackwardError, DTypeError, GraphFreedError, ShapeError
+from tinydist.sparse import SparseMatrix
 
 Array = NDArray[Any]
 Axis = int | tuple[int, ...] | None
@@ -241,6 +242,14 @@ Operand = Tensor | ArrayLike
 def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis."""
     return apply(ops.concatenate, *tensors, axis=axis)
+
+
+def linear(x: Tensor | SparseMatrix, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Affine map ``x weight^T + bias``: (batch, in), (out, in), (out,) to (batch, out). `x` may be sparse."""
+    parameters = (weight,) if bias is None else (weight, bias)
+    if isinstance(x, SparseMatrix):
+        return apply(ops.sparse_linear, *parameters, x=x)
+    return apply(ops.linear, x, *parameters)
 
 
 def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Tensor:

@@ -15,6 +15,7 @@ from tinydist.datasets import Dataset
 from tinydist.errors import DivergedError
 from tinydist.nn import Module
 from tinydist.optim import Optimizer
+from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor, no_grad
 
 Array = NDArray[Any]
@@ -48,6 +49,11 @@ def accuracy(logits: Array, labels: Array) -> float:
     return 100 * float(np.mean(logits.argmax(axis=1) == labels))
 
 
+def as_input(x: Array | SparseMatrix) -> Tensor | SparseMatrix:
+    """What a model takes: an array as a tensor, a sparse matrix as it is."""
+    return x if isinstance(x, SparseMatrix) else Tensor(x)
+
+
 def train(
     model: Module,
     optimizer: Optimizer,
@@ -72,7 +78,7 @@ def train(
     """
     if epochs < 1:
         raise ValueError(f"training needs at least one epoch, got {epochs}")
-    x_train = Tensor(data.x_train)
+    x_train, x_test = as_input(data.x_train), as_input(data.x_test)
     measured = measured_epochs(epochs)
     measurements = []
     for epoch in range(epochs + 1):
@@ -81,7 +87,7 @@ def train(
         if not math.isfinite(loss.item()):
             raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
         if epoch in measured:
-            measurements.append(_measure(epoch, model, loss.item(), logits.data, data))
+            measurements.append(_measure(epoch, model, loss.item(), logits.data, x_test, data))
         if epoch < epochs:
             optimizer.zero_grad()
             loss.backward()
@@ -90,9 +96,11 @@ def train(
     return measurements
 
 
-def _measure(epoch: int, model: Module, train_loss: float, train_logits: Array, data: Dataset) -> Measurement:
+def _measure(
+    epoch: int, model: Module, train_loss: float, train_logits: Array, x_test: Tensor | SparseMatrix, data: Dataset
+) -> Measurement:
     with no_grad():
-        test_logits = model(Tensor(data.x_test)).data
+        test_logits = model(x_test).data
     return Measurement(
         epoch=epoch,
         train_loss=train_loss,

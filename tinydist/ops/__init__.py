@@ -24,7 +24,7 @@ from tinydist.ops.elementwise import (
     tanh,
     unbroadcast,
 )
-from tinydist.ops.linear import matmul
+from tinydist.ops.linear import linear, matmul, sparse_linear
 from tinydist.ops.loss import cross_entropy, log_softmax
 from tinydist.ops.reduce import max, mean, sum
 from tinydist.ops.shape import concatenate, index, reshape, transpose
@@ -40,6 +40,7 @@ __all__ = [
     "div",
     "exp",
     "index",
+    "linear",
     "log",
     "log_softmax",
     "matmul",
@@ -52,6 +53,7 @@ __all__ = [
     "relu",
     "reshape",
     "sigmoid",
+    "sparse_linear",
     "sqrt",
     "sub",
     "sum",

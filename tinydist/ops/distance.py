@@ -41,6 +41,8 @@ def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0
         )
     if floor < 0:
         raise ValueError(f"weighted_distance: floor is a squared distance and cannot be negative, got {floor}")
+    dtype = np.result_type(x, center, weight)  # the kernels compute in the dtype of x
+    x, center, weight = (a.astype(dtype, copy=False) for a in (x, center, weight))
     squared = kernels.weighted_squares(x, center, weight)
     distance = np.sqrt(np.maximum(squared, squared.dtype.type(floor)))
 

@@ -178,6 +178,6 @@ def tanh(x: Array) -> Result:
 
 
 def sigmoid(x: Array) -> Result:
-    """Logistic function ``1 / (1 + e**-x)``, written with tanh so that no exponential overflows."""
-    y = 0.5 * (np.tanh(0.5 * x) + 1)
-    return y, (lambda g: g * (y * (1 - y)),)
+    """Logistic function ``1 / (1 + e**-x)``, written with ``e**-|x|`` so that nothing overflows or cancels."""
+    decay = np.exp(-1.0 * np.abs(x))
+    return np.exp(np.minimum(x, 0)) / (1 + decay), (lambda g: g * (decay / (1 + decay) ** 2),)

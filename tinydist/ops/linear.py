@@ -1,4 +1,4 @@
-"""Matrix product. Conventions as in :mod:`tinydist.ops.elementwise`."""
+"""Matrix product and affine map. Conventions as in :mod:`tinydist.ops.elementwise`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from tinydist import kernels
 from tinydist.errors import ShapeError
 from tinydist.ops.elementwise import Array, Result, unbroadcast
+from tinydist.sparse import SparseMatrix
 
 
 def matmul(a: Array, b: Array) -> Result:
@@ -23,3 +24,55 @@ def matmul(a: Array, b: Array) -> Result:
         lambda g: unbroadcast(kernels.matmul(g, np.swapaxes(b, -1, -2)), a.shape),
         lambda g: unbroadcast(kernels.matmul(np.swapaxes(a, -1, -2), g), b.shape),
     )
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
+    """Affine map ``Y = X W^T + b`` of every row of X.
+
+    With G the gradient of Y: ``G W`` to X, ``G^T X`` to W, the sum of G over the batch to b.
+
+    Args:
+        x: (batch, in).
+        weight: W, (out, in), as PyTorch stores it.
+        bias: b, (out,); none by default.
+
+    Returns:
+        Y, (batch, out).
+
+    Raises:
+        ShapeError: unless the shapes fit together.
+    """
+    _check_linear(x.shape, weight, bias)
+    y = kernels.matmul(x, weight.T)
+    if bias is not None:
+        y += bias
+    vjps = (
+        lambda g: kernels.matmul(g, weight),
+        lambda g: kernels.matmul(x.T, g).T,
+        lambda g: g.sum(axis=0),
+    )
+    return y, vjps[:2] if bias is None else vjps
+
+
+def sparse_linear(weight: Array, bias: Array | None = None, *, x: SparseMatrix) -> Result:
+    """The affine map of :func:`linear` for a constant, sparse X, which takes no gradient."""
+    _check_linear(x.shape, weight, bias)
+    start = np.zeros(len(weight), dtype=weight.dtype) if bias is None else bias
+    vjps = (
+        lambda g: x.transposed_times(g).T,
+        lambda g: g.sum(axis=0),
+    )
+    return x.times(weight.T, start), vjps[:1] if bias is None else vjps
+
+
+def _check_linear(x_shape: tuple[int, ...], weight: Array, bias: Array | None) -> None:
+    if (
+        len(x_shape) != 2
+        or weight.ndim != 2
+        or x_shape[1] != weight.shape[1]
+        or (bias is not None and bias.shape != weight.shape[:1])
+    ):
+        raise ShapeError(
+            f"linear: got x {x_shape}, weight {weight.shape}, bias {None if bias is None else bias.shape}; "
+            "expected x (batch, in), weight (out, in) and bias (out,) or none"
+        )

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from tinydist import ops
+from tinydist.sparse import SparseMatrix
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -77,6 +80,12 @@ def _binary(low: float = -2.0, high: float = 2.0) -> tuple[Case, ...]:
 def _reduction() -> tuple[Case, ...]:
     axes: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}, {"keepdims": True}]
     return (Case(((),)), *(Case(((2, 3, 4),), options=options) for options in axes))
+
+
+def _sparse(rows: int, columns: int, scale: float = 1.0, shift: float = 0.0) -> SparseMatrix:
+    """A matrix with every third entry non-zero."""
+    entries = np.arange(rows * columns, dtype=np.uint8).reshape(rows, columns) % 10
+    return SparseMatrix(np.where(entries % 3 == 0, entries, 0).astype(np.uint8), scale, shift)
 
 
 def _distance_formula(xp: ModuleType, x: Any, center: Any, weight: Any, floor: float = 0.0) -> Any:
@@ -150,7 +159,7 @@ OPS: tuple[Op, ...] = (
     Op(
         ops.transpose,
         "g with the axes put back",
-        lambda xp, x, axes=None: xp.transpose(x, axes),
+        lambda xp, x, axes=None: xp.transpose(x, axes and [axis % x.ndim for axis in axes]),
         (Case(((2, 3, 4),)), *(Case(((2, 3, 4),), options={"axes": axes}) for axes in [(1, 2, 0), (0, -1, 1)])),
     ),
     Op(
@@ -175,6 +184,24 @@ OPS: tuple[Op, ...] = (
         tuple(
             Case(s)
             for s in [((2, 3), (3, 4)), ((1, 1), (1, 1)), ((5, 2, 3), (5, 3, 2)), ((2, 3), (4, 3, 2)), ((0, 3), (3, 2))]
+        ),
+    ),
+    Op(
+        ops.linear,
+        "g W to x, gᵀ x to W, Σ g over the batch to b",
+        lambda xp, x, weight, bias=0: xp.dot(x, weight.T) + bias,
+        tuple(
+            Case(s) for s in [((5, 3), (2, 3), (2,)), ((5, 3), (2, 3)), ((1, 1), (1, 1), (1,)), ((0, 3), (2, 3), (2,))]
+        ),
+    ),
+    Op(
+        ops.sparse_linear,
+        "gᵀ x to W, Σ g over the batch to b; x is constant",
+        lambda xp, weight, bias=0, *, x: xp.dot(x.dense().astype(float), weight.T) + bias,
+        tuple(
+            Case(shapes, options={"x": x})
+            for x in (_sparse(70, 5), _sparse(3, 5, scale=0.5, shift=-1.0))
+            for shapes in [((2, 5), (2,)), ((17, 5),), ((140, 5), (140,))]
         ),
     ),
     Op(

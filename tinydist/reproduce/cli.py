@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from tinydist.reproduce import report
 from tinydist.reproduce.figures import save_figures
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import RunConfig, RunRecord, write_csv
-from tinydist.reproduce.sweep import available_cores, sweep
+from tinydist.reproduce.sweep import available_cores, load_data, sweep
 
 T = TypeVar("T", int, float)
 
@@ -41,14 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     protocol = _protocol(options)
-    configs = _configs(options, protocol)
-    out = options.out or _default_folder(configs[0])
     start = time.perf_counter()
+    try:  # first of all, so that damaged data are refused before any work
+        data = load_data(options.dataset, options.input, protocol.train_size, options.layout)
+    except (DataError, ValueError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    configs = _configs(options, protocol, data.layout)
+    out = options.out or _default_folder(configs[0])
     try:
-        datasets.load(options.dataset, options.input).first(protocol.train_size)  # refuse damaged data before any work
         out.mkdir(parents=True, exist_ok=True)
         write_csv(out)
-        print(_heading(configs, protocol, out), flush=True)
+        print(_heading(configs, protocol, data, out), flush=True)
         records = sweep(configs, out, options.jobs)
         figures = save_figures(records, report.protocol_label(configs[0], protocol), out)
     except KeyboardInterrupt:
@@ -56,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (DataError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
+        return 2
+    except BrokenExecutor:
+        print(
+            f"error: a worker process died, perhaps for lack of memory. {_saved(configs, out)}; "
+            "the same command goes on from there, with fewer --jobs if memory is short.",
+            file=sys.stderr,
+        )
         return 2
     except OSError as problem:
         print(
@@ -78,11 +90,12 @@ def _print_results(records: Sequence[RunRecord], protocol: Protocol) -> None:
         print(f"\n{failed}")
 
 
-def _heading(configs: Sequence[RunConfig], protocol: Protocol, out: Path) -> str:
+def _heading(configs: Sequence[RunConfig], protocol: Protocol, data: datasets.Dataset, out: Path) -> str:
     models = ", ".join(dict.fromkeys(config.model for config in configs))
     label = report.protocol_label(configs[0], protocol)
     notes = report.protocol_notes(configs[0], protocol)
-    return f"{label[0].upper()}{label[1:]}\nModels: {models}\n{notes}\nResults: {out}"
+    images = repr(data.x_train) if data.layout == "sparse" else "dense array of float32"
+    return f"{label[0].upper()}{label[1:]}\nModels: {models}\n{notes}\nTraining images: {images}\nResults: {out}"
 
 
 def _saved(configs: Sequence[RunConfig], out: Path) -> str:
@@ -90,7 +103,7 @@ def _saved(configs: Sequence[RunConfig], out: Path) -> str:
     return f"{saved} of {len(configs)} runs are saved in {out}"
 
 
-def _configs(options: argparse.Namespace, protocol: Protocol) -> list[RunConfig]:
+def _configs(options: argparse.Namespace, protocol: Protocol, layout: str) -> list[RunConfig]:
     """All runs, seed by seed, so that an interrupted sweep has some of every model."""
     return [
         RunConfig(
@@ -98,6 +111,7 @@ def _configs(options: argparse.Namespace, protocol: Protocol) -> list[RunConfig]
             seed=seed,
             dataset=options.dataset,
             input=options.input,
+            layout=layout,
             train_size=protocol.train_size,
             epochs=protocol.epochs,
             lr=options.lr,
@@ -119,7 +133,7 @@ def _protocol(options: argparse.Namespace) -> Protocol:
 def _default_folder(config: RunConfig) -> Path:
     """A folder for these settings, so that other settings never mix with them."""
     return Path("results") / (
-        f"{config.dataset}-{config.input}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
+        f"{config.dataset}-{config.input}-{config.layout}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
     )
 
 
@@ -159,6 +173,13 @@ def _parser() -> argparse.ArgumentParser:
         default=available_cores(),
         metavar="N",
         help="runs at a time, each with its share of the cores (default: one a core, here %(default)s)",
+    )
+    add(
+        "--layout",
+        choices=datasets.LAYOUTS,
+        default="auto",
+        help="how images are held: dense, or sparse (non-zero pixels only); auto takes the faster one for the data; "
+        "results agree within rounding (default: auto)",
     )
     add("--dataset", choices=datasets.SOURCES, default="mnist", help="data set (default: mnist)")
     return parser

@@ -27,6 +27,7 @@ class RunConfig:
         seed: of the initial weights.
         dataset: name of the data set.
         input: how its pixels are scaled.
+        layout: "dense" or "sparse", how the images are held; it decides the rounding, and the speed.
         train_size: training images, the first ones of the data set.
         epochs: full-batch gradient steps.
         lr: learning rate.
@@ -36,6 +37,7 @@ class RunConfig:
     seed: int
     dataset: str
     input: str
+    layout: str
     train_size: int
     epochs: int
     lr: float

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tinydist.analysis.statistics import summarize
 from tinydist.datasets import INPUTS
 from tinydist.reproduce.claims import CLAIMS, Outcome, outcomes, verdict
-from tinydist.reproduce.protocols import PROTOCOLS, Protocol
+from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.published import published
 from tinydist.reproduce.records import RunConfig, RunRecord
 
@@ -18,8 +18,11 @@ WIDTH = 100
 def protocol_label(config: RunConfig, protocol: Protocol) -> str:
     """The protocol in one line, which says when it is not one of the paper's."""
     settings = f"{config.dataset}, {protocol}, lr {config.lr:g}, input {config.input}"
-    if config.dataset == "mnist" and protocol in (PROTOCOLS["paper"], PROTOCOLS["extended"]):
-        return f"the paper's protocol: {settings}"
+    if config.dataset == "mnist" and config.lr == LR and protocol in (PROTOCOLS["paper"], PROTOCOLS["extended"]):
+        if config.input == "raw":
+            return f"the paper's protocol: {settings}"
+        if config.input == "normalized":
+            return f"the paper's protocol as described, though not as its author ran it: {settings}"
     return f"not the paper's protocol: {settings}"
 
 

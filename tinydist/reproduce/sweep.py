@@ -32,8 +32,9 @@ def available_cores() -> int:
 
 
 @functools.lru_cache(maxsize=1)
-def _training_data(dataset: str, input: str, train_size: int) -> datasets.Dataset:
-    return datasets.load(dataset, input).first(train_size)
+def load_data(dataset: str, input: str, train_size: int, layout: str) -> datasets.Dataset:
+    """The data of a run, kept for the next one."""
+    return datasets.load(dataset, input, train_size, layout)
 
 
 def execute(config: RunConfig, out: Path, progress: Path, slot: int) -> RunRecord:
@@ -50,7 +51,7 @@ def execute(config: RunConfig, out: Path, progress: Path, slot: int) -> RunRecor
     def count(epoch: int) -> None:
         counters[slot] = epoch
 
-    data = _training_data(config.dataset, config.input, config.train_size)
+    data = load_data(config.dataset, config.input, config.train_size, config.layout)
     start = time.perf_counter()
     classes = int(data.y_train.max()) + 1
     model = build_model(config.model, in_features=data.x_train.shape[1], classes=classes, seed=config.seed)

@@ -1,0 +1,66 @@
+"""The matrix products: NumPy's is the oracle of the other two."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinydist.kernels import dense
+
+sizes = st.integers(0, 9)
+dtypes = st.sampled_from([np.float32, np.float64])
+both_kernels = pytest.mark.parametrize("kernel", [dense.matmul_numba, dense.matmul_blas], ids=["numba", "blas"])
+
+
+def factors(n, k, m, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-2, 2, (n, k)).astype(dtype), rng.uniform(-2, 2, (k, m)).astype(dtype)
+
+
+@both_kernels
+@given(n=sizes, k=sizes, m=sizes, dtype=dtypes)
+def test_product_is_numpys(kernel, n, k, m, dtype):
+    a, b = factors(n, k, m, dtype)
+    tolerance = 100 * np.finfo(dtype).eps
+    np.testing.assert_allclose(kernel(a, b), dense.matmul_numpy(a, b), rtol=0, atol=tolerance, strict=True)
+
+
+def test_numpys_product_is_the_sum_over_the_inner_axis():
+    assert dense.matmul_numpy(np.array([[1.0, 2.0]]), np.array([[3.0], [5.0]])).tolist() == [[13]]
+
+
+@both_kernels
+def test_inputs_need_not_be_contiguous(kernel):
+    a, b = factors(10, 8, 6)
+    for left, right in [(a[::2], b[:, ::-2]), (np.asfortranarray(a), b)]:
+        np.testing.assert_allclose(kernel(left, right), np.einsum("nk,km->nm", left, right), rtol=1e-13)
+
+
+@both_kernels
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_reach_their_row_only(kernel, value):
+    a, b = factors(3, 4, 2)
+    a[1, 2] = value
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(kernel(a, b), np.einsum("nk,km->nm", a, b), rtol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (1201, 130, 121), (121, 130, 1201)], ids=["small", "tall", "wide"])
+@both_kernels
+def test_bits_do_not_depend_on_the_number_of_threads(kernel, shape, at_threads):
+    a, b = factors(*shape, np.float32)
+    one, two = at_threads(kernel, a, b)
+    assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(1201, 130, 121), (121, 130, 1201)], ids=["tall", "wide"])
+def test_a_large_product_is_whole_after_it_was_cut(shape):
+    a, b = factors(*shape)
+    assert a.size * b.shape[1] > dense.SMALL
+    np.testing.assert_allclose(dense.matmul_blas(a, b), dense.matmul_numpy(a, b), rtol=0, atol=1e-12, strict=True)
+
+
+def test_leading_axes_broadcast():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(5, 1, 2, 3)), rng.normal(size=(4, 3, 2))
+    np.testing.assert_allclose(dense.matmul_blas(a, b), np.einsum("abij,bjk->abik", np.tile(a, (1, 4, 1, 1)), b))

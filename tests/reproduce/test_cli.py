@@ -1,0 +1,146 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tinydist import datasets
+from tinydist.reproduce import cli
+
+TINY = ["--models", "ReLU,ReLU2", "--train-size", "60", "--epochs", "3", "--runs", "2"]
+COMMAND = [sys.executable, "-m", "tinydist.reproduce"]
+
+
+def test_end_to_end_on_a_tiny_run(tmp_path, capsys):
+    assert cli.main([*TINY, "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model" in shown
+    assert "raw pixels 0 to 255, as the author's program fed them" in shown
+    assert "47.20 ± 12.00 at 5,000 epochs" in shown
+    assert "Claims " in shown
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["seed"]) for row in rows] == [(m, s) for m in ("ReLU", "ReLU2") for s in ("0", "1")]
+    assert {(row["input"], row["layout"]) for row in rows} == {("raw", "sparse")}
+    assert "SparseMatrix(60 x 784" in shown
+    assert all(0 <= float(row["test_accuracy"]) <= 100 for row in rows)
+    assert {"accuracy.png", "learning_curves.png", "results.csv", "runs"} == {p.name for p in tmp_path.iterdir()}
+
+
+def test_the_same_command_again_repeats_nothing(tmp_path):
+    arguments = [*TINY, "--out", str(tmp_path), "--jobs", "1"]
+    cli.main(arguments)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    assert cli.main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == before
+
+
+def test_flags_override_the_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--protocol", "paper", "--input", "normalized", "--lr", "0.01", "--seed", "5", "--layout", "dense"]
+    assert (
+        cli.main([*flags, "--models", "Abs", "--runs", "1", "--epochs", "2", "--train-size", "50", "--jobs", "1"]) == 0
+    )
+    (folder,) = (tmp_path / "results").iterdir()
+    with (folder / "results.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    expected = {"seed": "5", "input": "normalized", "layout": "dense", "train_size": "50", "epochs": "2", "lr": "0.01"}
+    assert expected.items() <= row.items()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_failed_runs_show_in_the_report_and_in_the_exit_status(tmp_path, capsys):
+    flags = ["--models", "ReLU", "--lr", "1e30", "--train-size", "50", "--epochs", "9", "--runs", "1", "--jobs", "1"]
+    assert cli.main([*flags, "--out", str(tmp_path)]) == 1
+    assert "FAILED ReLU seed 0: diverged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--models", "ReLU,Relu2Neg"], "unknown model 'Relu2Neg'. Did you mean 'ReLU2-Neg'"),
+        (["--models", ""], "unknown model ''"),
+        (["--epochs", "0"], "expected a positive whole number, got '0'"),
+        (["--runs", "three"], "expected a positive whole number, got 'three'"),
+        (["--lr", "nan"], "expected a positive number, got 'nan'"),
+        (["--seed", "-1"], "expected a whole number from 0, got '-1'"),
+        (["--input", "normalised"], "invalid choice: 'normalised'"),
+        (["--dataset", "nmist"], "invalid choice: 'nmist'"),
+        (["--protocol", "fast"], "invalid choice: 'fast'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_flags_are_refused_before_any_work(flags, complaint, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(flags)
+    assert caught.value.code == 2
+    assert complaint in " ".join(capsys.readouterr().err.split())
+
+
+def test_too_many_training_images(tmp_path, capsys):
+    assert cli.main(["--train-size", "70000", "--out", str(tmp_path / "new")]) == 2
+    assert "1 to 60000 training images to offer, not 70000" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_damaged_data_are_refused_before_any_work(tmp_path, capsys, monkeypatch):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08")
+    monkeypatch.setenv("TINYDIST_DATA", str(tmp_path))
+    assert cli.main([*TINY, "--out", str(tmp_path / "new")]) == 2
+    assert "train-images-idx3-ubyte.gz is truncated" in capsys.readouterr().err
+
+
+def test_a_folder_with_runs_of_other_settings_is_left_alone(tmp_path, capsys):
+    cli.main([*TINY, "--out", str(tmp_path), "--jobs", "1"])
+    before = (tmp_path / "results.csv").read_text()
+    assert cli.main([*TINY, "--lr", "0.5", "--out", str(tmp_path)]) == 2
+    assert "lr 0.001 (now 0.5). Choose another folder with --out" in capsys.readouterr().err
+    assert (tmp_path / "results.csv").read_text() == before
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main([*TINY, "--out", str(tmp_path / "file" / "results")]) == 2
+    assert "0 of 4 runs are saved" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_keeps_finished_runs_and_the_same_command_resumes(tmp_path, jobs):
+    flags = ["--models", "ReLU", "--train-size", "1000", "--epochs", "150", "--runs", "4"]
+    command = [*COMMAND, *flags, "--jobs", jobs, "--out", str(tmp_path)]
+    running = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not list((tmp_path / "runs").glob("*.json")):
+        assert running.poll() is None
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    _, shown = running.communicate(timeout=60)
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    assert running.returncode == 130
+    assert f"Stopped. {len(finished)} of 4 runs are saved in {tmp_path}; the same command goes on from there." in shown
+    assert "Traceback" not in shown
+    subprocess.run(command, check=True, capture_output=True)
+    assert len(list((tmp_path / "runs").iterdir())) == 4
+    assert all(path.stat().st_mtime_ns == changed for path, changed in finished.items())
+
+
+def test_help_reads_well(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for word in ("quick", "60,000 training images, 5,000 epochs, 20 runs", "--train-size", "Ctrl-C", "examples:"):
+        assert word in shown
+    assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_inputs_offered_are_those_of_the_data_sets(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "{" + ",".join(datasets.INPUTS) + "}" in capsys.readouterr().out

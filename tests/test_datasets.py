@@ -1,0 +1,213 @@
+import functools
+import gzip
+import hashlib
+import http.server
+import struct
+import threading
+
+import numpy as np
+import pytest
+
+from tinydist import datasets
+from tinydist.errors import DataError
+
+TRAINING_DIGITS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+"""How often each digit occurs in MNIST's training set, as documented by its authors' site and many others."""
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.load("mnist")
+
+
+def test_mnist_is_mnist(mnist):
+    assert mnist.x_train.shape == (60_000, 784)
+    assert mnist.x_test.shape == (10_000, 784)
+    assert mnist.x_train.dtype == np.float32
+    assert mnist.y_train.dtype == np.int64
+    assert np.bincount(mnist.y_train).tolist() == TRAINING_DIGITS
+    assert mnist.y_test[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert (mnist.x_train.min(), mnist.x_train.max()) == (0, 255)
+
+
+def test_normalized_has_zero_mean_and_unit_deviation(mnist):
+    normalized = datasets.load("mnist", input="normalized")
+    assert normalized.x_train.mean(dtype=float) == pytest.approx(0, abs=1e-3)
+    assert normalized.x_train.std(dtype=float) == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(
+        normalized.x_test[:100], (mnist.x_test[:100].astype(float) / 255 - 0.1307) / 0.3081, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_unit_runs_from_0_to_1(mnist):
+    unit = datasets.load("mnist", input="unit")
+    assert (unit.x_train.min(), unit.x_train.max()) == (0, 1)
+    np.testing.assert_array_equal(np.rint(unit.x_test * 255), mnist.x_test)
+
+
+def test_train_size_keeps_the_first_training_images_and_all_test_images(mnist):
+    small = datasets.load("mnist", train_size=7)
+    np.testing.assert_array_equal(small.x_train, mnist.x_train[:7])
+    np.testing.assert_array_equal(small.y_train, mnist.y_train[:7])
+    assert len(small.x_test) == 10_000
+
+
+@pytest.mark.parametrize("size", [0, -1, 60_001])
+def test_a_train_size_it_does_not_have(size):
+    with pytest.raises(ValueError, match=f"1 to 60000 training images to offer, not {size}"):
+        datasets.load("mnist", train_size=size)
+
+
+@pytest.mark.parametrize("input", datasets.INPUTS)
+def test_the_sparse_layout_holds_the_same_images_in_less_memory(input):
+    dense = datasets.load("mnist", input, train_size=200)
+    sparse = datasets.load("mnist", input, train_size=200, layout="sparse")
+    assert (dense.layout, sparse.layout) == ("dense", "sparse")
+    np.testing.assert_allclose(sparse.x_train.dense(), dense.x_train, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sparse.x_test.dense(), dense.x_test, rtol=1e-5, atol=1e-6)
+    assert sparse.x_test.nbytes < dense.x_test.nbytes / 4
+
+
+def test_auto_chooses_by_the_share_of_pixels_that_are_not_zero():
+    assert datasets.load("mnist", train_size=100, layout="auto").layout == "sparse"
+    pixels = np.zeros((10, 10), dtype=np.uint8)
+    pixels[:4] = 1
+    assert datasets.choose_layout(pixels) == "sparse"
+    pixels[4, 0] = 1
+    assert datasets.choose_layout(pixels) == "dense"
+
+
+@pytest.mark.parametrize("wrong", [{"name": "nmist"}, {"input": "normalised"}, {"layout": "csr"}])
+def test_unknown_names_list_the_known_ones(wrong):
+    with pytest.raises(ValueError, match=r"unknown .*; known: .*(mnist|normalized|sparse)"):
+        datasets.load(**({"name": "mnist"} | wrong))
+
+
+# --- a small data set in the real format, so that files can be damaged and served ----------------------------------
+
+
+def idx(array):
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Register "tiny", four IDX files known by checksum; gives their compressed contents by file name."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "train-images": rng.integers(0, 256, (6, 2, 2), dtype=np.uint8),
+        "train-labels": np.array([0, 1, 2, 0, 1, 2], dtype=np.uint8),
+        "test-images": rng.integers(0, 256, (3, 2, 2), dtype=np.uint8),
+        "test-labels": np.array([2, 1, 0], dtype=np.uint8),
+    }
+    zipped = {name: gzip.compress(idx(array), mtime=0) for name, array in arrays.items()}
+    files = tuple(
+        datasets.SourceFile(name, hashlib.sha256(idx(array)).hexdigest(), hashlib.sha256(zipped[name]).hexdigest())
+        for name, array in arrays.items()
+    )
+    monkeypatch.setitem(datasets.SOURCES, "tiny", datasets.Source(files, ("http://127.0.0.1:9/",), 0.5, 0.25))
+    monkeypatch.setattr(datasets, "_REPOSITORY_DATA", tmp_path / "repository")
+    monkeypatch.setattr(datasets, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.delenv("TINYDIST_DATA", raising=False)
+    return zipped
+
+
+def store(folder, files):
+    folder.mkdir(parents=True)
+    for name, contents in files.items():
+        (folder / f"{name}.gz").write_bytes(contents)
+    return folder
+
+
+@pytest.mark.parametrize("place", ["repository", "cache", "chosen"])
+def test_files_are_found_in_each_place(tiny, tmp_path, monkeypatch, place):
+    store(tmp_path / place / "tiny", tiny)
+    monkeypatch.setenv("TINYDIST_DATA", str(tmp_path / "chosen"))
+    data = datasets.load("tiny")
+    assert data.y_test.tolist() == [2, 1, 0]
+    assert data.x_train.shape == (6, 4)
+
+
+def test_the_folder_the_user_names_comes_first(tiny, tmp_path, monkeypatch):
+    store(tmp_path / "repository" / "tiny", dict.fromkeys(tiny, b"damaged"))
+    store(tmp_path / "chosen" / "tiny", tiny)
+    monkeypatch.setenv("TINYDIST_DATA", str(tmp_path / "chosen"))
+    assert len(datasets.load("tiny").x_train) == 6
+
+
+def test_uncompressed_files_are_read_too(tiny, tmp_path):
+    folder = store(tmp_path / "repository" / "tiny", tiny)
+    for path in folder.iterdir():
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert len(datasets.load("tiny").x_train) == 6
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda whole: whole[:-12], "is truncated"),
+        (lambda whole: whole[: len(whole) // 2], "is truncated"),
+        (lambda _: b"<html>404</html>", "is not a valid gzip file"),
+        (lambda whole: gzip.compress(gzip.decompress(whole)[:-1] + b"\x07"), "its contents have sha256"),
+        (lambda _: b"", "its contents have sha256"),
+    ],
+    ids=["cut short", "half", "not gzip", "one byte altered", "empty"],
+)
+def test_a_damaged_file_is_refused_by_name_with_the_remedy(tiny, tmp_path, damage, complaint):
+    folder = store(tmp_path / "repository" / "tiny", tiny)
+    path = folder / "test-images.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError) as caught:
+        datasets.load("tiny")
+    assert str(path) in str(caught.value)
+    assert complaint in str(caught.value)
+    assert "Delete it and run again" in str(caught.value)
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """A web server on this machine; gives its folder and its URL."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def use_mirrors(monkeypatch, *urls):
+    source = datasets.SOURCES["tiny"]
+    monkeypatch.setitem(datasets.SOURCES, "tiny", datasets.Source(source.files, urls, source.mean, source.std))
+
+
+def test_absent_files_are_downloaded_once_from_the_first_mirror_that_has_them(tiny, mirror, tmp_path, monkeypatch):
+    folder, url = mirror
+    store(folder / "good", tiny)
+    use_mirrors(monkeypatch, f"{url}gone/", f"{url}good/")
+    assert len(datasets.load("tiny").x_train) == 6
+    assert sorted(path.name for path in (tmp_path / "cache" / "tiny").iterdir()) == sorted(f"{n}.gz" for n in tiny)
+    use_mirrors(monkeypatch)
+    assert len(datasets.load("tiny").x_train) == 6
+
+
+def test_a_download_with_another_checksum_is_refused(tiny, mirror, monkeypatch):
+    folder, url = mirror
+    store(folder / "bad", {name: contents + b"!" for name, contents in tiny.items()})
+    use_mirrors(monkeypatch, f"{url}bad/")
+    with pytest.raises(DataError, match="could not be downloaded"):
+        datasets.load("tiny")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_without_a_network_the_error_says_where_to_put_the_file(tmp_path):
+    with pytest.raises(DataError) as caught:
+        datasets.load("tiny")
+    for hint in ("train-images.gz", str(tmp_path / "repository"), "TINYDIST_DATA", "http://127.0.0.1:9/"):
+        assert hint in str(caught.value)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from tinydist import Tensor, build_model
+from tinydist.datasets import load
+from tinydist.errors import DTypeError, ShapeError
+from tinydist.sparse import SparseMatrix
+
+NORMALIZED = {"scale": 1 / (255 * 0.3081), "shift": -0.1307 / 0.3081}
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    """Some real digits, as bytes."""
+    return load("mnist", train_size=150).x_train.astype(np.uint8)
+
+
+@pytest.mark.parametrize("scaling", [{}, {"scale": 1 / 255}, NORMALIZED], ids=["raw", "unit", "normalized"])
+def test_products_are_those_of_the_scaled_dense_matrix(pixels, scaling, rng):
+    x = SparseMatrix(pixels, **scaling)
+    dense = pixels * scaling.get("scale", 1.0) + scaling.get("shift", 0.0)
+    matrix, start, g = rng.normal(size=(784, 20)), rng.normal(size=20), rng.normal(size=(150, 20))
+    np.testing.assert_allclose(x.times(matrix, start), dense @ matrix + start, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(x.transposed_times(g), dense.T @ g, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(x.dense(), dense, rtol=1e-6, atol=1e-6)
+
+
+def test_normalising_after_the_product_rounds_no_worse_than_before(pixels, rng):
+    """In float32, scale and shift applied to the product are as close to the truth as a normalised dense input."""
+    matrix = rng.normal(size=(784, 128)).astype(np.float32)
+    truth = (pixels / 255 - 0.1307) / 0.3081 @ matrix.astype(float)
+    dense = ((pixels.astype(np.float32) / 255 - np.float32(0.1307)) / np.float32(0.3081)) @ matrix
+    sparse = SparseMatrix(pixels, **NORMALIZED).times(matrix, np.zeros(128, dtype=np.float32))
+    assert sparse.dtype == np.float32
+    assert np.abs(sparse - truth).max() < 4 * np.abs(dense - truth).max()
+
+
+@pytest.mark.parametrize("name", ["ReLU", "Abs2-Neg", "Abs-L2"])
+@pytest.mark.parametrize("scaling", [{}, NORMALIZED], ids=["raw", "normalized"])
+def test_a_model_neither_knows_nor_shows_that_its_input_is_sparse(pixels, name, scaling):
+    labels = np.arange(150) % 10
+    gradients = []
+    x = SparseMatrix(pixels, **scaling)
+    for batch in (x, Tensor(x.dense())):
+        model = build_model(name)
+        loss = model(batch).cross_entropy(labels)
+        loss.backward()
+        gradients.append([loss.data, *(parameter.grad for parameter in model.parameters())])
+    for sparse, dense in zip(*gradients, strict=True):
+        np.testing.assert_allclose(sparse, dense, rtol=1e-3, atol=1e-4 * np.abs(dense).max())
+
+
+def test_repr_says_how_large_and_how_sparse_it_is(pixels):
+    x = SparseMatrix(pixels)
+    assert x.density == pytest.approx((pixels > 0).mean())
+    assert repr(x).startswith("SparseMatrix(150 x 784, 1")
+    assert len(x) == 150
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 3)), np.zeros((2, 3), dtype=np.int16)])
+def test_only_bytes_are_compressed(wrong):
+    with pytest.raises(DTypeError, match="compresses bytes"):
+        SparseMatrix(wrong)
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 3), (3, 0), (2, 2, 2)])
+def test_only_a_matrix_is_compressed(shape):
+    with pytest.raises(ShapeError, match="needs a matrix"):
+        SparseMatrix(np.zeros(shape, dtype=np.uint8))
+
+
+def test_a_layer_of_another_width_refuses_it(pixels):
+    with pytest.raises(ShapeError, match=r"takes x of shape \(batch, 10\), got \(150, 784\)"):
+        build_model("ReLU", in_features=10)(SparseMatrix(pixels))

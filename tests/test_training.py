@@ -1,0 +1,152 @@
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinydist import build_model
+from tinydist.datasets import Dataset, load
+from tinydist.errors import DivergedError
+from tinydist.optim import SGD
+from tinydist.training import accuracy, measured_epochs, train
+
+
+@pytest.fixture
+def data():
+    """A small three-class problem."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 60)
+    x = (rng.normal(size=(60, 4)) + labels[:, None]).astype(np.float32)
+    return Dataset("toy", "raw", x[:40], labels[:40], x[40:], labels[40:])
+
+
+def model_for(name, seed=0):
+    return build_model(name, in_features=4, hidden=5, classes=3, seed=seed)
+
+
+def test_full_batch_descent_matches_backpropagation_written_out(data):
+    model = model_for("ReLU-Bias")
+    w0, b0, w1, b1 = (value.astype(float) for value in model.state_dict().values())
+    x, y, lr = data.x_train.astype(float), data.y_train, 0.05
+    losses = []
+    for _ in range(8):
+        z = x @ w0.T + b0
+        h = np.maximum(z, 0)
+        logits = h @ w1.T + b1
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        losses.append(-np.log(p[np.arange(40), y]).mean())
+        d = (p - np.eye(3)[y]) / 40
+        dz = (d @ w1) * (z > 0)
+        w0, b0, w1, b1 = w0 - lr * dz.T @ x, b0 - lr * dz.sum(0), w1 - lr * d.T @ h, b1 - lr * d.sum(0)
+
+    curve = train(model, SGD(model.parameters(), lr), data, epochs=8)
+
+    measured = {m.epoch: m.train_loss for m in curve}
+    assert measured[0] == pytest.approx(losses[0], rel=1e-5)
+    assert measured[7] == pytest.approx(losses[7], rel=1e-5)
+    for ours, reference in zip(model.state_dict().values(), (w0, b0, w1, b1), strict=True):
+        np.testing.assert_allclose(ours, reference, rtol=1e-4, atol=1e-6)
+
+
+def test_the_last_measurement_is_of_the_trained_model(data):
+    model = model_for("Abs2")
+    final = train(model, SGD(model.parameters(), 0.01), data, epochs=5)[-1]
+    state = model.state_dict()
+    hidden = np.abs(data.x_test @ state["linear0.weight"].T + state["linear0.bias"])
+    outputs = np.abs(hidden @ state["linear1.weight"].T)
+    assert final.epoch == 5
+    assert final.test_accuracy == pytest.approx(100 * np.mean(outputs.argmax(axis=1) == data.y_test))
+
+
+def test_dead_outputs_are_counted_on_the_training_images(data):
+    model = model_for("ReLU2")
+    state = model.state_dict()
+    state["linear1.weight"][:2] = -1  # hidden ReLU activations are not negative, so two outputs are silent for ever
+    state["linear1.weight"][2] = 1
+    model.load_state_dict(state)
+    curve = train(model, SGD(model.parameters(), 1e-6), data, epochs=3)
+    assert [m.dead_outputs for m in curve] == [2] * len(curve)
+
+
+def test_progress_is_told_after_every_step(data):
+    steps = []
+    model = model_for("ReLU")
+    train(model, SGD(model.parameters(), 0.01), data, 4, steps.append)
+    assert steps == [1, 2, 3, 4]
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_the_step_and_a_remedy(data):
+    model = model_for("ReLU")
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=r"after \d+ steps; a smaller lr"):
+        train(model, SGD(model.parameters(), 1e30), data, epochs=50)
+
+
+def test_nan_in_the_data_stops_training_at_once(data):
+    data.x_train[3, 1] = np.nan
+    model = model_for("Abs-L2")
+    with pytest.raises(DivergedError, match="nan after 0 steps"):
+        train(model, SGD(model.parameters(), 0.01), data, epochs=5)
+
+
+def test_at_least_one_epoch(data):
+    model = model_for("ReLU")
+    with pytest.raises(ValueError, match="at least one epoch, got 0"):
+        train(model, SGD(model.parameters(), 0.01), data, epochs=0)
+
+
+@pytest.mark.parametrize(("input", "lr"), [("raw", 1e-6), ("normalized", 1e-3)])
+@pytest.mark.parametrize("name", ["ReLU", "Abs2-Neg", "Abs-L2"])
+def test_the_sparse_layout_learns_what_the_dense_one_learns(name, input, lr):
+    """At a learning rate at which training is smooth: where it is chaotic, rounding alone sets two runs apart."""
+    curves = []
+    for layout in ("dense", "sparse"):
+        data = load("mnist", input, train_size=500, layout=layout)
+        model = build_model(name)
+        curves.append(train(model, SGD(model.parameters(), lr), data, epochs=10))
+    for dense, sparse in zip(*curves, strict=True):
+        assert sparse.train_loss == pytest.approx(dense.train_loss, rel=1e-4)
+        assert sparse.test_accuracy == pytest.approx(dense.test_accuracy, abs=0.1)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 7, 300, 50_000])
+def test_measured_epochs_begin_with_0_and_end_with_the_last(epochs):
+    measured = measured_epochs(epochs)
+    assert {0, 1, epochs} <= measured <= set(range(epochs + 1))
+    assert len(measured) <= 21
+
+
+def test_accuracy_is_in_percent():
+    logits = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0], [5.0, 6.0]])
+    assert accuracy(logits, np.array([1, 0, 0, 1])) == 75
+
+
+DIGEST_OF_WEIGHTS = """
+import hashlib, sys
+from tinydist import build_model, datasets
+from tinydist.optim import SGD
+from tinydist.training import train
+digest = hashlib.sha256()
+for layout in ("dense", "sparse"):
+    data = datasets.load("mnist", train_size=3001, layout=layout)
+    for name in ("ReLU", "Abs2-Neg", "Abs-L2"):
+        model = build_model(name)
+        train(model, SGD(model.parameters(), 0.001), data, epochs=3)
+        for array in model.state_dict().values():
+            digest.update(array.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_same_seed_same_bits_with_one_thread_or_two():
+    digests = []
+    for threads in ("1", "2", "2"):
+        variables = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+        environment = os.environ | dict.fromkeys(variables, threads)
+        ended = subprocess.run(
+            [sys.executable, "-c", DIGEST_OF_WEIGHTS], env=environment, capture_output=True, text=True, check=True
+        )
+        digests.append(ended.stdout.strip())
+    assert len(digests[0]) == hashlib.sha256().digest_size * 2
+    assert digests[0] == digests[1] == digests[2]

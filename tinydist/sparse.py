@@ -1,0 +1,82 @@
+"""Inputs that are mostly zero, held as the bytes that are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist import kernels
+from tinydist.errors import DTypeError, ShapeError
+
+Array = NDArray[Any]
+
+
+class SparseMatrix:
+    """The constant matrix ``X = scale * P + shift``, where P holds bytes that are mostly zero.
+
+    It takes the place of a dense input to a model: a first linear layer multiplies by it without ever building it.
+    Scaled pixels stay sparse as well: with normalisation ``(p / 255 - mean) / std``, scale is ``1 / (255 std)`` and
+    shift is ``-mean / std``, and ``X M = P (scale M) + shift 1 (1^T M)``, a sparse product plus a matrix of rank one.
+
+    Args:
+        pixels: P, uint8, (rows, columns).
+        scale: factor of the pixels.
+        shift: added to every scaled pixel, zeros included.
+
+    Raises:
+        DTypeError: unless the pixels are bytes.
+        ShapeError: unless they are a matrix.
+    """
+
+    def __init__(self, pixels: Array, scale: float = 1.0, shift: float = 0.0) -> None:
+        if pixels.dtype != np.uint8:
+            raise DTypeError(f"SparseMatrix compresses bytes (uint8), got {pixels.dtype}")
+        if pixels.ndim != 2 or 0 in pixels.shape:
+            raise ShapeError(f"SparseMatrix needs a matrix (rows, columns) that is not empty, got shape {pixels.shape}")
+        self.shape: tuple[int, int] = pixels.shape
+        self.scale = scale
+        self.shift = shift
+        self._by_row = kernels.compress(pixels)
+        self._by_column = kernels.compress(np.ascontiguousarray(pixels.T))
+
+    @property
+    def ndim(self) -> int:
+        return 2
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory taken, in bytes."""
+        return self._by_row.nbytes + self._by_column.nbytes
+
+    @property
+    def density(self) -> float:
+        """Share of the pixels that are not zero."""
+        return len(self._by_row.values) / (self.shape[0] * self.shape[1])
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        return f"SparseMatrix({rows} x {columns}, {self.density:.0%} non-zero, {self.nbytes / 1e6:.1f} MB)"
+
+    def dense(self) -> Array:
+        """X as a float32 array, (rows, columns)."""
+        return (kernels.decompress(self._by_row) * self.scale + self.shift).astype(np.float32)
+
+    def times(self, matrix: Array, start: Array) -> Array:
+        """``X M + start`` for M (columns, width) and a start (width,) added to every row; (rows, width)."""
+        constant = start + self.shift * matrix.sum(axis=0) if self.shift else start
+        scaled = matrix if self.scale == 1 else matrix * self.scale
+        return kernels.sparse_matmul(self._by_row, scaled, constant)
+
+    def transposed_times(self, matrix: Array) -> Array:
+        """``X^T M`` for M (rows, width); (columns, width)."""
+        product = kernels.sparse_matmul_summed(self._by_column, matrix)
+        if self.scale != 1:
+            product *= self.scale
+        if self.shift:
+            product += self.shift * matrix.sum(axis=0)
+        return product
