@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -142,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tinydist.reproduce",
         description=DESCRIPTION + "\n".join(f"  {name:10}{protocol}" for name, protocol in PROTOCOLS.items()),
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=110),
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_models,
         default=list(PAPER_MODELS),
         metavar="A,B,…",
-        help=f"models by name, Act[2][-L2][-Neg][-Bias] (default: {','.join(PAPER_MODELS)})",
+        help="models by name, Act[2][-L2][-Neg][-Bias] with Act ReLU or Abs (default: the paper's ten without -Bias)",
     )
     add("--runs", type=_positive, metavar="N", help="runs of each model (default: the protocol's)")
     add("--epochs", type=_positive, metavar="N", help="full-batch gradient steps (default: the protocol's)")
