@@ -45,7 +45,8 @@ def test_nan_and_infinity_reach_their_row_only(kernel, value):
         np.testing.assert_allclose(kernel(a, b), np.einsum("nk,km->nm", a, b), rtol=1e-13)
 
 
-@pytest.mark.parametrize("shape", [(5, 7, 3), (1201, 130, 121), (121, 130, 1201)], ids=["small", "tall", "wide"])
+# A plain NumPy product changes its bits with the number of threads at these sizes (measured with OpenBLAS).
+@pytest.mark.parametrize("shape", [(64, 784, 128), (1001, 784, 128), (128, 1001, 784)], ids=["small", "tall", "wide"])
 @both_kernels
 def test_bits_do_not_depend_on_the_number_of_threads(kernel, shape, at_threads):
     a, b = factors(*shape, np.float32)

@@ -1,0 +1,54 @@
+"""Summaries and Welch's test, against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate, special
+
+from tinydist.analysis.statistics import Summary, summarize, welch_p
+
+
+def test_summary_of_a_sample():
+    summary = summarize([2, 4, 4, 4, 5, 5, 7, 9])  # squared deviations sum to 32
+    assert summary.mean == 5
+    assert summary.sd == pytest.approx(math.sqrt(32 / 7))
+    assert summary.n == 8
+
+
+def test_one_value_has_no_spread():
+    summary = summarize([3.5])
+    assert (summary.mean, summary.n) == (3.5, 1)
+    assert math.isnan(summary.sd)
+
+
+def test_text_shows_the_spread_of_more_than_one_value():
+    assert str(Summary(95.1251, 0.456, 20)) == "95.13 ± 0.46"
+    assert str(Summary(95.1251, math.nan, 1)) == "95.13"
+
+
+def welch_by_hand(a, b):
+    """Welch 1947: t and the degrees of freedom from their formulas, p by integrating Student's density."""
+    va, vb = np.var(a, ddof=1) / len(a), np.var(b, ddof=1) / len(b)
+    t = (np.mean(a) - np.mean(b)) / math.sqrt(va + vb)
+    df = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
+    norm = special.gamma((df + 1) / 2) / (math.sqrt(df * math.pi) * special.gamma(df / 2))
+    tail, _ = integrate.quad(lambda s: norm * (1 + s * s / df) ** (-(df + 1) / 2), abs(t), math.inf)
+    return 2 * tail
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 9.0]),
+        ([10.0, 10.5, 9.5], [1.0, 2.0, 3.0, 4.0, 5.0]),
+        ([0.0, 100.0], [49.0, 50.0, 51.0, 52.0]),
+    ],
+)
+def test_welch_is_its_formula(a, b):
+    assert welch_p(a, b) == pytest.approx(welch_by_hand(a, b), rel=1e-6)
+    assert welch_p(b, a) == pytest.approx(welch_p(a, b))
+
+
+def test_equal_means_give_p_of_1():
+    assert welch_p([1.0, 3.0], [0.0, 4.0]) == 1

@@ -1,0 +1,48 @@
+"""Matrix product beyond the op table: any broadcast of leading axes, refusals."""
+
+import re
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import mutually_broadcastable_shapes
+
+from tinydist import Tensor, ops
+from tinydist.errors import ShapeError
+
+
+@given(shapes=mutually_broadcastable_shapes(signature="(n,k),(k,m)->(n,m)", max_dims=2, max_side=4))
+def test_leading_axes_broadcast_as_in_autograd(shapes, autograd_gradients):
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=shape) for shape in shapes.input_shapes]
+    cotangent = rng.normal(size=shapes.result_shape)
+    value, vjps = ops.matmul(*inputs)
+    np.testing.assert_allclose(value, np.einsum("...nk,...km->...nm", *inputs), rtol=1e-12, atol=1e-13)
+    for vjp, wanted in zip(vjps, autograd_gradients(anp.matmul, inputs, cotangent), strict=True):
+        np.testing.assert_allclose(vjp(cotangent), wanted, rtol=1e-12, atol=1e-13, strict=True)
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (3, 2)), ((), (1, 1))])
+def test_shapes_that_do_not_chain_are_named(shapes):
+    a, b = (Tensor(np.ones(shape)) for shape in shapes)
+    with pytest.raises(ShapeError, match=re.escape(f"matmul: shapes {shapes[0]} and {shapes[1]} do not chain")):
+        a @ b
+
+
+def test_an_array_on_the_left_gives_a_tensor():
+    x = Tensor([[1.0], [2.0]], requires_grad=True)
+    y = np.array([[3.0, 4.0]]) @ x
+    y.backward()
+    assert y.item() == 11
+    assert x.grad.tolist() == [[3], [4]]
+
+
+@pytest.mark.parametrize(
+    "shapes", [((5, 3), (2, 4), (2,)), ((5, 3), (2, 3), (3,)), ((3,), (2, 3), None), ((5, 3), (3,), None)]
+)
+def test_an_affine_map_that_does_not_fit_names_its_shapes(shapes):
+    x, weight, bias = shapes
+    message = f"linear: got x {x}, weight {weight}, bias {bias}; expected"
+    with pytest.raises(ShapeError, match="^" + re.escape(message)):
+        ops.linear(*(np.ones(shape) for shape in shapes if shape is not None))

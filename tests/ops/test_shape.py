@@ -1,0 +1,72 @@
+"""Ops that move entries, beyond the op table: repeated picks, refusals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import basic_indices
+
+from tinydist import Tensor, concatenate, ops
+from tinydist.errors import ShapeError
+
+
+@pytest.mark.parametrize(
+    ("key", "gradient"),
+    [
+        ([0, 0, 2], [2, 0, 1]),
+        (np.array([-1, 2, 2]), [0, 0, 3]),
+        ([[1, 1], [1, 0]], [1, 3, 0]),
+        (np.array([True, False, True]), [1, 0, 1]),
+        (slice(None, None, -2), [1, 0, 1]),
+        (slice(3, 3), [0, 0, 0]),
+        (None, [1, 1, 1]),
+    ],
+)
+def test_an_entry_picked_again_adds_up(key, gradient):
+    x = Tensor([5.0, 6.0, 7.0], requires_grad=True)
+    x[key].sum().backward()
+    assert x.grad.tolist() == gradient
+
+
+@given(key=basic_indices((3, 4, 2), allow_newaxis=True, allow_ellipsis=True))
+def test_basic_keys_put_the_gradient_back(key):
+    x = np.arange(24.0).reshape(3, 4, 2)
+    value, (vjp,) = ops.index(x, key)
+    wanted = np.where(np.isin(x, value), x + 100, 0)
+    np.testing.assert_array_equal(value, x[key], strict=True)
+    np.testing.assert_array_equal(vjp(np.asarray(value + 100)), wanted)
+
+
+def test_a_tensor_serves_as_a_key():
+    assert Tensor([5.0, 6.0, 7.0])[Tensor([2, 0])].data.tolist() == [7, 5]
+
+
+def test_reshape_that_does_not_fit_is_refused():
+    with pytest.raises(ShapeError, match=r"^reshape: 6 entries of shape \(2, 3\) do not fit shape \(4, 2\)"):
+        Tensor(np.ones((2, 3))).reshape(4, 2)
+
+
+@pytest.mark.parametrize("axes", [(0, 0), (0,), (0, 2)])
+def test_transpose_needs_a_permutation(axes):
+    with pytest.raises(ShapeError, match=r"^transpose: axes .* are not a permutation of the 2 axes of shape \(2, 3\)"):
+        Tensor(np.ones((2, 3))).transpose(*axes)
+
+
+def test_T_reverses_the_axes():
+    x = Tensor(np.arange(24.0).reshape(2, 3, 4))
+    np.testing.assert_array_equal(x.T.data, np.moveaxis(x.data, [0, 2], [2, 0]), strict=True)
+
+
+@pytest.mark.parametrize(("shapes", "axis"), [(((2, 3), (2, 4)), 0), (((2, 3), (3, 3)), -1), (((2,), (2, 2)), 0)])
+def test_concatenate_needs_shapes_that_agree(shapes, axis):
+    shown = ", ".join(map(str, shapes)).replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(ShapeError, match=f"^concatenate: shapes {shown} must be equal except along axis {axis}"):
+        concatenate([Tensor(np.ones(shape)) for shape in shapes], axis=axis)
+
+
+def test_concatenate_gives_each_tensor_its_slice():
+    a, b = Tensor([1.0], requires_grad=True), Tensor([2.0, 3.0], requires_grad=True)
+    joined = concatenate([a, np.array([9.0]), b, a])
+    joined.backward([10, 20, 30, 40, 50])
+    assert joined.data.tolist() == [1, 9, 2, 3, 1]
+    assert a.grad.tolist() == [60]
+    assert b.grad.tolist() == [30, 40]

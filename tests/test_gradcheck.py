@@ -1,0 +1,119 @@
+"""gradcheck passes right gradients and finds wrong ones, which are planted here."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tinydist import Tensor, apply, gradcheck
+from tinydist.errors import DTypeError, GradientCheckError
+
+X = np.random.default_rng(0).uniform(0.5, 2, (3, 4))
+Y = np.random.default_rng(1).uniform(0.5, 2, (3, 4))
+
+
+def product_with(spoil):
+    """The function (x, y) -> x * y whose gradient with respect to y passes through `spoil`."""
+
+    def mul(x, y):
+        return x * y, (lambda g: g * y, lambda g: spoil(g * x))
+
+    def product(x, y):
+        return apply(mul, x, y)
+
+    return product
+
+
+def spoiled_at(index, factor):
+    def spoil(gradient):
+        gradient = gradient.copy()
+        gradient[index] *= factor
+        return gradient
+
+    return spoil
+
+
+def test_right_gradients_pass():
+    gradcheck(product_with(lambda gradient: gradient), X, Y)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0, 3), (5, 4, 3)])
+def test_any_shape_passes(shape):
+    gradcheck(lambda x: (x * x).exp(), np.full(shape, 0.5))
+
+
+def test_a_constant_passes():
+    gradcheck(lambda _: Tensor([1.0, 2.0]), X)
+
+
+@pytest.mark.parametrize("factor", [1.001, 0.999, -1])
+def test_a_gradient_wrong_everywhere_is_found(factor):
+    with pytest.raises(GradientCheckError):
+        gradcheck(product_with(lambda gradient: factor * gradient), X, Y)
+
+
+@pytest.mark.parametrize("index", list(np.ndindex(X.shape)))
+def test_a_single_entry_wrong_by_a_thousandth_is_found_and_named(index):
+    with pytest.raises(GradientCheckError) as error:
+        gradcheck(product_with(spoiled_at(index, 1.001)), X, Y)
+    where = re.escape(f"product: the gradient of input 1 is wrong at index [{index[0]}, {index[1]}]: ")
+    found = re.match(where + r"expected (\S+) \(central difference\), received (\S+)\. ", str(error.value))
+    assert found, str(error.value)
+    expected, received = map(float, found.groups())
+    assert received / expected == pytest.approx(1.001, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_wrong_entry_among_hundreds_is_found(seed):
+    x, y = np.random.default_rng(seed).uniform(0.5, 2, (2, 20, 30))
+    with pytest.raises(GradientCheckError, match=r"input 1 is wrong at index \[7, 11\]"):
+        gradcheck(product_with(spoiled_at((7, 11), 1.001)), x, y, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoiled_at((1, 2), np.nan), spoiled_at((1, 2), np.inf), lambda g: g * np.nan], ids=["nan", "inf", "all"]
+)
+def test_gradients_that_are_not_finite_are_found(spoil):
+    with pytest.raises(GradientCheckError, match=r"input 1 is wrong at index \[\d, \d\]: .* received (nan|-?inf)"):
+        gradcheck(product_with(spoil), X, Y)
+
+
+def test_a_lost_graph_is_found():
+    with pytest.raises(GradientCheckError, match=r"input 0 is wrong .* received 0\."):
+        gradcheck(lambda x: Tensor(x.data**2), X)
+
+
+def test_an_input_left_out_of_the_graph_is_found():
+    with pytest.raises(GradientCheckError, match=r"input 1 is wrong .* received 0\."):
+        gradcheck(lambda x, y: x * y.data, X, Y)
+
+
+def test_gradients_of_swapped_inputs_are_found():
+    def swapped(x, y):
+        return x * y, (lambda g: g * x, lambda g: g * y)
+
+    with pytest.raises(GradientCheckError, match="input 0"):
+        gradcheck(lambda x, y: apply(swapped, x, y), X, Y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_only_float64_is_checked(dtype):
+    with pytest.raises(DTypeError, match=f"needs float64, but input 1 is {np.dtype(dtype)}"):
+        gradcheck(lambda x, y: x * y, X, Y.astype(dtype))
+
+
+def test_a_function_that_changes_the_dtype_is_found():
+    def narrow(x):
+        return x.astype(np.float32), (lambda g: g.astype(np.float64),)
+
+    def narrowed(x):
+        return apply(narrow, x)
+
+    with pytest.raises(DTypeError, match="narrowed turned float64 inputs into float32"):
+        gradcheck(narrowed, X)
+
+
+def test_inputs_are_left_alone():
+    x = X.copy()
+    gradcheck(lambda x: x.tanh(), x)
+    np.testing.assert_array_equal(x, X)

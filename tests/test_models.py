@@ -1,0 +1,224 @@
+"""The models by name: what they are made of, and their gradients."""
+
+import autograd
+import autograd.numpy as anp
+import numpy as np
+import pytest
+
+from tinydist import Tensor, build_model
+from tinydist.errors import ModelNameError
+from tinydist.models import PAPER_MODELS, ModelSpec, model_names, parse_model_name
+
+LAYERS = {
+    "ReLU": "linear0:Linear act0:ReLU linear1:Linear",
+    "Abs": "linear0:Linear act0:Abs linear1:Linear",
+    "ReLU2": "linear0:Linear act0:ReLU linear1:Linear act1:ReLU",
+    "Abs2": "linear0:Linear act0:Abs linear1:Linear act1:Abs",
+    "ReLU2-Neg": "linear0:Linear act0:ReLU linear1:Linear act1:ReLU neg:Neg",
+    "Abs2-Neg": "linear0:Linear act0:Abs linear1:Linear act1:Abs neg:Neg",
+    "ReLU-L2": "linear0:Linear act0:ReLU offset:OffsetL2",
+    "ReLU-L2-Neg": "linear0:Linear act0:ReLU offset:OffsetL2 neg:Neg",
+    "Abs-L2": "linear0:Linear act0:Abs offset:OffsetL2",
+    "Abs-L2-Neg": "linear0:Linear act0:Abs offset:OffsetL2 neg:Neg",
+    "ReLU-Neg": "linear0:Linear act0:ReLU linear1:Linear neg:Neg",
+    "Abs-Neg": "linear0:Linear act0:Abs linear1:Linear neg:Neg",
+    "ReLU-Bias": "linear0:Linear act0:ReLU linear1:Linear",
+    "Abs-Bias": "linear0:Linear act0:Abs linear1:Linear",
+    "ReLU-Neg-Bias": "linear0:Linear act0:ReLU linear1:Linear neg:Neg",
+    "Abs-Neg-Bias": "linear0:Linear act0:Abs linear1:Linear neg:Neg",
+    "ReLU2-Bias": "linear0:Linear act0:ReLU linear1:Linear act1:ReLU",
+    "Abs2-Bias": "linear0:Linear act0:Abs linear1:Linear act1:Abs",
+    "ReLU2-Neg-Bias": "linear0:Linear act0:ReLU linear1:Linear act1:ReLU neg:Neg",
+    "Abs2-Neg-Bias": "linear0:Linear act0:Abs linear1:Linear act1:Abs neg:Neg",
+}
+IN_THE_PAPER = list(LAYERS)[:10]
+
+every_name = pytest.mark.parametrize("name", LAYERS)
+
+
+def shapes_of(name):
+    shapes = {"linear0.weight": (128, 784), "linear0.bias": (128,)}
+    if "L2" in name:
+        return shapes | {"offset.mu": (10, 128), "offset.alpha": (10, 128)}
+    return shapes | {"linear1.weight": (10, 128)} | ({"linear1.bias": (10,)} if "Bias" in name else {})
+
+
+# --- names and what they stand for ---------------------------------------------------------------------------------
+
+
+def test_the_grammar_has_these_names():
+    names = model_names()
+    assert len(names) == len(LAYERS)
+    assert set(names) == set(LAYERS)
+
+
+def test_the_paper_has_these_models():
+    assert list(PAPER_MODELS) == IN_THE_PAPER
+
+
+@every_name
+def test_layers_in_order(name):
+    layers = build_model(name, 3, 2, 2).children()
+    assert " ".join(f"{child}:{type(layer).__name__}" for child, layer in layers) == LAYERS[name]
+
+
+@every_name
+def test_parameters_are_named_and_shaped_as_documented(name):
+    parameters = build_model(name).named_parameters()
+    assert [(key, p.shape, p.dtype) for key, p in parameters] == [
+        (k, s, np.float32) for k, s in shapes_of(name).items()
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if "L2" in name])
+def test_offset_l2_is_the_programs(name):
+    assert build_model(name, 3, 2, 2).offset.form == "program"
+
+
+@every_name
+def test_a_name_is_the_text_of_its_spec(name):
+    assert str(parse_model_name(name)) == name
+
+
+def test_a_name_is_taken_apart():
+    assert parse_model_name("Abs2-Neg-Bias") == ModelSpec("Abs", second=True, l2=False, neg=True, bias=True)
+    assert parse_model_name("ReLU-L2") == ModelSpec("ReLU", second=False, l2=True, neg=False, bias=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("relu", "ReLU"),
+        ("ABS2", "Abs2"),
+        ("ReLU_L2", "ReLU-L2"),
+        ("ReLU-l2-neg", "ReLU-L2-Neg"),
+        ("ReLu2Neg", "ReLU2-Neg"),
+        ("Abs-L2-Negg", "Abs-L2-Neg"),
+        ("ReLU-Neg-Bia", "ReLU-Neg-Bias"),
+        (" Abs", "Abs"),
+        ("Abs\n", "Abs"),
+        ("abs2_neg", "Abs2-Neg"),
+    ],
+)
+def test_an_unknown_name_is_explained_and_the_nearest_suggested(name, meant):
+    with pytest.raises(ModelNameError) as error:
+        build_model(name)
+    assert f"unknown model {name!r}. Did you mean {meant!r}? " in str(error.value)
+    assert "Act[2][-L2][-Neg][-Bias], where Act is ReLU or Abs" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["", "Tanh", "ReLU2-L2", "Abs-L2-Bias", "ReLU3", "2", "-Neg", "ReLU-ReLU"])
+def test_no_other_name_is_taken(name):
+    with pytest.raises(ModelNameError, match="unknown model"):
+        parse_model_name(name)
+
+
+@pytest.mark.parametrize("sizes", [(0, 2, 2), (2, -1, 2), (2, 2, 0)])
+def test_sizes_must_be_positive(sizes):
+    with pytest.raises(ValueError, match=r"sizes must be positive, got in_features=\d, hidden=-?\d, classes=\d"):
+        build_model("ReLU", *sizes)
+
+
+# --- initial weights -----------------------------------------------------------------------------------------------
+
+
+@every_name
+def test_a_seed_gives_every_model_the_same_first_layer(name):
+    first, reference = build_model(name, seed=3).linear0, build_model("ReLU", seed=3).linear0
+    np.testing.assert_array_equal(first.weight.data, reference.weight.data)
+    np.testing.assert_array_equal(first.bias.data, reference.bias.data)
+
+
+@every_name
+def test_a_seed_repeats_all_weights_and_another_does_not(name):
+    first, again, other = (build_model(name, 5, 4, 3, seed).state_dict() for seed in (7, 7, 8))
+    for key in first:
+        np.testing.assert_array_equal(first[key], again[key])
+        assert key == "offset.alpha" or not np.array_equal(first[key], other[key])
+
+
+@every_name
+def test_linear_weights_start_within_one_over_the_root_of_their_inputs(name):
+    for key, parameter in build_model(name).named_parameters():
+        if key.startswith("linear"):
+            bound = 1 / np.sqrt(784 if key.startswith("linear0") else 128)
+            assert 0.7 * bound < np.abs(parameter.data).max() <= np.float32(bound)
+
+
+# --- gradients -----------------------------------------------------------------------------------------------------
+
+
+def relu(x):
+    return anp.maximum(x, 0)
+
+
+def project(h, p):
+    return anp.dot(h, anp.transpose(p["linear1.weight"]))
+
+
+def distance(h, p):
+    difference = anp.expand_dims(h, 1) - p["offset.mu"]
+    return anp.sqrt(anp.maximum(anp.sum(p["offset.alpha"] * difference**2, axis=2), 1e-12))
+
+
+FORWARD = {
+    "ReLU": lambda z, p: project(relu(z), p),
+    "Abs": lambda z, p: project(anp.abs(z), p),
+    "ReLU2": lambda z, p: relu(project(relu(z), p)),
+    "Abs2": lambda z, p: anp.abs(project(anp.abs(z), p)),
+    "ReLU2-Neg": lambda z, p: -relu(project(relu(z), p)),
+    "Abs2-Neg": lambda z, p: -anp.abs(project(anp.abs(z), p)),
+    "ReLU-L2": lambda z, p: distance(relu(z), p),
+    "ReLU-L2-Neg": lambda z, p: -distance(relu(z), p),
+    "Abs-L2": lambda z, p: distance(anp.abs(z), p),
+    "Abs-L2-Neg": lambda z, p: -distance(anp.abs(z), p),
+}
+
+
+def loss_of(name, x, labels):
+    """The loss of a paper model as a function of its parameters, in nothing but autograd.numpy."""
+
+    def loss(p):
+        logits = FORWARD[name](anp.dot(x, anp.transpose(p["linear0.weight"])) + p["linear0.bias"], p)
+        likelihood = anp.exp(logits) / anp.sum(anp.exp(logits), axis=1, keepdims=True)
+        return -anp.mean(anp.log(likelihood[anp.arange(len(labels)), labels]))
+
+    return loss
+
+
+@pytest.fixture(params=FORWARD)
+def trained(request, rng):
+    """A paper model in float64 after one backward pass: its parameters and gradients by name, its loss, the oracle."""
+    x, labels = rng.normal(size=(6, 5)), rng.integers(0, 3, 6)
+    model = build_model(request.param, in_features=5, hidden=4, classes=3, seed=1)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(float)
+    if "L2" in request.param:
+        model.offset.alpha.data += rng.uniform(-0.5, 0.5, (3, 4))
+    loss = model(Tensor(x)).cross_entropy(labels)
+    loss.backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    return model.state_dict(), gradients, loss.item(), loss_of(request.param, x, labels)
+
+
+def test_loss_and_gradients_are_those_of_autograd(trained):
+    parameters, gradients, loss, oracle = trained
+    assert loss == pytest.approx(oracle(parameters), rel=1e-13)
+    wanted = autograd.grad(oracle)(parameters)
+    for name, gradient in gradients.items():
+        assert gradient.any()
+        np.testing.assert_allclose(gradient, wanted[name], rtol=1e-10, atol=1e-13, strict=True, err_msg=name)
+
+
+def test_gradients_are_those_of_central_differences(trained):
+    parameters, gradients, _, oracle = trained
+    step = 1e-5
+    for name, gradient in gradients.items():
+        for index in np.ndindex(gradient.shape):
+            value = parameters[name][index]
+            parameters[name][index] = value + step
+            above = oracle(parameters)
+            parameters[name][index] = value - step
+            below = oracle(parameters)
+            parameters[name][index] = value
+            assert gradient[index] == pytest.approx((above - below) / (2 * step), rel=1e-6, abs=1e-9), (name, index)

@@ -1,0 +1,220 @@
+"""Modules and the paper's layers."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tinydist import Tensor
+from tinydist.errors import ShapeError, StateDictError
+from tinydist.nn import Abs, Linear, Module, Neg, OffsetL2, ReLU, Sequential
+
+forms = pytest.mark.parametrize("form", ["program", "paper"])
+both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@pytest.fixture
+def model(rng):
+    return Sequential(first=Linear(4, 3, rng=rng), act=ReLU(), last=OffsetL2(3, 2, rng=rng))
+
+
+# --- modules -------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_are_named_by_their_path(model):
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    assert shapes == {"first.weight": (3, 4), "first.bias": (3,), "last.mu": (2, 3), "last.alpha": (2, 3)}
+    assert list(shapes) == ["first.weight", "first.bias", "last.mu", "last.alpha"]
+    assert model.num_parameters() == 12 + 3 + 6 + 6
+    assert model.parameters()[1] is model.first.bias
+
+
+def test_a_tensor_without_gradient_is_no_parameter():
+    module = Module()
+    module.constant, module.parameter = Tensor([1.0]), Tensor([1.0], requires_grad=True)
+    assert [name for name, _ in module.named_parameters()] == ["parameter"]
+
+
+def test_sequential_applies_its_modules_in_order(rng):
+    x = Tensor(rng.normal(size=(5, 3)))
+    np.testing.assert_array_equal(Sequential(a=Neg(), b=ReLU())(x).data, np.maximum(-x.data, 0))
+    np.testing.assert_array_equal(Sequential(b=ReLU(), a=Neg())(x).data, -np.maximum(x.data, 0))
+
+
+def test_repr_shows_the_layers(model):
+    assert repr(model) == (
+        "Sequential(\n  first: Linear(4, 3, bias=True)\n  act: ReLU()\n  last: OffsetL2(3, 2, form='program')\n)"
+    )
+
+
+def test_repr_indents_what_is_nested():
+    nested = Sequential(outer=Sequential(inner=ReLU()))
+    assert repr(nested) == "Sequential(\n  outer: Sequential(\n    inner: ReLU()\n  )\n)"
+
+
+def test_a_module_without_forward_is_named():
+    class Unfinished(Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Unfinished does not define forward"):
+        Unfinished()(Tensor(1.0))
+
+
+def test_activations():
+    x = Tensor([-2.0, 0.0, 3.0])
+    assert [layer(x).data.tolist() for layer in (ReLU(), Abs(), Neg())] == [[0, 0, 3], [2, 0, 3], [2, 0, -3]]
+
+
+# --- state dicts ---------------------------------------------------------------------------------------------------
+
+
+def test_state_goes_round(model):
+    other = Sequential(
+        first=Linear(4, 3, rng=np.random.default_rng(1)),
+        act=ReLU(),
+        last=OffsetL2(3, 2, rng=np.random.default_rng(1)),
+    )
+    x = Tensor(np.random.default_rng(2).normal(size=(5, 4)), dtype=np.float32)
+    assert not np.array_equal(other(x).data, model(x).data)
+    other.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(other(x).data, model(x).data)
+
+
+def test_state_is_a_copy_both_ways(model):
+    before = model.first.bias.data.copy()
+    state = model.state_dict()
+    state["first.bias"] += 1
+    np.testing.assert_array_equal(model.first.bias.data, before)
+    model.load_state_dict(state)
+    state["first.bias"] += 1
+    np.testing.assert_array_equal(model.first.bias.data, before + 1)
+
+
+def test_loaded_state_takes_the_dtype_of_the_model(model):
+    state = {name: value.astype(float).tolist() for name, value in model.state_dict().items()}
+    model.load_state_dict(state)
+    assert {parameter.dtype for parameter in model.parameters()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("last.mu"), "'last.mu' is missing"),
+        (lambda state: state.update({"last.nu": 0}), "'last.nu' is not a parameter of this model"),
+        (lambda state: state.update({"last.mu": [1, 2]}), "'last.mu' has shape (2,), the model needs (2, 3)"),
+    ],
+)
+def test_state_that_does_not_fit_is_explained_and_not_loaded(model, change, message):
+    before = model.state_dict()
+    state = {name: value + 1 for name, value in before.items()}
+    change(state)
+    with pytest.raises(StateDictError, match=re.escape(f"do not fit the model: {message}. The model's parameters are")):
+        model.load_state_dict(state)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_every_misfit_is_named(model):
+    with pytest.raises(StateDictError) as error:
+        model.load_state_dict({"first.bias": np.zeros(4), "weight": 0})
+    for name in ("first.weight", "first.bias", "last.mu", "last.alpha", "weight"):
+        assert f"'{name}'" in str(error.value)
+
+
+def test_state_that_is_no_number_leaves_the_model_alone(model):
+    before = model.state_dict()
+    state = {name: value + 1 for name, value in before.items()} | {"last.alpha": np.full((2, 3), "word")}
+    with pytest.raises(ValueError, match="could not convert"):
+        model.load_state_dict(state)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+# --- Linear --------------------------------------------------------------------------------------------------------
+
+
+def test_linear_is_affine(rng):
+    layer = Linear(4, 3, rng=rng, dtype=np.float64)
+    x = rng.normal(size=(5, 4))
+    wanted = np.einsum("oi,bi->bo", layer.weight.data, x) + layer.bias.data
+    np.testing.assert_allclose(layer(Tensor(x)).data, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("in_features", [4, 784])
+def test_linear_starts_uniform_within_one_over_the_root_of_its_inputs(in_features, rng):
+    layer = Linear(in_features, 2000, rng=rng)
+    bound = 1 / np.sqrt(in_features)
+    for parameter in layer.parameters():
+        scaled = parameter.data / bound
+        assert parameter.dtype == np.float32
+        assert -1 <= scaled.min() < -0.99
+        assert 0.99 < scaled.max() <= 1
+        quartiles = np.quantile(scaled, [0.25, 0.5, 0.75])
+        np.testing.assert_allclose(quartiles, [-0.5, 0, 0.5], atol=0.1)
+
+
+def test_linear_without_bias(rng):
+    layer = Linear(4, 3, bias=False, rng=rng)
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    assert layer.bias is None
+    assert layer(Tensor(np.zeros((2, 4), dtype=np.float32))).data.tolist() == [[0] * 3] * 2
+    assert repr(layer) == "Linear(4, 3, bias=False)"
+
+
+# --- OffsetL2 ------------------------------------------------------------------------------------------------------
+
+
+def program(x, mu, alpha):
+    return np.sqrt(np.maximum(sum(alpha[:, k] * (x[:, k, None] - mu[:, k]) ** 2 for k in range(x.shape[1])), 1e-12))
+
+
+def paper(x, mu, alpha):
+    return np.linalg.norm(alpha * (x[:, None] - mu), axis=2)
+
+
+@pytest.mark.parametrize("formula", [program, paper], ids=lambda formula: formula.__name__)
+@both_precisions
+def test_offset_l2_is_its_formula(formula, dtype, rng):
+    layer = OffsetL2(4, 3, form=formula.__name__, rng=rng, dtype=dtype)
+    layer.alpha.data = rng.normal(0.5, 1, (3, 4)).astype(dtype)
+    assert (layer.alpha.data < 0).any()
+    x = rng.normal(size=(20, 4)).astype(dtype)
+    received = layer(Tensor(x)).data
+    assert received.dtype == dtype
+    np.testing.assert_allclose(received, formula(x, layer.mu.data, layer.alpha.data), rtol=100 * np.finfo(dtype).eps)
+
+
+@forms
+@both_precisions
+def test_offset_l2_has_gradient_0_at_zero_distance(form, dtype, rng):
+    layer = OffsetL2(4, 1, form, rng=rng, dtype=dtype)
+    x = Tensor(layer.mu.data.copy(), requires_grad=True)
+    y = layer(x)
+    y.backward()
+    assert y.item() == pytest.approx(1e-6 if form == "program" else 0, rel=1e-6)
+    for tensor in (x, layer.mu, layer.alpha):
+        np.testing.assert_array_equal(tensor.grad, np.zeros((1, 4)))
+
+
+@forms
+def test_offset_l2_starts_with_normal_prototypes_and_unit_scales(form, rng):
+    layer = OffsetL2(200, 100, form, rng=rng)
+    assert layer.mu.data.mean() == pytest.approx(0, abs=0.003)
+    assert layer.mu.data.std() == pytest.approx(0.1, rel=0.02)
+    np.testing.assert_array_equal(layer.alpha.data, np.ones((100, 200), dtype=np.float32), strict=True)
+
+
+def test_offset_l2_has_two_forms(rng):
+    with pytest.raises(ValueError, match="has the forms 'program' and 'paper', got 'papers'"):
+        OffsetL2(4, 3, "papers", rng=rng)
+
+
+# --- wrong inputs --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 3), (2, 5, 4)])
+@pytest.mark.parametrize("layer", [Linear, OffsetL2])
+def test_inputs_of_another_shape_are_refused(layer, shape, rng):
+    layer = layer(4, 3, rng=rng)
+    with pytest.raises(ShapeError, match=re.escape(f"{layer!r} takes x of shape (batch, 4), got {shape}")):
+        layer(Tensor(np.zeros(shape)))
