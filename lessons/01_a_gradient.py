@@ -67,8 +67,8 @@ figure.savefig(output / "01_a_gradient.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **The same on a real digit.** A whole network is the same product with more factors. `gradcheck` compares every
-# gradient with measured slopes, here those of an `Abs2` network on eight MNIST images.
+# **The same on a real digit.** A whole network is the same product with more factors. `gradcheck` compares the
+# gradients with slopes measured along random directions, here for an `Abs2` network on eight MNIST images.
 
 # %%
 data = td.datasets.load("mnist", input="unit")
@@ -83,7 +83,7 @@ def network_loss(w0: td.Tensor, w1: td.Tensor) -> td.Tensor:
 
 
 td.gradcheck(network_loss, first_layer, second_layer)
-print("all gradients of the network agree with the measured slopes")
+print("the gradients of the network agree with the measured slopes")
 
 # %% [markdown]
 # **Exercise.** Write a rule for `x ** 3` that is wrong by one part in a thousand, and read what `gradcheck` says:

@@ -184,3 +184,19 @@ def test_settings_out_of_range_are_refused(optimizer, settings, message):
 def test_the_base_class_takes_no_step():
     with pytest.raises(NotImplementedError):
         Optimizer([Tensor([1.0], requires_grad=True)], lr=1, weight_decay=0).step()
+
+
+def test_a_parameter_given_twice_is_refused():
+    parameter = Tensor([1.0], requires_grad=True)
+    with pytest.raises(ValueError, match="twice"):
+        SGD([parameter, parameter], lr=0.1)
+
+
+def test_adam_corrects_each_parameter_by_its_own_number_of_steps():
+    early, late = (Tensor([1.0], requires_grad=True) for _ in range(2))
+    optimizer = Adam([early, late], lr=0.1)
+    for step in range(3):
+        early.grad = np.array([2.0])
+        late.grad = np.array([2.0]) if step == 2 else None
+        optimizer.step()
+    np.testing.assert_allclose(late.data, [0.9], rtol=1e-6)  # the first Adam step is lr, whatever the gradient

@@ -1,5 +1,6 @@
 """Tensors: what they hold, what ops do to them, and the backward pass."""
 
+import functools
 import re
 import weakref
 
@@ -387,3 +388,42 @@ def test_a_rule_that_returns_the_wrong_shape_is_named():
     message = "the gradient rule of 'lopsided' returned shape (2, 3) for an input of shape (3,)"
     with pytest.raises(ShapeError, match=re.escape(message)):
         apply(lopsided, leaf(np.ones((2, 3))), leaf(np.ones(3))).sum().backward()
+
+
+def test_sizes_may_come_as_a_tuple():
+    x = leaf([[1.0, 2.0, 3.0]])
+    assert x.reshape((3, 1)).shape == x.reshape(3, 1).shape == (3, 1)
+    assert x.transpose((1, 0)).shape == x.transpose(1, 0).shape == (3, 1)
+
+
+def test_truth_is_that_of_a_single_entry():
+    assert not Tensor(0.0)
+    assert not Tensor([0.0])
+    assert Tensor(2.0)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(Tensor([1.0, 2.0]))
+
+
+def test_tensors_serve_as_labels_gradients_and_indices():
+    x = leaf([[1.0, 2.0], [3.0, 5.0]])
+    assert x[Tensor([1]), 1].data.tolist() == [5.0]
+    assert x.cross_entropy(Tensor([0, 1])).item() == x.cross_entropy([0, 1]).item()
+    x.backward(Tensor([[1.0, 0.0], [0.0, 2.0]]))
+    assert x.grad.tolist() == [[1.0, 0.0], [0.0, 2.0]]
+
+
+@pytest.mark.parametrize("outcome", [np.ones(2), (np.ones(2), ()), (np.ones(2), (abs, abs)), None])
+def test_an_op_that_returns_something_else_is_named_and_shown_how(outcome):
+    def mistaken(_):
+        return outcome
+
+    with pytest.raises(
+        TypeError, match=r"op 'mistaken' must return \(value, vjps\) with one vjp for each of its 1 inputs"
+    ):
+        apply(mistaken, leaf([1.0, 2.0]))
+
+
+def test_an_op_without_a_name_is_fine():
+    x = leaf([1.0, 2.0])
+    apply(functools.partial(lambda y, k: (k * y, (lambda g: k * g,)), k=3.0), x).backward([1.0, 1.0])
+    assert x.grad.tolist() == [3.0, 3.0]

@@ -73,7 +73,7 @@ def parse_model_name(name: str) -> ModelSpec:
         assert match is not None
         return ModelSpec(match["activation"], *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias")))
     by_key = {known.lower(): known for known in model_names()}
-    nearest = difflib.get_close_matches(name.lower().replace("_", "-"), by_key, n=1, cutoff=0)
+    nearest = difflib.get_close_matches(str(name).lower().replace("_", "-"), by_key, n=1, cutoff=0)
     raise ModelNameError(
         f"unknown model {name!r}. Did you mean {by_key[nearest[0]]!r}? A name is Act[2][-L2][-Neg][-Bias], where "
         f"Act is {' or '.join(ACTIVATIONS)}; 2 puts the activation after the second layer as well; -L2 makes the "

@@ -25,6 +25,8 @@ class Optimizer:
         self.parameters = list(parameters)
         if not self.parameters or not all(p.requires_grad for p in self.parameters):
             raise ValueError("an optimiser needs at least one parameter, and each must have requires_grad=True")
+        if len({id(p) for p in self.parameters}) < len(self.parameters):
+            raise ValueError("a parameter was given to the optimiser twice, so it would take every step twice")
         if not lr > 0 or not weight_decay >= 0:
             raise ValueError(f"need lr > 0 and weight_decay >= 0, got lr={lr}, weight_decay={weight_decay}")
         self.lr = lr
@@ -95,19 +97,22 @@ class Adam(Optimizer):
             raise ValueError(f"need 0 <= beta < 1 and eps > 0, got betas={betas}, eps={eps}")
         self.betas = betas
         self.eps = eps
-        self._steps = 0
+        self._steps = [0] * len(self.parameters)
         self._means = [np.zeros_like(p.data) for p in self.parameters]
         self._squares = [np.zeros_like(p.data) for p in self.parameters]
 
     def step(self) -> None:
-        self._steps += 1
         beta1, beta2 = self.betas
-        for parameter, mean, square in zip(self.parameters, self._means, self._squares, strict=True):
+        for position, (parameter, mean, square) in enumerate(
+            zip(self.parameters, self._means, self._squares, strict=True)
+        ):
             gradient = self._gradient(parameter)
             if gradient is None:
                 continue
+            self._steps[position] += 1
+            steps = self._steps[position]
             mean += (1 - beta1) * (gradient - mean)
             square += (1 - beta2) * (gradient * gradient - square)
-            unbiased_mean = mean / (1 - beta1**self._steps)
-            unbiased_square = square / (1 - beta2**self._steps)
+            unbiased_mean = mean / (1 - beta1**steps)
+            unbiased_square = square / (1 - beta2**steps)
             parameter.data -= self.lr * unbiased_mean / (np.sqrt(unbiased_square) + self.eps)

@@ -137,7 +137,7 @@ class Tensor:
                     f"shape {self.shape}. Reduce it (.sum(), .mean()) or pass a gradient of that shape"
                 )
             return np.ones_like(self.data)
-        seed = np.asarray(gradient, dtype=self.dtype)
+        seed = np.asarray(_array(gradient), dtype=self.dtype)
         if seed.shape != self.shape:
             raise ShapeError(f"backward got a gradient of shape {seed.shape} for a tensor of shape {self.shape}")
         return seed
@@ -170,6 +170,9 @@ class Tensor:
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
 
     def __repr__(self) -> str:
         values = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=20, precision=4)
@@ -205,9 +208,10 @@ class Tensor:
         return apply(ops.pow, self, exponent=exponent)
 
     def __getitem__(self, key: Any) -> Tensor:
-        return apply(ops.index, self, key=key.data if isinstance(key, Tensor) else key)
+        key = tuple(map(_array, key)) if isinstance(key, tuple) else _array(key)
+        return apply(ops.index, self, key=key)
 
-    def clamp(self, low: float = -np.inf, high: float = np.inf) -> Tensor:
+    def clamp(self, low: float | None = None, high: float | None = None) -> Tensor:
         return apply(ops.clamp, self, low=low, high=high)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -219,11 +223,11 @@ class Tensor:
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return apply(ops.max, self, axis=axis, keepdims=keepdims)
 
-    def reshape(self, *shape: int) -> Tensor:
-        return apply(ops.reshape, self, shape=shape)
+    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        return apply(ops.reshape, self, shape=_sizes(shape))
 
-    def transpose(self, *axes: int) -> Tensor:
-        return apply(ops.transpose, self, axes=axes or None)
+    def transpose(self, *axes: int | tuple[int, ...]) -> Tensor:
+        return apply(ops.transpose, self, axes=_sizes(axes) or None)
 
     @property
     def T(self) -> Tensor:
@@ -233,7 +237,7 @@ class Tensor:
         return apply(ops.log_softmax, self, axis=axis)
 
     def cross_entropy(self, labels: ArrayLike) -> Tensor:
-        return apply(ops.cross_entropy, self, labels=np.asarray(labels))
+        return apply(ops.cross_entropy, self, labels=np.asarray(_array(labels)))
 
 
 Operand = Tensor | ArrayLike
@@ -262,14 +266,34 @@ def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Te
     """
     dtypes = [x.dtype for x in inputs if isinstance(x, Tensor | np.ndarray)]
     tensors = tuple(x if isinstance(x, Tensor) else Tensor(_constant(x, dtypes)) for x in inputs)
-    value, vjps = op(*(tensor.data for tensor in tensors), **options)
+    outcome = op(*(tensor.data for tensor in tensors), **options)
+    if not isinstance(outcome, tuple) or len(outcome) != 2 or len(outcome[1]) != len(tensors):
+        raise TypeError(
+            f"op '{_name(op)}' must return (value, vjps) with one vjp for each of its {len(tensors)} inputs, "
+            "such as: return x**2, (lambda g: 2 * g * x,)"
+        )
+    value, vjps = outcome
     result = Tensor(value)
     if _recording.get() and any(tensor.requires_grad for tensor in tensors):
         result.requires_grad = True
-        result.op = op.__name__
+        result.op = _name(op)
         result.inputs = tensors
         result._vjps = vjps
     return result
+
+
+def _name(op: Callable[..., Any]) -> str:
+    return getattr(op, "__name__", repr(op))
+
+
+def _array(x: Any) -> Any:
+    """The array of a tensor; anything else as it is."""
+    return x.data if isinstance(x, Tensor) else x
+
+
+def _sizes(arguments: tuple[Any, ...]) -> tuple[int, ...]:
+    """The arguments of f(2, 3) and of f((2, 3)) alike."""
+    return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else arguments
 
 
 def _constant(x: ArrayLike, dtypes: list[np.dtype[Any]]) -> Array:

@@ -1,9 +1,12 @@
 """The matrix products: NumPy's is the oracle of the other two."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from tinydist.kernels import dense
 
@@ -65,3 +68,13 @@ def test_leading_axes_broadcast():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 1, 2, 3)), rng.normal(size=(4, 3, 2))
     np.testing.assert_allclose(dense.matmul_blas(a, b), np.einsum("abij,bjk->abik", np.tile(a, (1, 4, 1, 1)), b))
+
+
+def test_products_from_many_threads_leave_blas_as_it_was():
+    a = np.random.default_rng(0).normal(size=(300, 300))
+    threads = [pool["num_threads"] for pool in threadpool_info()]
+    with ThreadPoolExecutor(4) as pool:
+        products = list(pool.map(lambda _: dense.matmul_blas(a, a), range(40)))
+    assert [pool["num_threads"] for pool in threadpool_info()] == threads
+    for product in products:
+        np.testing.assert_array_equal(product, products[0])

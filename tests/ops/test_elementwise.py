@@ -130,3 +130,9 @@ def test_clamp_refuses_crossed_limits():
 @pytest.mark.parametrize("op", ["relu", "abs", "tanh", "sigmoid", "exp", "sqrt", "log", "clamp"])
 def test_nan_is_passed_on(op):
     assert np.isnan(getattr(Tensor(np.nan), op)().data)
+
+
+def test_clamp_of_integers_with_one_limit_keeps_them_integers():
+    y = Tensor([-3, 0, 7]).clamp(low=-1)
+    assert y.data.tolist() == [-1, 0, 7]
+    assert y.dtype == np.int64

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 from tinydist import Tensor, ops
 from tinydist.errors import ShapeError
+from tinydist.tensor import linear
 
 
 @given(shapes=mutually_broadcastable_shapes(signature="(n,k),(k,m)->(n,m)", max_dims=2, max_side=4))
@@ -46,3 +47,9 @@ def test_an_affine_map_that_does_not_fit_names_its_shapes(shapes):
     message = f"linear: got x {x}, weight {weight}, bias {bias}; expected"
     with pytest.raises(ShapeError, match="^" + re.escape(message)):
         ops.linear(*(np.ones(shape) for shape in shapes if shape is not None))
+
+
+def test_a_bias_of_another_dtype_promotes_as_a_sum_would():
+    x, weight, bias = np.ones((2, 3), np.float32), np.ones((4, 3), np.float32), np.full(4, 0.5)
+    assert linear(Tensor(x), Tensor(weight), Tensor(bias)).dtype == np.float64
+    assert linear(Tensor(x.astype(int)), Tensor(weight.astype(int)), Tensor(bias)).data.tolist() == [[3.5] * 4] * 2

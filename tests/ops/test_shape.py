@@ -59,7 +59,7 @@ def test_T_reverses_the_axes():
 @pytest.mark.parametrize(("shapes", "axis"), [(((2, 3), (2, 4)), 0), (((2, 3), (3, 3)), -1), (((2,), (2, 2)), 0)])
 def test_concatenate_needs_shapes_that_agree(shapes, axis):
     shown = ", ".join(map(str, shapes)).replace("(", r"\(").replace(")", r"\)")
-    with pytest.raises(ShapeError, match=f"^concatenate: shapes {shown} must be equal except along axis {axis}"):
+    with pytest.raises(ShapeError, match=f"^concatenate: shapes {shown} along axis {axis}: .*dimension"):
         concatenate([Tensor(np.ones(shape)) for shape in shapes], axis=axis)
 
 
@@ -70,3 +70,10 @@ def test_concatenate_gives_each_tensor_its_slice():
     assert joined.data.tolist() == [1, 9, 2, 3, 1]
     assert a.grad.tolist() == [60]
     assert b.grad.tolist() == [30, 40]
+
+
+def test_concatenating_nothing_or_scalars_says_what_is_wrong():
+    with pytest.raises(ShapeError, match="shapes nothing along axis 0: need at least one array"):
+        concatenate([])
+    with pytest.raises(ShapeError, match="zero-dimensional arrays cannot be concatenated"):
+        concatenate([Tensor(1.0), Tensor(2.0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ SMALL = 2**24
 """Multiplications up to which a product is not worth cutting (measured: about half a millisecond of work)."""
 
 _blas = ThreadpoolController()
+_blas_lock = Lock()  # the number of BLAS threads is one setting for the whole process
 
 
 def matmul_numpy(a: Array, b: Array) -> Array:
@@ -33,7 +35,7 @@ def matmul_blas(a: Array, b: Array) -> Array:
     held to one thread, and a large product is cut along the longer side of its result into a fixed number of
     pieces, which as many threads as numba uses share out.
     """
-    with _blas.limit(limits=1, user_api="blas"):
+    with _blas_lock, _blas.limit(limits=1, user_api="blas"):
         if a.ndim > 2 or b.ndim > 2 or a.size * b.shape[-1] <= SMALL:
             return matmul_numpy(a, b)
         n, m = a.shape[0], b.shape[1]

@@ -164,11 +164,19 @@ def relu(x: Array) -> Result:
     return np.maximum(x, 0), (lambda g: g * (x > 0),)
 
 
-def clamp(x: Array, low: float = -np.inf, high: float = np.inf) -> Result:
-    """Limit `x` to ``[low, high]``; gradient 1 strictly inside, 0 outside and on both limits."""
-    if low > high:
+def clamp(x: Array, low: float | None = None, high: float | None = None) -> Result:
+    """Limit `x` to ``[low, high]``; gradient 1 strictly inside, 0 outside and on both limits. None is no limit."""
+    if low is not None and high is not None and low > high:
         raise ValueError(f"clamp needs low <= high, got low={low} and high={high}")
-    return np.clip(x, x.dtype.type(low), x.dtype.type(high)), (lambda g: g * ((x > low) & (x < high)),)
+    raised = x if low is None else np.maximum(x, low)
+    y = raised if high is None else np.minimum(raised, high)
+
+    def vjp(g: Array) -> Array:
+        above = True if low is None else x > low
+        below = True if high is None else x < high
+        return g * np.logical_and(above, below)
+
+    return y, (vjp,)
 
 
 def tanh(x: Array) -> Result:

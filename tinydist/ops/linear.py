@@ -45,7 +45,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
     _check_linear(x.shape, weight, bias)
     y = kernels.matmul(x, weight.T)
     if bias is not None:
-        y += bias
+        y = np.add(y, bias, out=y if np.result_type(y, bias) == y.dtype else None)
     vjps = (
         lambda g: kernels.matmul(g, weight),
         lambda g: kernels.matmul(x.T, g).T,

@@ -58,10 +58,9 @@ def concatenate(*arrays: Array, axis: int = 0) -> Result:
     """Join arrays along an existing `axis`."""
     try:
         y = np.concatenate(arrays, axis=axis)
-    except ValueError:
-        raise ShapeError(
-            f"concatenate: shapes {', '.join(str(a.shape) for a in arrays)} must be equal except along axis {axis}"
-        ) from None
+    except ValueError as reason:
+        shapes = ", ".join(str(a.shape) for a in arrays) or "nothing"
+        raise ShapeError(f"concatenate: shapes {shapes} along axis {axis}: {reason}") from None
     ends = np.cumsum([a.shape[axis] for a in arrays])
 
     def vjp_of(position: int) -> Any:

@@ -135,7 +135,7 @@ OPS: tuple[Op, ...] = (
     Op(
         ops.clamp,
         "g strictly between the limits, else 0",
-        lambda xp, x, low=-float("inf"), high=float("inf"): xp.minimum(xp.maximum(x, low), high),
+        lambda xp, x, low=-np.inf, high=np.inf: xp.minimum(xp.maximum(x, low), high),
         (*_unary(low=-1.0, high=0.5), *_unary(low=0.0), *_unary(high=0.3)),
         (Kink((0.0,), (0.0,), {"low": 0.0}), Kink((1.0,), (0.0,), {"high": 1.0})),
     ),
