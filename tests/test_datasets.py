@@ -119,9 +119,9 @@ def store(folder, files):
     return folder
 
 
-@pytest.mark.parametrize("place", ["repository", "cache", "chosen"])
+@pytest.mark.parametrize("place", ["repository/tiny", "cache/tiny", "chosen/tiny", "chosen"])
 def test_files_are_found_in_each_place(tiny, tmp_path, monkeypatch, place):
-    store(tmp_path / place / "tiny", tiny)
+    store(tmp_path / place, tiny)
     monkeypatch.setenv("TINYDIST_DATA", str(tmp_path / "chosen"))
     data = datasets.load("tiny")
     assert data.y_test.tolist() == [2, 1, 0]

@@ -1,6 +1,6 @@
 """Data sets, checked by checksum before use.
 
-A file is looked for in ``$TINYDIST_DATA/NAME``, in the repository's ``data/NAME``, in the user's cache, and is
+A file is looked for in ``$TINYDIST_DATA/NAME`` and ``$TINYDIST_DATA``, in the repository's ``data/NAME``, in the user's cache, and is
 downloaded into the cache as a last resort. Whatever its origin, its contents must have the known sha256.
 """
 
@@ -207,7 +207,8 @@ def _contents(name: str, source: Source, file: SourceFile) -> bytes:
     """The checked, uncompressed contents of one file."""
     folders = [_REPOSITORY_DATA / name, _cache() / name]
     if os.environ.get("TINYDIST_DATA"):
-        folders.insert(0, Path(os.environ["TINYDIST_DATA"]) / name)
+        chosen = Path(os.environ["TINYDIST_DATA"])
+        folders = [chosen / name, chosen, *folders]
     for path in (folder / (file.name + suffix) for folder in folders for suffix in (".gz", "")):
         if path.is_file():
             return _read_checked(path, file.sha256)
@@ -259,5 +260,5 @@ def _download(name: str, source: Source, file: SourceFile, folders: list[Path]) 
     looked_in = ", ".join(str(folder) for folder in folders)
     raise DataError(
         f"{file.name}.gz is in none of {looked_in} and could not be downloaded ({'; '.join(failures)}). "
-        f"Put the file into one of these folders, or set TINYDIST_DATA to the folder that contains {name}/"
+        f"Put the file into one of these folders, or set TINYDIST_DATA to the folder that holds it"
     )

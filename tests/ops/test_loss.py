@@ -95,3 +95,16 @@ def test_each_row_needs_one_label(labels):
 def test_logits_must_be_a_table_that_is_not_empty(shape):
     with pytest.raises(ShapeError, match=r"^cross_entropy: got logits"):
         Tensor(np.zeros(shape)).cross_entropy(np.zeros(shape[0], dtype=int))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradient_has_no_denormal_numbers_and_is_still_right(dtype):
+    scale = 90 if dtype == np.float32 else 710
+    logits = np.array([[0.0, -0.99 * scale, -0.5 * scale, -2 * scale]], dtype=dtype)
+    x = Tensor(logits, requires_grad=True)
+    x.cross_entropy([0]).backward()
+    wanted = np.exp(logits.astype(np.longdouble)) / np.exp(logits.astype(np.longdouble)).sum() - [[1, 0, 0, 0]]
+    magnitudes = np.abs(x.grad[x.grad != 0])
+    assert (magnitudes >= np.finfo(dtype).tiny).all()
+    np.testing.assert_allclose(x.grad, wanted.astype(dtype), rtol=1e-5, atol=np.finfo(dtype).tiny * 1e8)
+    assert x.grad[0, 2] != 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinydist.errors import DTypeError, ShapeError
@@ -18,10 +20,20 @@ def log_softmax(x: Array, axis: int = -1) -> Result:
     return y, (lambda g: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),)
 
 
+def _log_negligible(dtype: np.dtype[Any]) -> float:
+    """Logarithm of a probability that may count as 0 in a gradient: 1e8 times the smallest normal number.
+
+    Logits far apart, as raw pixels make them, give probabilities down to the denormal numbers, with which processors
+    multiply many times more slowly. At this size (1e-30 in float32) they cannot change a sum that means anything.
+    """
+    return float(np.log(np.finfo(dtype).tiny * 1e8))
+
+
 def cross_entropy(logits: Array, labels: Array) -> Result:
     """Softmax cross-entropy of integer labels, averaged over the batch.
 
-    ``loss = mean_i -log softmax(logits_i)[label_i]``, gradient ``(softmax(logits) - onehot(labels)) / batch``.
+    ``loss = mean_i -log softmax(logits_i)[label_i]``, gradient ``(softmax(logits) - onehot(labels)) / batch``,
+    in which probabilities next to the smallest number of the dtype count as 0.
 
     Args:
         logits: unnormalised log-probabilities, (batch, classes).
@@ -52,7 +64,7 @@ def cross_entropy(logits: Array, labels: Array) -> Result:
     log_probabilities, _ = log_softmax(logits, axis=1)
 
     def vjp(g: Array) -> Array:
-        gradient = np.exp(log_probabilities)
+        gradient = np.where(log_probabilities > _log_negligible(logits.dtype), np.exp(log_probabilities), 0)
         gradient[rows, labels] -= 1
         gradient *= g / batch
         return gradient
