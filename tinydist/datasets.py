@@ -1,7 +1,8 @@
 """Data sets, checked by checksum before use.
 
-A file is looked for in ``$TINYDIST_DATA/NAME`` and ``$TINYDIST_DATA``, in the repository's ``data/NAME``, in the user's cache, and is
-downloaded into the cache as a last resort. Whatever its origin, its contents must have the known sha256.
+A file is looked for in ``$TINYDIST_DATA/NAME`` and ``$TINYDIST_DATA``, in the repository's ``data/NAME`` and in the
+user's cache, and is downloaded into the cache as a last resort. Whatever its origin, its contents must have the known
+sha256.
 """
 
 from __future__ import annotations
