@@ -108,13 +108,23 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys):
     assert "0 of 4 runs are saved" in capsys.readouterr().err
 
 
+def heed_ctrl_c():
+    """A test run in the background of a shell ignores SIGINT, and so would the programs it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_keeps_finished_runs_and_the_same_command_resumes(tmp_path, jobs):
     flags = ["--models", "ReLU", "--train-size", "1000", "--epochs", "150", "--runs", "4"]
     command = [*COMMAND, *flags, "--jobs", jobs, "--out", str(tmp_path)]
     running = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        start_new_session=True,
+        preexec_fn=heed_ctrl_c,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not list((tmp_path / "runs").glob("*.json")):
         assert running.poll() is None

@@ -1,28 +1,46 @@
 """Array kernels: the one place from which the ops take their hot loops.
 
-Kernels work on plain arrays and keep no state. Each numba kernel has a NumPy twin of the same signature,
-slower or hungrier but obvious, which serves as reading material and as the oracle in tests. Which of the
-two the ops use is decided in this file and nowhere else:
+Kernels work on plain arrays. Each numba kernel has a NumPy twin, slower or hungrier but obvious, which serves as
+reading material and as the oracle in tests. Which of the two the ops use is decided in this file and nowhere else:
 
 * ``matmul`` is NumPy's, in reproducible pieces, because the BLAS library behind it is faster on dense matrices
   than our loop;
 * the weighted squares are numba's, because NumPy needs a (batch, features) temporary for every centre;
-* the products with a sparse matrix are numba's, because NumPy has none.
+* the products with a sparse matrix are numba's, because NumPy has none;
+* activations, sums over the batch and the loss are numba's on arrays so large that the time to start threads is
+  nothing, and NumPy's on others.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.kernels import dense, elementwise, loss
 from tinydist.kernels.dense import matmul_blas as matmul
 from tinydist.kernels.distance import weighted_squares_numba as weighted_squares
 from tinydist.kernels.distance import weighted_squares_vjp_center_numba as weighted_squares_vjp_center
 from tinydist.kernels.distance import weighted_squares_vjp_weight_numba as weighted_squares_vjp_weight
 from tinydist.kernels.distance import weighted_squares_vjp_x_numba as weighted_squares_vjp_x
+from tinydist.kernels.memory import empty
 from tinydist.kernels.sparse import compress, decompress
 from tinydist.kernels.sparse import sparse_matmul_numba as sparse_matmul
 from tinydist.kernels.sparse import sparse_matmul_summed_numba as sparse_matmul_summed
 
 __all__ = [
+    "absolute",
+    "absolute_vjp",
+    "column_sums",
     "compress",
     "decompress",
+    "empty",
     "matmul",
+    "relu",
+    "relu_vjp",
+    "softmax_cross_entropy",
     "sparse_matmul",
     "sparse_matmul_summed",
     "weighted_squares",
@@ -30,3 +48,45 @@ __all__ = [
     "weighted_squares_vjp_weight",
     "weighted_squares_vjp_x",
 ]
+
+Array = NDArray[Any]
+
+LARGE = 2**15
+"""Entries from which numba's threads pay (measured: to start them takes some 20 microseconds)."""
+
+
+def _is_large(*arrays: Array) -> bool:
+    """Whether numba's loops take these arrays, all of one shape and dtype, and are the faster ones."""
+    first = arrays[0]
+    same = all(a.flags.c_contiguous and (a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays)
+    return same and first.size >= LARGE and first.dtype in (np.float32, np.float64)
+
+
+def _entrywise(by_numba: Callable[..., None], by_numpy: Callable[..., None]) -> Callable[..., Array]:
+    def kernel(*arrays: Array) -> Array:
+        out = empty(arrays[-1].shape, arrays[0].dtype)
+        if _is_large(*arrays):
+            by_numba(*(a.reshape(-1) for a in arrays), out.reshape(-1))
+        else:
+            by_numpy(*arrays, out)
+        return out
+
+    kernel.__doc__ = by_numpy.__doc__
+    return kernel
+
+
+relu = _entrywise(elementwise.relu_numba, elementwise.relu_numpy)
+relu_vjp = _entrywise(elementwise.relu_vjp_numba, elementwise.relu_vjp_numpy)
+absolute = _entrywise(elementwise.abs_numba, elementwise.abs_numpy)
+absolute_vjp = _entrywise(elementwise.abs_vjp_numba, elementwise.abs_vjp_numpy)
+
+
+def column_sums(x: Array) -> Array:
+    """Sum over the first axis; (batch, width) to (width,)."""
+    return dense.column_sums_numba(x) if _is_large(x) else dense.column_sums_numpy(x)
+
+
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """Mean cross-entropy and its gradient, see :mod:`tinydist.kernels.loss`."""
+    by = loss.softmax_cross_entropy_numba if _is_large(logits) else loss.softmax_cross_entropy_numpy
+    return by(logits, labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
@@ -11,13 +12,18 @@ from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from tinydist.kernels.memory import empty
+
 Array = NDArray[Any]
 
-PIECES = 4
+PIECES = 16
 """Into how many pieces a large product is cut, whatever the number of threads."""
 
-SMALL = 2**24
-"""Multiplications up to which a product is not worth cutting (measured: about half a millisecond of work)."""
+SUM_CHUNKS = 64
+"""Into how many chunks a sum over the batch is cut."""
+
+SMALL = 2**22
+"""Multiplications up to which a product is not worth cutting (measured: about a tenth of a millisecond of work)."""
 
 _blas = ThreadpoolController()
 _blas_lock = Lock()  # the number of BLAS threads is one setting for the whole process
@@ -32,26 +38,27 @@ def matmul_blas(a: Array, b: Array) -> Array:
     """Matrix product of ``(..., n, k)`` and ``(..., k, m)`` by NumPy, with the same bits at any number of threads.
 
     BLAS libraries cut a product differently for each number of threads, and so round it differently. Here BLAS is
-    held to one thread, and a large product is cut along the longer side of its result into a fixed number of
-    pieces, which as many threads as numba uses share out.
+    held to one thread, and a large product is cut along its longest axis into a fixed number of pieces, which as many
+    threads as numba uses share out: strips of the result, or, if k is the longest, terms that are added in order.
     """
     with _blas_lock, _blas.limit(limits=1, user_api="blas"):
         if a.ndim > 2 or b.ndim > 2 or a.size * b.shape[-1] <= SMALL:
             return matmul_numpy(a, b)
-        n, m = a.shape[0], b.shape[1]
-        product = np.empty((n, m), dtype=np.result_type(a, b))
-
-        def multiply(piece: int) -> None:
-            if n >= m:
-                part = slice(n * piece // PIECES, n * (piece + 1) // PIECES)
-                np.matmul(a[part], b, out=product[part])
-            else:
-                part = slice(m * piece // PIECES, m * (piece + 1) // PIECES)
-                np.matmul(a, b[:, part], out=product[:, part])
-
+        (n, k), m = a.shape, b.shape[1]
+        longest = max(n, k, m)
+        cuts = [slice(longest * i // PIECES, longest * (i + 1) // PIECES) for i in range(PIECES)]
+        dtype = np.result_type(a, b)
         with ThreadPoolExecutor(get_num_threads()) as threads:
-            list(threads.map(multiply, range(PIECES)))
-        return product
+            if longest == k:
+                terms = empty((PIECES, n, m), dtype)
+                list(threads.map(lambda i: np.matmul(a[:, cuts[i]], b[cuts[i]], out=terms[i]), range(PIECES)))
+                return functools.reduce(np.add, terms)
+            product = empty((n, m), dtype)
+            if longest == n:
+                list(threads.map(lambda cut: np.matmul(a[cut], b, out=product[cut]), cuts))
+            else:
+                list(threads.map(lambda cut: np.matmul(a, b[:, cut], out=product[:, cut]), cuts))
+            return product
 
 
 @njit(parallel=True, cache=True)
@@ -71,3 +78,24 @@ def matmul_numba(a: Array, b: Array) -> Array:
             for j in range(m):
                 product[i, j] += factor * b[k, j]
     return product
+
+
+def column_sums_numpy(x: Array) -> Array:
+    """Sum over the first axis; (batch, width) to (width,)."""
+    return x.sum(axis=0)
+
+
+@njit(parallel=True, cache=True)
+def column_sums_numba(x: Array) -> Array:
+    """Sum over the first axis, in a fixed number of chunks that are added in order; (batch, width) to (width,)."""
+    batch, width = x.shape
+    partial = np.zeros((SUM_CHUNKS, width), dtype=x.dtype)
+    for chunk in prange(SUM_CHUNKS):
+        for i in range(batch * chunk // SUM_CHUNKS, batch * (chunk + 1) // SUM_CHUNKS):
+            for j in range(width):
+                partial[chunk, j] += x[i, j]
+    total = partial[0].copy()
+    for chunk in range(1, SUM_CHUNKS):
+        for j in range(width):
+            total[j] += partial[chunk, j]
+    return total

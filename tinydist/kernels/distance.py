@@ -18,6 +18,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from tinydist.kernels.memory import empty
+
 Array = NDArray[Any]
 
 CHUNKS = 32
@@ -67,14 +69,20 @@ def weighted_squares_vjp_x_numpy(u: Array, x: Array, center: Array, weight: Arra
 
 
 @njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
-def weighted_squares_vjp_x_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
-    """Gradient with respect to `x`, (batch, features)."""
+def _weighted_squares_vjp_x(u: Array, x: Array, center: Array, weight: Array, gradient: Array) -> None:
     batch, features = x.shape
-    gradient = np.zeros_like(x)
     for i in prange(batch):
+        for k in range(features):
+            gradient[i, k] = 0
         for j in range(center.shape[0]):
             for k in range(features):
                 gradient[i, k] += u[i, j] * weight[j, k] * (x[i, k] - center[j, k])
+
+
+def weighted_squares_vjp_x_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
+    """Gradient with respect to `x`, (batch, features)."""
+    gradient = empty(x.shape, x.dtype)
+    _weighted_squares_vjp_x(u, x, center, weight, gradient)
     return gradient
 
 

@@ -26,6 +26,8 @@ from numba import njit, prange, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from tinydist.kernels.memory import aligned, empty
+
 Array = NDArray[Any]
 
 BLOCK = 80
@@ -217,9 +219,8 @@ def _add_block(
 
 
 @njit(parallel=True, cache=True)
-def _matmul(pointers: Array, offsets: Array, values: Array, matrix: Array, start: Array) -> Array:
-    rows, width = pointers.shape[1] - 1, matrix.shape[1]
-    result = np.empty((rows, width), dtype=matrix.dtype)
+def _matmul(pointers: Array, offsets: Array, values: Array, matrix: Array, start: Array, result: Array) -> None:
+    rows, width = result.shape
     for strip in prange((rows + STRIP - 1) // STRIP):
         for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
             for j in range(width):
@@ -228,7 +229,6 @@ def _matmul(pointers: Array, offsets: Array, values: Array, matrix: Array, start
             for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
                 begin, end = pointers[block, i], pointers[block, i + 1]
                 _add_block(result, i, matrix, block * BLOCK, offsets, values, begin, end)
-    return result
 
 
 @njit(parallel=True, cache=True)
@@ -262,7 +262,9 @@ def sparse_matmul_numba(blocks: Blocks, matrix: Array, start: Array) -> Array:
     Returns:
         (rows, width), in the dtype of `matrix`.
     """
-    return _matmul(blocks.pointers, blocks.offsets, blocks.values, np.ascontiguousarray(matrix), start)
+    result = empty((blocks.shape[0], matrix.shape[1]), matrix.dtype)
+    _matmul(blocks.pointers, blocks.offsets, blocks.values, aligned(matrix), start, result)
+    return result
 
 
 def sparse_matmul_numpy(blocks: Blocks, matrix: Array, start: Array) -> Array:
@@ -280,7 +282,7 @@ def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
     Returns:
         (rows, width), in the dtype of `matrix`.
     """
-    return _matmul_summed(blocks.pointers, blocks.offsets, blocks.values, np.ascontiguousarray(matrix))
+    return _matmul_summed(blocks.pointers, blocks.offsets, blocks.values, aligned(matrix))
 
 
 def sparse_matmul_summed_numpy(blocks: Blocks, matrix: Array) -> Array:

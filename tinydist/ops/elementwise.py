@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist import kernels
 from tinydist.errors import ShapeError
 
 Array = NDArray[Any]
@@ -156,12 +157,12 @@ def sqrt(x: Array) -> Result:
 
 def abs(x: Array) -> Result:
     """Absolute value; gradient 0 at 0."""
-    return np.abs(x), (lambda g: g * np.sign(x),)
+    return kernels.absolute(x), (lambda g: kernels.absolute_vjp(g, x),)
 
 
 def relu(x: Array) -> Result:
     """Rectified linear unit ``max(x, 0)``; gradient 0 at 0."""
-    return np.maximum(x, 0), (lambda g: g * (x > 0),)
+    return kernels.relu(x), (lambda g: kernels.relu_vjp(g, x),)
 
 
 def clamp(x: Array, low: float | None = None, high: float | None = None) -> Result:

@@ -48,8 +48,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
         y = np.add(y, bias, out=y if np.result_type(y, bias) == y.dtype else None)
     vjps = (
         lambda g: kernels.matmul(g, weight),
-        lambda g: kernels.matmul(x.T, g).T,
-        lambda g: g.sum(axis=0),
+        lambda g: kernels.matmul(g.T, x),
+        kernels.column_sums,
     )
     return y, vjps[:2] if bias is None else vjps
 
@@ -60,7 +60,7 @@ def sparse_linear(weight: Array, bias: Array | None = None, *, x: SparseMatrix) 
     start = np.zeros(len(weight), dtype=weight.dtype) if bias is None else bias
     vjps = (
         lambda g: x.transposed_times(g).T,
-        lambda g: g.sum(axis=0),
+        kernels.column_sums,
     )
     return x.times(weight.T, start), vjps[:1] if bias is None else vjps
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tinydist import kernels
 from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result
 
@@ -18,15 +17,6 @@ def log_softmax(x: Array, axis: int = -1) -> Result:
     shifted = x - np.max(x, axis=axis, keepdims=True)
     y = shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
     return y, (lambda g: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),)
-
-
-def _log_negligible(dtype: np.dtype[Any]) -> float:
-    """Logarithm of a probability that may count as 0 in a gradient: 1e8 times the smallest normal number.
-
-    Logits far apart, as raw pixels make them, give probabilities down to the denormal numbers, with which processors
-    multiply many times more slowly. At this size (1e-30 in float32) they cannot change a sum that means anything.
-    """
-    return float(np.log(np.finfo(dtype).tiny * 1e8))
 
 
 def cross_entropy(logits: Array, labels: Array) -> Result:
@@ -54,19 +44,11 @@ def cross_entropy(logits: Array, labels: Array) -> Result:
         )
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"cross_entropy: labels are class numbers and must be integers, got {labels.dtype}")
-    batch, classes = logits.shape
+    classes = logits.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"cross_entropy: labels run from {labels.min()} to {labels.max()}, "
             f"but {classes} columns of logits allow 0 to {classes - 1}"
         )
-    rows = np.arange(batch)
-    log_probabilities, _ = log_softmax(logits, axis=1)
-
-    def vjp(g: Array) -> Array:
-        gradient = np.where(log_probabilities > _log_negligible(logits.dtype), np.exp(log_probabilities), 0)
-        gradient[rows, labels] -= 1
-        gradient *= g / batch
-        return gradient
-
-    return -log_probabilities[rows, labels].mean(), (vjp,)
+    loss, gradient = kernels.softmax_cross_entropy(logits, labels)
+    return loss, (lambda g: gradient * g,)

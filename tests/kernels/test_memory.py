@@ -1,0 +1,69 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tinydist.kernels import memory
+
+SHAPE = (memory.LARGE // 4, 2)
+
+
+@pytest.fixture(autouse=True)
+def empty_pool(monkeypatch):
+    monkeypatch.setattr(memory, "_buffers", [])
+
+
+def test_a_large_array_nobody_holds_is_handed_out_again():
+    first = memory.empty(SHAPE, np.float32)
+    address = first.ctypes.data
+    del first
+    assert memory.empty(SHAPE, np.float32).ctypes.data == address
+
+
+@pytest.mark.parametrize("hold", [lambda a: a, lambda a: a[1:], lambda a: a.T, lambda a: a.reshape(-1), memoryview])
+def test_an_array_somebody_holds_is_not_even_through_a_view(hold):
+    first = memory.empty(SHAPE, np.float32)
+    first[...] = 7
+    held = hold(first)
+    del first
+    second = memory.empty(SHAPE, np.float32)
+    second[...] = 8
+    assert (np.asarray(held) == 7).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_shape_dtype_and_alignment(dtype):
+    for shape in [SHAPE, (3,), (0, 4), (), (1000, 1000)]:
+        array = memory.empty(shape, dtype)
+        assert array.shape == shape
+        assert array.dtype == dtype
+        assert array.flags.c_contiguous
+        if array.nbytes >= memory.LARGE:
+            assert array.ctypes.data % memory.CACHE_LINE == 0
+
+
+def test_what_is_kept_is_bounded(monkeypatch):
+    monkeypatch.setattr(memory, "KEPT", 4 * memory.LARGE)
+    for extra in range(20):
+        memory.empty((memory.LARGE + extra,), np.uint8)
+    assert sum(buffer.size for buffer in memory._buffers) <= 6 * memory.LARGE + 1000
+
+
+def test_threads_never_share_a_buffer():
+    def fill_and_look(number):
+        array = memory.empty(SHAPE, np.float64)
+        array[...] = number
+        return (array == number).all()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(fill_and_look, range(400)))
+
+
+def test_aligned_copies_only_what_is_not():
+    array = memory.empty(SHAPE, np.float32)
+    assert memory.aligned(array) is array
+    array[...] = 3
+    for view in (array[1:, :1], array.reshape(-1)[1:], array.T):
+        copy = memory.aligned(view)
+        assert copy.flags.c_contiguous
+        np.testing.assert_array_equal(copy, view)

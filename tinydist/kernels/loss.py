@@ -1,0 +1,78 @@
+"""Softmax cross-entropy of a batch, and its gradient, in one pass over the logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+CHUNKS = 64
+"""Parts into which the batch is split, whatever the number of threads."""
+
+
+def _log_negligible(dtype: np.dtype[Any]) -> float:
+    """Logarithm of a probability that may count as 0 in a gradient: 1e8 times the smallest normal number.
+
+    Logits far apart, as raw pixels make them, give probabilities down to the denormal numbers, with which processors
+    multiply many times more slowly. At this size (1e-30 in float32) they cannot change a sum that means anything.
+    """
+    return float(np.log(np.finfo(dtype).tiny * 1e8))
+
+
+def softmax_cross_entropy_numpy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """Mean of ``-log softmax(logits)[label]``, and its gradient ``(softmax - onehot) / batch``.
+
+    Args:
+        logits: (batch, classes).
+        labels: integers in ``[0, classes)``, (batch,).
+
+    Returns:
+        The loss, 0-dimensional, and the gradient, (batch, classes).
+    """
+    rows = np.arange(len(logits))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    gradient = np.where(log_probabilities > _log_negligible(logits.dtype), np.exp(log_probabilities), 0)
+    gradient[rows, labels] -= 1
+    gradient /= len(logits)
+    return -log_probabilities[rows, labels].mean(), gradient
+
+
+@njit(parallel=True, cache=True)
+def _softmax_cross_entropy(logits: Array, labels: Array, log_negligible: float, gradient: Array) -> float:
+    batch, classes = logits.shape
+    one = logits.dtype.type(1)
+    share = one / logits.dtype.type(batch)
+    losses = np.zeros(CHUNKS, dtype=np.float64)
+    for chunk in prange(CHUNKS):
+        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+            highest = logits[i, 0]
+            for j in range(1, classes):
+                if not logits[i, j] <= highest:  # also true for NaN, which then spreads to the loss
+                    highest = logits[i, j]
+            total = logits.dtype.type(0)
+            for j in range(classes):
+                exponential = np.exp(logits[i, j] - highest)
+                gradient[i, j] = exponential
+                total += exponential
+            log_total = np.log(total)
+            losses[chunk] += log_total - (logits[i, labels[i]] - highest)
+            for j in range(classes):
+                negligible = logits[i, j] - highest - log_total <= log_negligible
+                probability = logits.dtype.type(0) if negligible else gradient[i, j] / total
+                gradient[i, j] = share * (probability - one if j == labels[i] else probability)
+    loss = 0.0
+    for chunk in range(CHUNKS):
+        loss += losses[chunk]
+    return loss / batch
+
+
+def softmax_cross_entropy_numba(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """The same, row by row: no temporary is larger than a row."""
+    gradient = np.empty(logits.shape, dtype=logits.dtype)
+    loss = _softmax_cross_entropy(logits, labels, _log_negligible(logits.dtype), gradient)
+    return np.asarray(loss, dtype=logits.dtype), gradient

@@ -1,0 +1,70 @@
+"""Large arrays, recycled.
+
+A training step needs the same few large arrays over and over. Asking the operating system for them each time costs
+about as much as filling them, because every page of new memory has to be mapped and zeroed. So a large buffer that
+nobody refers to any more is handed out again.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+LARGE = 2**18
+"""Bytes from which an array is recycled; smaller ones are cheap to allocate."""
+
+KEPT = 2**30
+"""Bytes of unused buffers beyond which the oldest are given back."""
+
+CACHE_LINE = 64
+"""Arrays start at a multiple of this, so that no vector straddles two cache lines."""
+
+_buffers: list[NDArray[np.uint8]] = []
+_lock = Lock()
+
+
+def _references(buffers: list[NDArray[np.uint8]], position: int) -> int:
+    return sys.getrefcount(buffers[position])
+
+
+_FREE = _references([np.empty(1, dtype=np.uint8)], 0)  # of a buffer to which only its list refers
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An uninitialised array, like ``numpy.empty``, aligned to cache lines and recycled if it is large."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < LARGE:
+        return np.empty(shape, dtype)
+    with _lock:
+        buffer = _free_buffer(size + CACHE_LINE)
+        start = -buffer.ctypes.data % CACHE_LINE
+        return buffer[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself if it is contiguous and starts at a cache line, else a copy that is."""
+    if array.flags.c_contiguous and array.ctypes.data % CACHE_LINE == 0:
+        return array
+    copy = empty(array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
+def _free_buffer(size: int) -> NDArray[np.uint8]:
+    """A buffer of exactly `size` bytes to which only the pool refers."""
+    unused = 0
+    for position in reversed(range(len(_buffers))):
+        if _references(_buffers, position) == _FREE:
+            if _buffers[position].size == size:
+                return _buffers[position]
+            unused += _buffers[position].size
+            if unused > KEPT:
+                del _buffers[position]
+    new = np.empty(size, dtype=np.uint8)
+    _buffers.append(new)
+    return new
