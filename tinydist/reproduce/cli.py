@@ -150,14 +150,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--protocol", choices=PROTOCOLS, default="quick", help="sizes of the experiment (default: quick)")
     add(
         "--models",
-        type=_models,
+        type=model_list,
         default=list(PAPER_MODELS),
         metavar="A,B,…",
         help="models by name, Act[2][-L2][-Neg][-Bias] with Act ReLU or Abs (default: the paper's ten without -Bias)",
     )
-    add("--runs", type=_positive, metavar="N", help="runs of each model (default: the protocol's)")
-    add("--epochs", type=_positive, metavar="N", help="full-batch gradient steps (default: the protocol's)")
-    add("--train-size", type=_positive, metavar="N", help="use the first N training images (default: the protocol's)")
+    add("--runs", type=positive, metavar="N", help="runs of each model (default: the protocol's)")
+    add("--epochs", type=positive, metavar="N", help="full-batch gradient steps (default: the protocol's)")
+    add("--train-size", type=positive, metavar="N", help="use the first N training images (default: the protocol's)")
     add(
         "--input",
         choices=datasets.INPUTS,
@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
     add(
         "--jobs",
-        type=_positive,
+        type=positive,
         default=available_cores(),
         metavar="N",
         help="runs at a time, each with its share of the cores (default: one a core, here %(default)s)",
@@ -186,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _models(text: str) -> list[str]:
+def model_list(text: str) -> list[str]:
     try:
         return list(dict.fromkeys(str(parse_model_name(name.strip())) for name in text.split(",")))
     except ModelNameError as problem:
@@ -206,6 +206,6 @@ def _number(kind: Callable[[str], T], accepts: Callable[[T], bool], expected: st
     return parse
 
 
-_positive = _number(int, lambda n: n > 0, "a positive whole number")
+positive = _number(int, lambda n: n > 0, "a positive whole number")
 _seed = _number(int, lambda n: n >= 0, "a whole number from 0")
 _rate = _number(float, lambda r: 0 < r < float("inf"), "a positive number")

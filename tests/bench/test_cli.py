@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from tinydist.bench import cli
+
+TINY = ["epoch", "--models", "ReLU,Abs-L2", "--train-size", "200", "--threads", "1", "--repetitions", "3"]
+
+
+def test_table_and_json(tmp_path, capsys):
+    path = tmp_path / "epoch.json"
+    assert cli.main([*TINY, "--json", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "200 images with 1 threads" in shown
+    results = json.loads(path.read_text())
+    assert list(results) == ["ReLU", "Abs-L2"]
+    for entry in results.values():
+        assert entry["tinydist_ms"] > 0
+        assert entry["numpy_ms"] > 0
+        assert entry["threads"] == 1
+        assert 50 < entry["peak_rss_mb"] < 2000
+        if entry["torch_ms"] is None:
+            assert entry["ratio"] is None
+        else:
+            assert entry["ratio"] == pytest.approx(entry["tinydist_ms"] / entry["torch_ms"])
+
+
+def test_without_pytorch_its_columns_are_empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "torch_is_installed", lambda: False)
+    path = tmp_path / "epoch.json"
+    assert cli.main([*TINY[:2], "ReLU", *TINY[3:], "--json", str(path)]) == 0
+    entry = json.loads(path.read_text())["ReLU"]
+    assert entry["torch_ms"] is entry["ratio"] is entry["torch_peak_rss_mb"] is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [(["--threads", "1000"], "threads, not 1000"), (["--train-size", "70000"], "1 to 60000 training images")],
+)
+def test_what_cannot_be_done_is_said(flags, complaint, capsys):
+    assert cli.main(["epoch", *flags]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_unknown_models_and_benchmarks_are_refused(capsys):
+    for flags in (["epoch", "--models", "Relu"], ["speed"]):
+        with pytest.raises(SystemExit):
+            cli.main(flags)
+    assert "Did you mean 'ReLU'" in capsys.readouterr().err

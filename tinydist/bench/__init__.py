@@ -1,0 +1,1 @@
+"""How fast the kernels and whole epochs are, beside NumPy's and, where installed, PyTorch's."""

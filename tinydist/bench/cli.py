@@ -1,0 +1,124 @@
+"""Command line of ``python -m tinydist.bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tinydist import datasets
+from tinydist.bench.epochs import Array, Epoch, numpy_epoch, tinydist_epoch, torch_epoch, torch_is_installed
+from tinydist.bench.measure import interleaved, threads
+from tinydist.files import write_atomically
+from tinydist.reproduce.cli import model_list, positive
+from tinydist.reproduce.sweep import available_cores
+
+DESCRIPTION = """\
+Time one full-batch epoch (forward, backward, step) of each model on MNIST with raw pixels: tinydist, the same written
+out in NumPy, and PyTorch if it is installed. The three take turns; medians and quartiles are in milliseconds. Peak
+memory is that of a whole process that loads the data and trains for three epochs.
+"""
+MODELS = ["ReLU", "ReLU2-Neg", "Abs2-Neg", "Abs-L2"]
+LIBRARIES = ["tinydist", "numpy", "torch"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.peak_memory_of:
+        print(_peak_memory(options.peak_memory_of, options.models[0], options.train_size, options.threads))
+        return 0
+    try:
+        results = bench_epochs(options.models, options.train_size, options.threads, options.repetitions)
+        if options.json:
+            write_atomically(options.json, json.dumps(results, indent=1) + "\n")
+    except (ValueError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def bench_epochs(models: Sequence[str], train_size: int, number: int, repetitions: int) -> dict[str, dict[str, object]]:
+    """Time an epoch of each model with so many threads, print a table as it grows, and return it by model."""
+    libraries = LIBRARIES if torch_is_installed() else LIBRARIES[:2]
+    layout = datasets.load("mnist", train_size=train_size, layout="auto").layout
+    print(f"One epoch over {train_size:,} images with {number} threads; tinydist holds the images {layout}.")
+    print("Times in ms, median [quartiles]; peak memory of a process in MB.")
+    columns = "{:10} {:>21} {:>21} {:>21} {:>14} {:>16}"
+    print(columns.format("model", "tinydist", "NumPy", "PyTorch", "ratio to torch", "memory (torch's)"), flush=True)
+    results: dict[str, dict[str, object]] = {}
+    for model in models:
+        with threads(number):
+            epochs = {library: _epoch(library, model, train_size, number) for library in libraries}
+            timings = interleaved(epochs, repetitions)
+        memory = {library: _peak_memory_of_a_process(library, model, train_size, number) for library in libraries}
+        ratio = timings["tinydist"].median / timings["torch"].median if "torch" in timings else None
+        times = {f"{library}_ms": timings[library].median if library in timings else None for library in LIBRARIES}
+        peaks = {f"{library}_peak_rss_mb": memory.get(library) for library in LIBRARIES[1:]}
+        results[model] = {
+            **times,
+            "ratio": ratio,
+            "threads": number,
+            "train_size": train_size,
+            "layout": layout,
+            "peak_rss_mb": memory["tinydist"],
+            **peaks,
+        }
+        shown = [str(timings[library]) if library in timings else "not installed" for library in LIBRARIES]
+        torch_memory = f" ({memory['torch']:.0f})" if "torch" in memory else ""
+        shown += ["–" if ratio is None else f"{ratio:.2f}", f"{memory['tinydist']:.0f}{torch_memory}"]
+        print(columns.format(model, *shown), flush=True)
+    return results
+
+
+def _epoch(library: str, model: str, train_size: int, number: int) -> Epoch:
+    """One epoch of a model by a library, which loads the data as that library takes them."""
+    data = datasets.load("mnist", train_size=train_size, layout="auto" if library == "tinydist" else "dense")
+    if library == "tinydist":
+        return tinydist_epoch(model, data.x_train, data.y_train)
+    images: Array = np.asarray(data.x_train)
+    if library == "numpy":
+        return numpy_epoch(model, images, data.y_train)
+    return torch_epoch(model, images, data.y_train, number)
+
+
+def _peak_memory_of_a_process(library: str, model: str, train_size: int, number: int) -> float:
+    """Peak resident memory in MB of a fresh process that trains for three epochs."""
+    sizes = ["--train-size", str(train_size), "--threads", str(number)]
+    command = [sys.executable, "-m", "tinydist.bench", "epoch", "--models", model, "--peak-memory-of", library, *sizes]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _peak_memory(library: str, model: str, train_size: int, number: int) -> float:
+    import resource  # not on Windows, which can do the rest
+
+    with threads(number):
+        epoch = _epoch(library, model, train_size, number)
+        for _ in range(3):
+            epoch()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tinydist.bench",
+        description=DESCRIPTION,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=110),
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("what", choices=["epoch"], nargs="?", default="epoch", help="what to time (default: epoch)")
+    add("--models", type=model_list, default=MODELS, metavar="A,B,…", help=f"models (default: {','.join(MODELS)})")
+    add("--train-size", type=positive, default=60_000, metavar="N", help="training images (default: 60000)")
+    add("--threads", type=positive, default=available_cores(), metavar="N", help="threads (default: %(default)s)")
+    add("--repetitions", type=positive, default=11, metavar="N", help="timed epochs of each (default: 11)")
+    add("--json", type=Path, metavar="FILE", help="write the results to a file")
+    add("--peak-memory-of", choices=LIBRARIES, help=argparse.SUPPRESS)
+    return parser

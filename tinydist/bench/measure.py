@@ -1,0 +1,91 @@
+"""Timings that can be compared: interleaved, repeated, with their spread; and what the machine can do at most."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Several runs of the same thing, in milliseconds: the median, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.1f} [{self.low:.1f}–{self.high:.1f}]"
+
+
+def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int = 11) -> dict[str, Timing]:
+    """Time all candidates in turn, again and again, so that a machine that slows down slows them all.
+
+    Each runs once first, uncounted, which is when numba compiles and memory is allocated.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for run in candidates.values():
+        run()
+    for _ in range(repetitions):
+        for name, run in candidates.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {
+        name: Timing(*(1e3 * float(np.quantile(values, q)) for q in (0.5, 0.25, 0.75)))
+        for name, values in seconds.items()
+    }
+
+
+@contextlib.contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Within this block numba and BLAS use so many threads.
+
+    Raises:
+        ValueError: if numba was started with fewer.
+    """
+    before = numba.get_num_threads()
+    if not 1 <= number <= before:
+        raise ValueError(f"this process can use 1 to {before} threads, not {number}")
+    numba.set_num_threads(number)
+    try:
+        with threadpool_limits(number):
+            yield
+    finally:
+        numba.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine reaches at best with the current number of threads: GFlop/s in float32, GB/s."""
+
+    gflops: float
+    bandwidth: float
+
+
+@numba.njit(parallel=True, cache=True)
+def _add_into(a: Array, b: Array) -> None:
+    for i in numba.prange(a.size):
+        b[i] += a[i]
+
+
+def measure_machine() -> Machine:
+    """Peak arithmetic by a large product in BLAS, peak bandwidth by adding one large array to another."""
+    size, length = 2048, 2**25
+    a, b = np.ones((size, size), dtype=np.float32), np.ones((size, size), dtype=np.float32)
+    x, y = np.ones(length, dtype=np.float32), np.ones(length, dtype=np.float32)
+    timings = interleaved({"product": lambda: a @ b, "sum": lambda: _add_into(x, y)}, repetitions=7)
+    return Machine(
+        gflops=2 * size**3 / timings["product"].low / 1e6,
+        bandwidth=3 * 4 * length / timings["sum"].low / 1e6,
+    )
