@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydist import datasets
+from tinydist.bench import measure
 from tinydist.bench.epochs import Array, Epoch, numpy_epoch, tinydist_epoch, torch_epoch, torch_is_installed
 from tinydist.bench.measure import interleaved, threads
 from tinydist.files import write_atomically
@@ -96,14 +97,11 @@ def _peak_memory_of_a_process(library: str, model: str, train_size: int, number:
 
 
 def _peak_memory(library: str, model: str, train_size: int, number: int) -> float:
-    import resource  # not on Windows, which can do the rest
-
     with threads(number):
         epoch = _epoch(library, model, train_size, number)
         for _ in range(3):
             epoch()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return measure.peak_memory()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -63,6 +64,17 @@ def threads(number: int) -> Iterator[None]:
             yield
     finally:
         numba.set_num_threads(before)
+
+
+def peak_memory() -> float:
+    """The most memory this process has had resident so far, in MB (2**20 bytes)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where getrusage also counts the process that started this one
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(line.split()[1]) / 2**10
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ BLOCK = 80
 STRIP = 64
 """Rows of the result that a thread takes through all blocks before it goes on to the next."""
 
-CHUNKS, BLOCKS_PER_CHUNK = 32, 16
-"""A sum over many blocks is split into chunks of at least 16 blocks and at most 32 chunks, whatever the number of
+CHUNKS, BLOCKS_PER_CHUNK = 16, 16
+"""A sum over many blocks is split into chunks of at least 16 blocks and at most 16 chunks, whatever the number of
 threads: enough to share out, few enough that their sums cost little."""
 
 LANES = 16
@@ -232,11 +232,11 @@ def _matmul(pointers: Array, offsets: Array, values: Array, matrix: Array, start
 
 
 @njit(parallel=True, cache=True)
-def _matmul_summed(pointers: Array, offsets: Array, values: Array, matrix: Array) -> Array:
-    blocks, rows, width = pointers.shape[0], pointers.shape[1] - 1, matrix.shape[1]
-    chunks = min(CHUNKS, (blocks + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK)
-    partial = np.zeros((chunks, rows, width), dtype=matrix.dtype)
+def _matmul_summed(pointers: Array, offsets: Array, values: Array, matrix: Array, partial: Array) -> Array:
+    blocks = pointers.shape[0]
+    chunks, rows, width = partial.shape
     for chunk in prange(chunks):
+        partial[chunk] = 0
         for block in range(blocks * chunk // chunks, blocks * (chunk + 1) // chunks):
             for i in range(rows):
                 begin, end = pointers[block, i], pointers[block, i + 1]
@@ -282,7 +282,10 @@ def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
     Returns:
         (rows, width), in the dtype of `matrix`.
     """
-    return _matmul_summed(blocks.pointers, blocks.offsets, blocks.values, aligned(matrix))
+    count = len(blocks.pointers)
+    chunks = min(CHUNKS, (count + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK)
+    partial = empty((chunks, blocks.shape[0], matrix.shape[1]), matrix.dtype)
+    return _matmul_summed(blocks.pointers, blocks.offsets, blocks.values, aligned(matrix), partial)
 
 
 def sparse_matmul_summed_numpy(blocks: Blocks, matrix: Array) -> Array:
