@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinydist.kernels import sparse
+from tinydist.kernels import rows, sparse
 
-ROWS = st.sampled_from([1, 2, sparse.STRIP - 1, sparse.STRIP, sparse.STRIP + 1, 3 * sparse.STRIP + 5])
-COLUMNS = st.sampled_from([1, 3, sparse.BLOCK - 1, sparse.BLOCK, sparse.BLOCK + 1, 4 * sparse.BLOCK + 7])
-WIDTHS = st.sampled_from([1, 5, sparse.LANES, sparse.LANES + 3, 8 * sparse.LANES, 9 * sparse.LANES + 2])
+ROWS = st.sampled_from([1, 2, rows.STRIP - 1, rows.STRIP, rows.STRIP + 1, 3 * rows.STRIP + 5])
+COLUMNS = st.sampled_from([1, 3, rows.BLOCK - 1, rows.BLOCK, rows.BLOCK + 1, 4 * rows.BLOCK + 7])
+WIDTHS = st.sampled_from([1, 5, rows.LANES, rows.LANES + 3, 8 * rows.LANES, 9 * rows.LANES + 2])
 
 
 def random_bytes(rows, columns, density=0.2, seed=0):
@@ -58,7 +58,7 @@ def test_products_equal_the_dense_ones(product):
 def test_small_whole_numbers_are_exact():
     """Sums of integers that float32 holds exactly leave no room for a lost or a repeated entry."""
     rng = np.random.default_rng(0)
-    pixels = random_bytes(203, 5 * sparse.BLOCK + 3)
+    pixels = random_bytes(203, 5 * rows.BLOCK + 3)
     matrix = rng.integers(-9, 10, (pixels.shape[1], 150)).astype(np.float32)
     start = rng.integers(-9, 10, 150).astype(np.float32)
     wanted = pixels.astype(int) @ matrix.astype(int)
@@ -69,7 +69,7 @@ def test_small_whole_numbers_are_exact():
 
 @pytest.mark.parametrize("chunks", [0.5, 1.5, 40])
 def test_a_sum_over_many_blocks_loses_none(chunks):
-    columns = int(chunks * sparse.BLOCKS_PER_CHUNK * sparse.BLOCK) + 11
+    columns = int(chunks * sparse.BLOCKS_PER_CHUNK * rows.BLOCK) + 11
     pixels = random_bytes(3, columns)
     ones = np.ones((columns, 17), dtype=np.float64)
     wanted = np.repeat(pixels.sum(axis=1, dtype=float)[:, None], 17, axis=1)

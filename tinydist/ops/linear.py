@@ -43,12 +43,12 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
         ShapeError: unless the shapes fit together.
     """
     _check_linear(x.shape, weight, bias)
-    y = kernels.matmul(x, weight.T)
+    y = kernels.linear(x, weight)
     if bias is not None:
         y = np.add(y, bias, out=y if np.result_type(y, bias) == y.dtype else None)
     vjps = (
-        lambda g: kernels.matmul(g, weight),
-        lambda g: kernels.matmul(g.T, x),
+        lambda g: kernels.linear_vjp_x(g, weight),
+        lambda g: kernels.linear_vjp_weight(g, x),
         kernels.column_sums,
     )
     return y, vjps[:2] if bias is None else vjps

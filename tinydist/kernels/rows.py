@@ -1,0 +1,296 @@
+"""Sums of scaled rows of a matrix, kept in registers: what sparse and narrow dense products come down to.
+
+``result[i] += sum_p values[p] * matrix[row of p]``: with `values` the non-zeros of row i of a sparse matrix, or the few
+entries of row i of a narrow one, this is a matrix product. The speed depends on two things: that the rows of `matrix`
+come from the fastest cache, for which the callers cut the work into blocks, and that the sums stay in registers, for
+which see :func:`_add_rows`.
+
+All kernels sum in a fixed order: the same bits at any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+BLOCK = 80
+"""Rows of `matrix` in a block: 40 kB at a width of 128 float32. At most 256, so that an offset fits a byte."""
+
+STRIP = 64
+"""Rows of the result that a thread takes through all blocks before it goes on to the next."""
+
+LANES = 16
+"""Entries in a vector of :func:`_add_rows`: one AVX-512 register of float32, or several smaller ones."""
+
+
+def _add_rows(vectors: int) -> Callable[..., None]:
+    """Make the innermost loop, for ``vectors * LANES`` columns of the result at a time.
+
+    The function made does, for one row i and the columns from j on::
+
+        for n in range(count):
+            row = first + (offsets[start + n] if offsets is not None else n)
+            result[i, j : j + vectors * LANES] += values[start + n * stride] * matrix[row, j : j + vectors * LANES]
+
+    Written like this, numba stores the sums to memory and loads them again for every n, because an array might
+    overlap another. So the loop is spelled out in LLVM's language, with the sums as vector variables: they are loaded
+    once before the loop and stored once after it. With 8 vectors of 16 float32 and AVX-512, the machine code of one
+    step is a load of the offset, a load and conversion of the value, its broadcast to all lanes, and eight
+    multiply-adds (vfmadd231ps) that read a row of `matrix` straight from the cache into eight sums in registers
+    zmm0 to zmm7. Eight independent sums are also what keeps the multiply-add units busy: each takes four
+    cycles and two start per cycle. Processors with shorter vectors use several registers for one of ours.
+    """
+
+    @intrinsic
+    def add_rows(
+        _context: Any,
+        result: Any,
+        _i: Any,
+        _j: Any,
+        matrix: Any,
+        _first: Any,
+        offsets: Any,
+        values: Any,
+        _start: Any,
+        _stride: Any,
+        _count: Any,
+    ) -> Any:
+        number = types.intp
+        signature = types.void(result, number, number, matrix, number, offsets, values, number, number, number)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            result, i, j, matrix, first, offsets, values, start, stride, count = arguments
+
+            def array(position: int, value: Any) -> Any:
+                return context.make_array(signature.args[position])(context, builder, value)
+
+            result, matrix, values = array(0, result), array(3, matrix), array(6, values)
+            integer, lane = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
+            vector = ir.VectorType(lane, LANES)
+            width = builder.extract_value(matrix.shape, 1)
+
+            def entry(data: Any, row: Any) -> Any:
+                """Address of column j of a row."""
+                return builder.gep(data, [builder.add(builder.mul(row, width), j)])
+
+            def addresses(data: Any) -> list[Any]:
+                """Of the vectors that begin there."""
+                starts = [builder.gep(data, [integer(k * LANES)]) for k in range(vectors)]
+                return [builder.bitcast(start, vector.as_pointer()) for start in starts]
+
+            def row_of(n: Any) -> Any:
+                if isinstance(signature.args[5], types.NoneType):
+                    return builder.add(first, n)
+                offset = builder.load(builder.gep(array(5, offsets).data, [builder.add(start, n)]))
+                return builder.add(first, builder.zext(offset, integer))
+
+            def value_of(n: Any) -> Any:
+                value = builder.load(builder.gep(values.data, [builder.add(start, builder.mul(n, stride))]))
+                return builder.uitofp(value, lane) if isinstance(signature.args[6].dtype, types.Integer) else value
+
+            alignment = lane.get_abi_size(context.target_data)
+            sums_at = addresses(entry(result.data, i))
+            initial = [builder.load(address, align=alignment) for address in sums_at]
+            before = builder.block
+            head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+            builder.branch(head)
+
+            builder.position_at_end(head)
+            n = builder.phi(integer)
+            sums = [builder.phi(vector) for _ in range(vectors)]
+            builder.cbranch(builder.icmp_signed("<", n, count), body, after)
+
+            builder.position_at_end(body)
+            undefined = ir.Constant(vector, ir.Undefined)
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+            one_lane = builder.insert_element(undefined, value_of(n), integer(0))
+            factor = builder.shuffle_vector(one_lane, undefined, zeros)
+            added = []
+            for total, address in zip(sums, addresses(entry(matrix.data, row_of(n))), strict=True):
+                product = builder.fmul(factor, builder.load(address, align=alignment), flags=("contract",))
+                added.append(builder.fadd(total, product, flags=("contract",)))
+            following = builder.add(n, integer(1))
+            builder.branch(head)
+
+            n.add_incoming(integer(0), before)
+            n.add_incoming(following, body)
+            for total, first_value, next_value in zip(sums, initial, added, strict=True):
+                total.add_incoming(first_value, before)
+                total.add_incoming(next_value, body)
+
+            builder.position_at_end(after)
+            for total, address in zip(sums, sums_at, strict=True):
+                builder.store(total, address, align=alignment)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return add_rows
+
+
+_add_rows_8 = _add_rows(8)
+_add_rows_1 = _add_rows(1)
+
+
+@njit(cache=True, fastmath={"contract"})
+def _add_sparse(
+    result: Array, i: int, matrix: Array, first: int, offsets: Array, values: Array, start: int, count: int
+) -> None:
+    """Add non-zeros to a row: ``result[i] += sum_n values[start + n] * matrix[first + offsets[start + n]]``."""
+    width = result.shape[1]
+    j = 0
+    while j + 8 * LANES <= width:
+        _add_rows_8(result, i, j, matrix, first, offsets, values, start, 1, count)
+        j += 8 * LANES
+    while j + LANES <= width:
+        _add_rows_1(result, i, j, matrix, first, offsets, values, start, 1, count)
+        j += LANES
+    if j < width:
+        for p in range(start, start + count):
+            for rest in range(j, width):
+                result[i, rest] += values[p] * matrix[first + offsets[p], rest]
+
+
+@njit(cache=True, fastmath={"contract"})
+def _add_dense(
+    result: Array, i: int, matrix: Array, first: int, values: Array, start: int, stride: int, count: int
+) -> None:
+    """Add consecutive rows to a row: ``result[i] += sum_n values[start + n * stride] * matrix[first + n]``."""
+    width = result.shape[1]
+    j = 0
+    while j + 8 * LANES <= width:
+        _add_rows_8(result, i, j, matrix, first, None, values, start, stride, count)
+        j += 8 * LANES
+    while j + LANES <= width:
+        _add_rows_1(result, i, j, matrix, first, None, values, start, stride, count)
+        j += LANES
+    if j < width:
+        for n in range(count):
+            for rest in range(j, width):
+                result[i, rest] += values[start + n * stride] * matrix[first + n, rest]
+
+
+@njit(cache=True)
+def _sum_chunks(partial: Array) -> Array:
+    """Sum over the first axis of (chunks, rows, width), in order."""
+    chunks, rows, width = partial.shape
+    result = np.empty((rows, width), dtype=partial.dtype)
+    for i in range(rows):
+        for j in range(width):
+            total = partial[0, i, j]
+            for chunk in range(1, chunks):
+                total += partial[chunk, i, j]
+            result[i, j] = total
+    return result
+
+
+@njit(parallel=True, cache=True)
+def sparse_product(pointers: Array, offsets: Array, values: Array, matrix: Array, start: Array, result: Array) -> None:
+    """``P M + start`` into `result`, for a P in blocks of columns; threads share out strips of rows.
+
+    Args:
+        pointers, offsets, values: P, see :class:`tinydist.kernels.sparse.Blocks`.
+        matrix: M, (columns, width), C-contiguous; at cache lines for full speed.
+        start: (width,).
+        result: (rows, width), C-contiguous.
+    """
+    rows, width = result.shape
+    for strip in prange((rows + STRIP - 1) // STRIP):
+        for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
+            for j in range(width):
+                result[i, j] = start[j]
+        for block in range(pointers.shape[0]):
+            for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
+                begin, end = pointers[block, i], pointers[block, i + 1]
+                _add_sparse(result, i, matrix, block * BLOCK, offsets, values, begin, end - begin)
+
+
+@njit(parallel=True, cache=True)
+def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix: Array, partial: Array) -> Array:
+    """``P M`` for a P with many blocks of columns; threads share out chunks of blocks, which are added in order.
+
+    Args:
+        pointers, offsets, values: P, see :class:`tinydist.kernels.sparse.Blocks`.
+        matrix: M, (columns, width), C-contiguous; at cache lines for full speed.
+        partial: memory for the chunks' sums, (chunks, rows, width), C-contiguous.
+
+    Returns:
+        (rows, width).
+    """
+    blocks = pointers.shape[0]
+    chunks, rows, _ = partial.shape
+    for chunk in prange(chunks):
+        partial[chunk] = 0
+        for block in range(blocks * chunk // chunks, blocks * (chunk + 1) // chunks):
+            for i in range(rows):
+                begin, end = pointers[block, i], pointers[block, i + 1]
+                _add_sparse(partial[chunk], i, matrix, block * BLOCK, offsets, values, begin, end - begin)
+    return _sum_chunks(partial)
+
+
+@njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def narrow_linear_numba(x: Array, weight: Array) -> Array:
+    """``X W^T`` for a W with few rows; x (batch, in) and weight (out, in) C-contiguous, (batch, out).
+
+    Each entry is a sum along two rows, in vectors (which is why sums may be reassociated); NaN is respected.
+    """
+    batch, inner = x.shape
+    result = np.empty((batch, weight.shape[0]), dtype=x.dtype)
+    for i in prange(batch):
+        for j in range(weight.shape[0]):
+            total = x.dtype.type(0)
+            for k in range(inner):
+                total += x[i, k] * weight[j, k]
+            result[i, j] = total
+    return result
+
+
+@njit(parallel=True, cache=True)
+def narrow_product(narrow: Array, matrix: Array, result: Array) -> None:
+    """``N M`` into `result`, for an N with few columns; threads share out strips of rows.
+
+    Args:
+        narrow: N, (rows, columns), C-contiguous.
+        matrix: M, (columns, width), C-contiguous; at cache lines for full speed.
+        result: (rows, width), C-contiguous.
+    """
+    rows, columns = narrow.shape
+    values = narrow.reshape(-1)
+    for strip in prange((rows + STRIP - 1) // STRIP):
+        for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
+            for j in range(result.shape[1]):
+                result[i, j] = 0
+            _add_dense(result, i, matrix, 0, values, i * columns, 1, columns)
+
+
+@njit(parallel=True, cache=True)
+def narrow_product_summed(narrow: Array, matrix: Array, partial: Array) -> Array:
+    """``N^T M`` for an N with few columns and many rows; threads share out chunks of rows, which are added in order.
+
+    Args:
+        narrow: N, (rows, columns), C-contiguous.
+        matrix: M, (rows, width), C-contiguous; at cache lines for full speed.
+        partial: memory for the chunks' sums, (chunks, columns, width), C-contiguous.
+
+    Returns:
+        (columns, width).
+    """
+    rows, columns = narrow.shape
+    values = narrow.reshape(-1)
+    chunks = partial.shape[0]
+    for chunk in prange(chunks):
+        partial[chunk] = 0
+        last = rows * (chunk + 1) // chunks
+        for first in range(rows * chunk // chunks, last, BLOCK):
+            count = min(BLOCK, last - first)
+            for j in range(columns):
+                _add_dense(partial[chunk], j, matrix, first, values, first * columns + j, columns, count)
+    return _sum_chunks(partial)
