@@ -78,5 +78,5 @@ class SparseMatrix:
         if self.scale != 1:
             product *= self.scale
         if self.shift:
-            product += self.shift * matrix.sum(axis=0)
+            product += self.shift * kernels.column_sums(matrix)
         return product

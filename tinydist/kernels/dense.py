@@ -8,10 +8,11 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from tinydist.kernels.jit import kernel
 from tinydist.kernels.memory import empty
 
 Array = NDArray[Any]
@@ -61,7 +62,7 @@ def matmul_blas(a: Array, b: Array) -> Array:
             return product
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def matmul_numba(a: Array, b: Array) -> Array:
     """Matrix product of ``(n, k)`` and ``(k, m)``.
 
@@ -85,7 +86,7 @@ def column_sums_numpy(x: Array) -> Array:
     return x.sum(axis=0)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def column_sums_numba(x: Array) -> Array:
     """Sum over the first axis, in a fixed number of chunks that are added in order; (batch, width) to (width,)."""
     batch, width = x.shape

@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from tinydist.kernels.jit import kernel
 from tinydist.kernels.memory import empty
 
 Array = NDArray[Any]
@@ -29,7 +30,7 @@ VECTOR_SUMS = {"reassoc", "contract", "nsz"}
 """The floating-point liberties the kernels take: none of them assumes that NaN or infinity is absent."""
 
 
-@njit(cache=True)
+@kernel()
 def _sum_chunks(partial: Array) -> Array:
     """Sum over the first axis of (chunks, centers, features), in order."""
     total = partial[0].copy()
@@ -45,7 +46,7 @@ def weighted_squares_numpy(x: Array, center: Array, weight: Array) -> Array:
     return np.stack([(x - c) ** 2 @ w for c, w in zip(center, weight, strict=True)], axis=1)
 
 
-@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+@kernel(parallel=True, fastmath=VECTOR_SUMS)
 def weighted_squares_numba(x: Array, center: Array, weight: Array) -> Array:
     """Weighted squared distances, (batch, centers)."""
     batch, features = x.shape
@@ -68,7 +69,7 @@ def weighted_squares_vjp_x_numpy(u: Array, x: Array, center: Array, weight: Arra
     return gradient
 
 
-@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+@kernel(parallel=True, fastmath=VECTOR_SUMS)
 def _weighted_squares_vjp_x(u: Array, x: Array, center: Array, weight: Array, gradient: Array) -> None:
     batch, features = x.shape
     for i in prange(batch):
@@ -91,7 +92,7 @@ def weighted_squares_vjp_center_numpy(u: Array, x: Array, center: Array, weight:
     return np.stack([-w * (u[:, j] @ (x - c)) for j, (c, w) in enumerate(zip(center, weight, strict=True))])
 
 
-@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+@kernel(parallel=True, fastmath=VECTOR_SUMS)
 def weighted_squares_vjp_center_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
     """Gradient with respect to `center`, (centers, features)."""
     batch, features = x.shape
@@ -114,7 +115,7 @@ def weighted_squares_vjp_weight_numpy(u: Array, x: Array, center: Array) -> Arra
     return np.stack([0.5 * (u[:, j] @ (x - c) ** 2) for j, c in enumerate(center)])
 
 
-@njit(parallel=True, cache=True, fastmath=VECTOR_SUMS)
+@kernel(parallel=True, fastmath=VECTOR_SUMS)
 def weighted_squares_vjp_weight_numba(u: Array, x: Array, center: Array) -> Array:
     """Gradient with respect to `weight`, (centers, features)."""
     batch, features = x.shape

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from tinydist.kernels.jit import kernel
 
 Array = NDArray[Any]
 
@@ -23,7 +25,7 @@ def relu_numpy(x: Array, out: Array) -> None:
     np.maximum(x, 0, out=out)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def relu_numba(x: Array, out: Array) -> None:
     """``max(x, 0)``; one axis."""
     for chunk in prange(CHUNKS):
@@ -36,7 +38,7 @@ def relu_vjp_numpy(g: Array, x: Array, out: Array) -> None:
     out[...] = np.where(x > 0, g, 0)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def relu_vjp_numba(g: Array, x: Array, out: Array) -> None:
     """`g` where ``x > 0``, else 0; one axis."""
     for chunk in prange(CHUNKS):
@@ -49,7 +51,7 @@ def abs_numpy(x: Array, out: Array) -> None:
     np.abs(x, out=out)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def abs_numba(x: Array, out: Array) -> None:
     """``|x|``; one axis."""
     for chunk in prange(CHUNKS):
@@ -62,7 +64,7 @@ def abs_vjp_numpy(g: Array, x: Array, out: Array) -> None:
     out[...] = np.where(x > 0, g, np.where(x < 0, -g, 0))
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def abs_vjp_numba(g: Array, x: Array, out: Array) -> None:
     """`g` where ``x > 0``, ``-g`` where ``x < 0``, else 0; one axis."""
     for chunk in prange(CHUNKS):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from tinydist.kernels.jit import kernel
 
 Array = NDArray[Any]
 
@@ -42,7 +44,7 @@ def softmax_cross_entropy_numpy(logits: Array, labels: Array) -> tuple[Array, Ar
     return -log_probabilities[rows, labels].mean(), gradient
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _softmax_cross_entropy(logits: Array, labels: Array, log_negligible: float, gradient: Array) -> float:
     batch, classes = logits.shape
     one = logits.dtype.type(1)

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import config, prange, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from tinydist.kernels.jit import kernel
 
 Array = NDArray[Any]
 
@@ -31,22 +33,43 @@ LANES = 16
 """Entries in a vector of :func:`_add_rows`: one AVX-512 register of float32, or several smaller ones."""
 
 
-def _add_rows(vectors: int) -> Callable[..., None]:
-    """Make the innermost loop, for ``vectors * LANES`` columns of the result at a time.
+def _add_rows_plain(vectors: int) -> Callable[..., None]:
+    """Make the innermost loop, for ``vectors * LANES`` columns of the result at a time, in plain Python.
 
-    The function made does, for one row i and the columns from j on::
+    To read, and to run with NUMBA_DISABLE_JIT=1; see :func:`_add_rows` for the one that is compiled.
+    """
 
+    def add_rows(
+        result: Array,
+        i: int,
+        j: int,
+        matrix: Array,
+        first: int,
+        offsets: Array | None,
+        values: Array,
+        start: int,
+        stride: int,
+        count: int,
+    ) -> None:
+        columns = slice(j, j + vectors * LANES)
         for n in range(count):
-            row = first + (offsets[start + n] if offsets is not None else n)
-            result[i, j : j + vectors * LANES] += values[start + n * stride] * matrix[row, j : j + vectors * LANES]
+            row = first + (n if offsets is None else offsets[start + n])
+            result[i, columns] += values[start + n * stride] * matrix[row, columns]
 
-    Written like this, numba stores the sums to memory and loads them again for every n, because an array might
-    overlap another. So the loop is spelled out in LLVM's language, with the sums as vector variables: they are loaded
-    once before the loop and stored once after it. With 8 vectors of 16 float32 and AVX-512, the machine code of one
-    step is a load of the offset, a load and conversion of the value, its broadcast to all lanes, and eight
-    multiply-adds (vfmadd231ps) that read a row of `matrix` straight from the cache into eight sums in registers
-    zmm0 to zmm7. Eight independent sums are also what keeps the multiply-add units busy: each takes four
-    cycles and two start per cycle. Processors with shorter vectors use several registers for one of ours.
+    return add_rows
+
+
+def _add_rows(vectors: int) -> Callable[..., None]:
+    """Make the innermost loop, for ``vectors * LANES`` columns of the result at a time, for numba to compile.
+
+    It does what :func:`_add_rows_plain` says. Written like that, numba stores the sums to memory and loads them again
+    for every n, because an array might overlap another. So the loop is spelled out in LLVM's language, with the sums
+    as vector variables: they are loaded once before the loop and stored once after it. With 8 vectors of 16 float32
+    and AVX-512, the machine code of one step is a load of the offset, a load and conversion of the value, its
+    broadcast to all lanes, and eight multiply-adds (vfmadd231ps) that read a row of `matrix` straight from the cache
+    into eight sums in registers zmm0 to zmm7. Eight independent sums are also what keeps the multiply-add units busy:
+    each takes four cycles and two start per cycle. Processors with shorter vectors use several registers for one of
+    ours.
     """
 
     @intrinsic
@@ -136,11 +159,11 @@ def _add_rows(vectors: int) -> Callable[..., None]:
     return add_rows
 
 
-_add_rows_8 = _add_rows(8)
-_add_rows_1 = _add_rows(1)
+_make = _add_rows_plain if config.DISABLE_JIT else _add_rows  # type: ignore[attr-defined]
+_add_rows_8, _add_rows_1 = _make(8), _make(1)
 
 
-@njit(cache=True, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def _add_sparse(
     result: Array, i: int, matrix: Array, first: int, offsets: Array, values: Array, start: int, count: int
 ) -> None:
@@ -159,7 +182,7 @@ def _add_sparse(
                 result[i, rest] += values[p] * matrix[first + offsets[p], rest]
 
 
-@njit(cache=True, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def _add_dense(
     result: Array, i: int, matrix: Array, first: int, values: Array, start: int, stride: int, count: int
 ) -> None:
@@ -178,7 +201,7 @@ def _add_dense(
                 result[i, rest] += values[start + n * stride] * matrix[first + n, rest]
 
 
-@njit(cache=True)
+@kernel()
 def _sum_chunks(partial: Array) -> Array:
     """Sum over the first axis of (chunks, rows, width), in order."""
     chunks, rows, width = partial.shape
@@ -192,7 +215,7 @@ def _sum_chunks(partial: Array) -> Array:
     return result
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def sparse_product(pointers: Array, offsets: Array, values: Array, matrix: Array, start: Array, result: Array) -> None:
     """``P M + start`` into `result`, for a P in blocks of columns; threads share out strips of rows.
 
@@ -213,7 +236,7 @@ def sparse_product(pointers: Array, offsets: Array, values: Array, matrix: Array
                 _add_sparse(result, i, matrix, block * BLOCK, offsets, values, begin, end - begin)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix: Array, partial: Array) -> Array:
     """``P M`` for a P with many blocks of columns; threads share out chunks of blocks, which are added in order.
 
@@ -236,7 +259,7 @@ def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix
     return _sum_chunks(partial)
 
 
-@njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"})
 def narrow_linear_numba(x: Array, weight: Array) -> Array:
     """``X W^T`` for a W with few rows; x (batch, in) and weight (out, in) C-contiguous, (batch, out).
 
@@ -253,7 +276,7 @@ def narrow_linear_numba(x: Array, weight: Array) -> Array:
     return result
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def narrow_product(narrow: Array, matrix: Array, result: Array) -> None:
     """``N M`` into `result`, for an N with few columns; threads share out strips of rows.
 
@@ -271,7 +294,7 @@ def narrow_product(narrow: Array, matrix: Array, result: Array) -> None:
             _add_dense(result, i, matrix, 0, values, i * columns, 1, columns)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def narrow_product_summed(narrow: Array, matrix: Array, partial: Array) -> Array:
     """``N^T M`` for an N with few columns and many rows; threads share out chunks of rows, which are added in order.
 

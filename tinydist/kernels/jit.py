@@ -1,0 +1,31 @@
+"""How kernels are compiled: on first use, once, and kept on disk for the next process."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function with numba when it is first called, and keep the machine code on disk.
+
+    numba keeps it in ``__pycache__`` beside the source or, where that cannot be written, in the user's cache folder
+    (or in NUMBA_CACHE_DIR); it writes files whole, so processes may share them. Where no folder can be written, the
+    function is compiled anew in each process, and a warning says so.
+    """
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # numba found no folder to write to
+            warnings.warn(
+                "compiled kernels cannot be kept on disk, so every process spends some seconds compiling; "
+                "set NUMBA_CACHE_DIR to a folder that can be written",
+                stacklevel=1,  # one place for all kernels, so that it is shown once
+            )
+            return njit(**options)(function)
+
+    return compiled
