@@ -78,3 +78,11 @@ def test_products_from_many_threads_leave_blas_as_it_was():
     assert [pool["num_threads"] for pool in threadpool_info()] == threads
     for product in products:
         np.testing.assert_array_equal(product, products[0])
+
+
+@given(n=st.sampled_from([1, 63, 64, 130]), k=st.sampled_from([1, 79, 80, 170]), m=st.sampled_from([1, 16, 130, 150]))
+def test_the_blocked_loop_multiplies_whole_numbers_exactly(n, k, m):
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-9, 10, (n, k)).astype(np.float32), rng.integers(-9, 10, (k, m)).astype(np.float32)
+    np.testing.assert_array_equal(dense.matmul_blocked_numba(a, b), a @ b, strict=True)
+    np.testing.assert_array_equal(dense.matmul_blocked_numba(a.T.copy().T, b), a @ b, strict=True)

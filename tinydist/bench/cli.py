@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import numpy as np
 from tinydist import datasets
 from tinydist.bench import measure
 from tinydist.bench.epochs import Array, Epoch, numpy_epoch, tinydist_epoch, torch_epoch, torch_is_installed
-from tinydist.bench.measure import interleaved, threads
+from tinydist.bench.kernels import bench_kernels, kernel_table, save_roofline
+from tinydist.bench.measure import interleaved, measure_machine, threads
 from tinydist.files import write_atomically
 from tinydist.reproduce.cli import model_list, positive
 from tinydist.reproduce.sweep import available_cores
@@ -23,7 +25,8 @@ from tinydist.reproduce.sweep import available_cores
 DESCRIPTION = """\
 Time one full-batch epoch (forward, backward, step) of each model on MNIST with raw pixels: tinydist, the same written
 out in NumPy, and PyTorch if it is installed. The three take turns; medians and quartiles are in milliseconds. Peak
-memory is that of a whole process that loads the data and trains for three epochs.
+memory is that of a whole process that loads the data and trains for three epochs. "kernels" times the kernels one by
+one instead, beside their NumPy twins and what the machine can do at most.
 """
 MODELS = ["ReLU", "ReLU2-Neg", "Abs2-Neg", "Abs-L2"]
 LIBRARIES = ["tinydist", "numpy", "torch"]
@@ -36,13 +39,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_peak_memory(options.peak_memory_of, options.models[0], options.train_size, options.threads))
         return 0
     try:
-        results = bench_epochs(options.models, options.train_size, options.threads, options.repetitions)
+        if options.what == "epoch":
+            results = bench_epochs(options.models, options.train_size, options.threads, options.repetitions)
+        else:
+            results = _kernels(options.train_size, options.threads, options.repetitions, options.figure)
         if options.json:
             write_atomically(options.json, json.dumps(results, indent=1) + "\n")
     except (ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     return 0
+
+
+def _kernels(train_size: int, number: int, repetitions: int, figure: Path) -> dict[str, dict[str, object]]:
+    """Time the kernels with so many threads, print a table, draw the roofline, and return the figures by kernel."""
+    label = f"{train_size:,} images, 784-128-10, float32, {number} threads"
+    with threads(number):
+        machine = measure_machine()
+        print(f"Kernels at {label}; times in ms, median [quartiles]; ratio: tinydist to NumPy.")
+        print(f"The machine: {machine.gflops:.0f} GFlop/s in a large BLAS product, {machine.bandwidth:.0f} GB/s.")
+        print("The first call compiles, unless an earlier process has.", flush=True)
+        results = bench_kernels(train_size, repetitions)
+    print(kernel_table(results, machine))
+    save_roofline(results, machine, label, figure)
+    print(f"Roofline saved in {figure}")
+    return {result.name: asdict(result) for result in results}
 
 
 def bench_epochs(models: Sequence[str], train_size: int, number: int, repetitions: int) -> dict[str, dict[str, object]]:
@@ -112,11 +133,18 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("what", choices=["epoch"], nargs="?", default="epoch", help="what to time (default: epoch)")
+    add("what", choices=["epoch", "kernels"], nargs="?", default="epoch", help="what to time (default: epoch)")
     add("--models", type=model_list, default=MODELS, metavar="A,B,…", help=f"models (default: {','.join(MODELS)})")
     add("--train-size", type=positive, default=60_000, metavar="N", help="training images (default: 60000)")
     add("--threads", type=positive, default=available_cores(), metavar="N", help="threads (default: %(default)s)")
     add("--repetitions", type=positive, default=11, metavar="N", help="timed epochs of each (default: 11)")
+    add(
+        "--figure",
+        type=Path,
+        default=Path("results/roofline.png"),
+        metavar="FILE",
+        help="where kernels draws its roofline (default: %(default)s)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the results to a file")
     add("--peak-memory-of", choices=LIBRARIES, help=argparse.SUPPRESS)
     return parser

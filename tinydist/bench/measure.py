@@ -17,6 +17,10 @@ from threadpoolctl import threadpool_limits
 Array = NDArray[Any]
 
 
+PAUSE = 0.1
+"""Seconds between two timed runs."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """Several runs of the same thing, in milliseconds: the median, and the quartiles around it."""
@@ -32,13 +36,15 @@ class Timing:
 def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int = 11) -> dict[str, Timing]:
     """Time all candidates in turn, again and again, so that a machine that slows down slows them all.
 
-    Each runs once first, uncounted, which is when numba compiles and memory is allocated.
+    Each runs once first, uncounted, which is when numba compiles and memory is allocated. A pause before every run
+    lets the threads of the library that ran before, which go on spinning for a while, come to rest.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for run in candidates.values():
         run()
     for _ in range(repetitions):
         for name, run in candidates.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)

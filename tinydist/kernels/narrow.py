@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.kernels.memory import aligned, empty
-from tinydist.kernels.rows import narrow_linear_numba, narrow_product, narrow_product_summed
+from tinydist.kernels.rows import dense_product, narrow_linear_numba, narrow_product_summed
 
 Array = NDArray[Any]
 
@@ -42,7 +42,7 @@ def narrow_vjp_x_numpy(g: Array, weight: Array) -> Array:
 def narrow_vjp_x_numba(g: Array, weight: Array) -> Array:
     """``G W``: (batch, out) and (out, in) to (batch, in)."""
     result = empty((len(g), weight.shape[1]), g.dtype)
-    narrow_product(np.ascontiguousarray(g), aligned(weight), result)
+    dense_product(np.ascontiguousarray(g), aligned(weight), result)
     return result
 
 

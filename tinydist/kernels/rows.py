@@ -277,21 +277,24 @@ def narrow_linear_numba(x: Array, weight: Array) -> Array:
 
 
 @kernel(parallel=True)
-def narrow_product(narrow: Array, matrix: Array, result: Array) -> None:
-    """``N M`` into `result`, for an N with few columns; threads share out strips of rows.
+def dense_product(a: Array, b: Array, result: Array) -> None:
+    """``A B`` into `result`, block by block; threads share out strips of rows.
 
     Args:
-        narrow: N, (rows, columns), C-contiguous.
-        matrix: M, (columns, width), C-contiguous; at cache lines for full speed.
+        a: (rows, columns), C-contiguous.
+        b: (columns, width), C-contiguous; at cache lines for full speed.
         result: (rows, width), C-contiguous.
     """
-    rows, columns = narrow.shape
-    values = narrow.reshape(-1)
+    rows, columns = a.shape
+    values = a.reshape(-1)
     for strip in prange((rows + STRIP - 1) // STRIP):
         for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
             for j in range(result.shape[1]):
                 result[i, j] = 0
-            _add_dense(result, i, matrix, 0, values, i * columns, 1, columns)
+        for first in range(0, columns, BLOCK):
+            count = min(BLOCK, columns - first)
+            for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
+                _add_dense(result, i, b, first, values, i * columns + first, 1, count)
 
 
 @kernel(parallel=True)

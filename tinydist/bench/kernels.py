@@ -1,0 +1,179 @@
+"""The kernels one by one, beside their NumPy twins and beside what the machine can do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tinydist import datasets, kernels
+from tinydist.bench.measure import Array, Machine, Timing, interleaved
+from tinydist.files import atomic_path
+from tinydist.kernels import dense, distance, elementwise, loss, narrow, sparse
+from tinydist.kernels.memory import empty
+
+HIDDEN, CLASSES = 128, 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel at the size it has in an epoch.
+
+    Attributes:
+        name: what it computes.
+        ours, twin: the kernel and its NumPy twin, ready to call.
+        flops: multiplications, additions and the like in one call.
+        nbytes: bytes that have to come from and go to memory at least, inputs and results once each.
+    """
+
+    name: str
+    ours: Callable[[], object]
+    twin: Callable[[], object]
+    flops: float
+    nbytes: float
+
+
+@dataclass(frozen=True)
+class KernelResult:
+    """A kernel's figures: milliseconds, GFlop/s, GB/s, and the seconds its first call took, compilation included."""
+
+    name: str
+    ours: Timing
+    twin: Timing
+    gflops: float
+    bandwidth: float
+    intensity: float
+    first_call: float
+
+
+def cases(train_size: int) -> list[Case]:
+    """The kernels of an epoch over the first `train_size` images of MNIST, 784-128-10, float32."""
+    images = np.asarray(datasets.load("mnist", train_size=train_size).x_train)
+    pixels = images.astype(np.uint8)
+    rng = np.random.default_rng(0)
+
+    def random(*shape: int) -> np.ndarray:
+        array = empty(shape, np.float32)
+        array[...] = rng.normal(size=shape)
+        return array
+
+    n, inputs = images.shape
+    w0, w1, hidden, out = random(inputs, HIDDEN), random(CLASSES, HIDDEN), random(n, HIDDEN), random(n, CLASSES)
+    mu, alpha, result, start = random(CLASSES, HIDDEN), random(CLASSES, HIDDEN), random(n, HIDDEN), random(HIDDEN)
+    flat, flat_result = hidden.reshape(-1), result.reshape(-1)
+    labels: Array = np.asarray(rng.integers(0, CLASSES, n))
+    by_row, by_column = sparse.compress(pixels), sparse.compress(np.ascontiguousarray(pixels.T))
+    nonzeros = len(by_row.values)
+    layer, head = 4 * n * HIDDEN, 4 * n * CLASSES  # bytes of the activations of each layer
+    pairs = 2 * n * HIDDEN * CLASSES
+    product = 2 * n * inputs * HIDDEN
+    dense_bytes = images.nbytes + layer
+    return [
+        Case("X W, sparse", lambda: kernels.sparse_matmul(by_row, w0, start), lambda: images @ w0 + start,
+             2 * nonzeros * HIDDEN, by_row.nbytes + layer),
+        Case("Xᵀ G, sparse", lambda: kernels.sparse_matmul_summed(by_column, hidden), lambda: images.T @ hidden,
+             2 * nonzeros * HIDDEN, by_column.nbytes + layer),
+        Case("X W, BLAS in pieces", lambda: kernels.matmul(images, w0), lambda: images @ w0, product, dense_bytes),
+        Case("X W, blocked loop", lambda: dense.matmul_blocked_numba(images, w0), lambda: images @ w0,
+             product, dense_bytes),
+        Case("X W, plain loop", lambda: dense.matmul_numba(images, w0), lambda: images @ w0, product, dense_bytes),
+        Case("head: H Wᵀ", lambda: narrow.narrow_linear_numba(hidden, w1), lambda: hidden @ w1.T, pairs, layer + head),
+        Case("head: G W", lambda: narrow.narrow_vjp_x_numba(out, w1), lambda: out @ w1, pairs, layer + head),
+        Case("head: Gᵀ H", lambda: narrow.narrow_vjp_weight_numba(out, hidden), lambda: out.T @ hidden,
+             pairs, layer + head),
+        Case("distance", lambda: kernels.weighted_squares(hidden, mu, alpha),
+             lambda: distance.weighted_squares_numpy(hidden, mu, alpha), 2 * pairs, layer + head),
+        Case("distance: to x", lambda: kernels.weighted_squares_vjp_x(out, hidden, mu, alpha),
+             lambda: distance.weighted_squares_vjp_x_numpy(out, hidden, mu, alpha), 2 * pairs, 2 * layer + head),
+        Case("distance: to centre", lambda: kernels.weighted_squares_vjp_center(out, hidden, mu, alpha),
+             lambda: distance.weighted_squares_vjp_center_numpy(out, hidden, mu, alpha), 1.5 * pairs, layer + head),
+        Case("distance: to weight", lambda: kernels.weighted_squares_vjp_weight(out, hidden, mu),
+             lambda: distance.weighted_squares_vjp_weight_numpy(out, hidden, mu), 2 * pairs, layer + head),
+        Case("relu", lambda: elementwise.relu_numba(flat, flat_result),
+             lambda: elementwise.relu_numpy(hidden, result), n * HIDDEN, 2 * layer),
+        Case("relu: gradient", lambda: elementwise.relu_vjp_numba(flat, flat, flat_result),
+             lambda: elementwise.relu_vjp_numpy(hidden, hidden, result), n * HIDDEN, 2 * layer),
+        Case("sum over the batch", lambda: dense.column_sums_numba(hidden), lambda: dense.column_sums_numpy(hidden),
+             n * HIDDEN, layer),
+        Case("cross-entropy", lambda: loss.softmax_cross_entropy_numba(out, labels),
+             lambda: loss.softmax_cross_entropy_numpy(out, labels), 8 * n * CLASSES, 2 * head),
+    ]  # fmt: skip
+
+
+def bench_kernels(train_size: int, repetitions: int) -> list[KernelResult]:
+    """Time every kernel beside its twin."""
+    results = []
+    for case in cases(train_size):
+        began = time.perf_counter()
+        case.ours()
+        first_call = time.perf_counter() - began
+        timings = interleaved({"ours": case.ours, "twin": case.twin}, repetitions)
+        seconds = timings["ours"].median / 1e3
+        results.append(
+            KernelResult(
+                name=case.name,
+                ours=timings["ours"],
+                twin=timings["twin"],
+                gflops=case.flops / seconds / 1e9,
+                bandwidth=case.nbytes / seconds / 1e9,
+                intensity=case.flops / case.nbytes,
+                first_call=first_call,
+            )
+        )
+    return results
+
+
+def kernel_table(results: list[KernelResult], machine: Machine) -> str:
+    """One line a kernel, with its share of the machine's peak arithmetic and bandwidth."""
+    columns = "{:20} {:>20} {:>20} {:>6} {:>8} {:>5} {:>6} {:>5} {:>11}"
+    head = columns.format("kernel", "tinydist", "NumPy", "ratio", "GFlop/s", "peak", "GB/s", "peak", "first call")
+    lines = [
+        columns.format(
+            r.name,
+            str(r.ours),
+            str(r.twin),
+            f"{r.ours.median / r.twin.median:.2f}",
+            f"{r.gflops:.1f}",
+            f"{r.gflops / machine.gflops:.0%}",
+            f"{r.bandwidth:.1f}",
+            f"{r.bandwidth / machine.bandwidth:.0%}",
+            f"{r.first_call:.2f} s",
+        )
+        for r in results
+    ]
+    return "\n".join([head, *lines])
+
+
+def roofline(results: list[KernelResult], machine: Machine, label: str) -> Figure:
+    """GFlop/s against flops per byte: below the slope a kernel waits for memory, below the flat for arithmetic."""
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    x = np.geomspace(0.05, 200, 200)
+    axes.plot(x, np.minimum(machine.gflops, x * machine.bandwidth), color="#000000", lw=1.5)
+    axes.text(0.055, 0.055 * machine.bandwidth * 1.5, f"{machine.bandwidth:.0f} GB/s", rotation=33, fontsize=9)
+    axes.text(60, machine.gflops * 1.08, f"{machine.gflops:.0f} GFlop/s (BLAS)", fontsize=9, ha="center")
+    for number, r in enumerate(results, 1):
+        color = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")[number % 4]
+        axes.plot(r.intensity, r.gflops, "o", color=color)
+        axes.annotate(str(number), (r.intensity, r.gflops), xytext=(5, 4), textcoords="offset points", fontsize=8.5)
+    names = "\n".join(f"{number:2}  {r.name}" for number, r in enumerate(results, 1))
+    axes.text(1.02, 1, names, transform=axes.transAxes, va="top", fontsize=8.5)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("arithmetic intensity, flops per byte that has to move")
+    axes.set_ylabel("GFlop/s, float32")
+    axes.grid(alpha=0.3, which="both")
+    axes.set_title(f"Roofline of the kernels\n{label}", fontsize=10)
+    return figure
+
+
+def save_roofline(results: list[KernelResult], machine: Machine, label: str, path: Path) -> None:
+    """Write the figure to a file."""
+    with atomic_path(path) as temporary:
+        roofline(results, machine, label).savefig(temporary, dpi=150)
