@@ -5,6 +5,7 @@ from tinydist import Tensor, build_model
 from tinydist.datasets import load
 from tinydist.errors import DTypeError, ShapeError
 from tinydist.sparse import SparseMatrix
+from tinydist.tensor import linear
 
 NORMALIZED = {"scale": 1 / (255 * 0.3081), "shift": -0.1307 / 0.3081}
 
@@ -57,7 +58,7 @@ def test_repr_says_how_large_and_how_sparse_it_is(pixels):
     assert len(x) == 150
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((2, 3)), np.zeros((2, 3), dtype=np.int16)])
+@pytest.mark.parametrize("wrong", [np.zeros((2, 3)), np.zeros((2, 3), dtype=np.int16), [[0, 1], [2, 0]]])
 def test_only_bytes_are_compressed(wrong):
     with pytest.raises(DTypeError, match="compresses bytes"):
         SparseMatrix(wrong)
@@ -72,3 +73,17 @@ def test_only_a_matrix_is_compressed(shape):
 def test_a_layer_of_another_width_refuses_it(pixels):
     with pytest.raises(ShapeError, match=r"takes x of shape \(batch, 10\), got \(150, 784\)"):
         build_model("ReLU", in_features=10)(SparseMatrix(pixels))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16])
+def test_a_weight_it_cannot_multiply_is_refused(pixels, dtype):
+    with pytest.raises(DTypeError, match=f"needs a weight of float32 or float64, got {np.dtype(dtype)}"):
+        linear(SparseMatrix(pixels), Tensor(np.ones((3, 784), dtype=dtype)))
+
+
+def test_used_as_a_tensor_it_says_what_it_is_for(pixels):
+    x = SparseMatrix(pixels)
+    with pytest.raises(AttributeError, match=r"no 'relu': .* input of a first linear layer; .* Tensor\(x.dense\(\)\)"):
+        x.relu()
+    with pytest.raises(TypeError, match=r"got a SparseMatrix, which only a linear layer reads; use x.dense\(\)"):
+        x @ Tensor(np.ones((784, 2)))

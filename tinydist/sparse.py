@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class SparseMatrix:
     """
 
     def __init__(self, pixels: Array, scale: float = 1.0, shift: float = 0.0) -> None:
+        pixels = np.asarray(pixels)
         if pixels.dtype != np.uint8:
             raise DTypeError(f"SparseMatrix compresses bytes (uint8), got {pixels.dtype}")
         if pixels.ndim != 2 or 0 in pixels.shape:
@@ -40,6 +41,12 @@ class SparseMatrix:
         self.shift = shift
         self._by_row = kernels.compress(pixels)
         self._by_column = kernels.compress(np.ascontiguousarray(pixels.T))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"a SparseMatrix has no {name!r}: it only serves as the input of a first linear layer; "
+            "for anything else make it dense with Tensor(x.dense())"
+        )
 
     @property
     def ndim(self) -> int:

@@ -73,6 +73,8 @@ class Tensor:
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None) -> None:
         if isinstance(data, Tensor):
             raise TypeError("Tensor takes an array, got a Tensor; use tensor.detach() for one that shares its data")
+        if isinstance(data, SparseMatrix):
+            raise TypeError("Tensor takes an array, got a SparseMatrix, which only a linear layer reads; use x.dense()")
         self.data: Array = np.asarray(data, dtype=dtype)
         if self.data.dtype.kind not in "fiub":
             raise DTypeError(f"Tensor holds real numbers, got data of dtype {self.data.dtype}")
@@ -296,10 +298,11 @@ def _sizes(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else arguments
 
 
-def _constant(x: ArrayLike, dtypes: list[np.dtype[Any]]) -> Array:
+def _constant(x: ArrayLike, dtypes: list[np.dtype[Any]]) -> ArrayLike:
+    """A Python number in the dtype it takes beside arrays of these dtypes; anything else as it is."""
     if isinstance(x, bool | int | float) and dtypes:
         return np.asarray(x, dtype=np.result_type(*dtypes, x))
-    return np.asarray(x)
+    return x
 
 
 def topological_order(root: Tensor) -> list[Tensor]:

@@ -35,7 +35,12 @@ def test_without_pytorch_its_columns_are_empty(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("flags", "complaint"),
-    [(["--threads", "1000"], "threads, not 1000"), (["--train-size", "70000"], "1 to 60000 training images")],
+    [
+        (["--threads", "1000"], "threads, not 1000"),
+        (["--train-size", "70000"], "1 to 60000 training images"),
+        (["--json", "/"], "/ is a folder; name a file in it"),
+        (["--json", "/dev/null/epoch.json"], "/dev/null is a file, so /dev/null/epoch.json cannot be in it"),
+    ],
 )
 def test_what_cannot_be_done_is_said(flags, complaint, capsys):
     assert cli.main(["epoch", *flags]) == 2
@@ -47,3 +52,13 @@ def test_unknown_models_and_benchmarks_are_refused(capsys):
         with pytest.raises(SystemExit):
             cli.main(flags)
     assert "Did you mean 'ReLU'" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_that_nothing_was_written(tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "bench_epochs", interrupt)
+    assert cli.main(["epoch", "--json", str(tmp_path / "epoch.json")]) == 130
+    assert "no file was written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -154,3 +154,20 @@ def test_inputs_offered_are_those_of_the_data_sets(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     assert "{" + ",".join(datasets.INPUTS) + "}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, "Stopped before any run began."),
+        (PermissionError(13, "Permission denied", "train-images"), 2, "Permission denied: 'train-images'"),
+    ],
+)
+def test_stopped_while_the_data_are_read(failure, status, words, monkeypatch, capsys, tmp_path):
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(cli, "load_data", fail)
+    assert cli.main([*TINY, "--out", str(tmp_path / "new")]) == status
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -39,16 +40,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_peak_memory(options.peak_memory_of, options.models[0], options.train_size, options.threads))
         return 0
     try:
+        for path in (options.json, options.figure if options.what == "kernels" else None):
+            if path:
+                _check_writable(path)
         if options.what == "epoch":
             results = bench_epochs(options.models, options.train_size, options.threads, options.repetitions)
         else:
             results = _kernels(options.train_size, options.threads, options.repetitions, options.figure)
         if options.json:
             write_atomically(options.json, json.dumps(results, indent=1) + "\n")
+    except KeyboardInterrupt:
+        print("\nStopped; the lines above are all there is, and no file was written.", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     return 0
+
+
+def _check_writable(path: Path) -> None:
+    """Make the folder of a file to come, so that a wrong path is refused before minutes of work.
+
+    Raises:
+        OSError: if the folder cannot be made or written to, or the path is a folder itself.
+    """
+    if path.parent.exists() and not path.parent.is_dir():
+        raise NotADirectoryError(f"{path.parent} is a file, so {path} cannot be in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path.parent} cannot be written to; choose another folder")
 
 
 def _kernels(train_size: int, number: int, repetitions: int, figure: Path) -> dict[str, dict[str, object]]:

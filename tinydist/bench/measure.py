@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from tinydist.kernels.jit import kernel
+
 Array = NDArray[Any]
 
 
@@ -91,7 +93,7 @@ class Machine:
     bandwidth: float
 
 
-@numba.njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _add_into(a: Array, b: Array) -> None:
     for i in numba.prange(a.size):
         b[i] += a[i]

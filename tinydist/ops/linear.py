@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinydist import kernels
-from tinydist.errors import ShapeError
+from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result, unbroadcast
 from tinydist.sparse import SparseMatrix
 
@@ -55,8 +55,15 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
 
 
 def sparse_linear(weight: Array, bias: Array | None = None, *, x: SparseMatrix) -> Result:
-    """The affine map of :func:`linear` for a constant, sparse X, which takes no gradient."""
+    """The affine map of :func:`linear` for a constant, sparse X, which takes no gradient.
+
+    Raises:
+        ShapeError: unless the shapes fit together.
+        DTypeError: unless the weight is float32 or float64.
+    """
     _check_linear(x.shape, weight, bias)
+    if weight.dtype not in (np.float32, np.float64):
+        raise DTypeError(f"linear: a sparse x needs a weight of float32 or float64, got {weight.dtype}")
     start = np.zeros(len(weight), dtype=weight.dtype) if bias is None else bias
     vjps = (
         lambda g: x.transposed_times(g).T,

@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     try:  # first of all, so that damaged data are refused before any work
         data = load_data(options.dataset, options.input, protocol.train_size, options.layout)
-    except (DataError, ValueError) as problem:
+    except KeyboardInterrupt:
+        print("\nStopped before any run began.", file=sys.stderr)
+        return 130
+    except (DataError, ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     configs = _configs(options, protocol, data.layout)
