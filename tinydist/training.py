@@ -54,6 +54,18 @@ def as_input(x: Array | SparseMatrix) -> Tensor | SparseMatrix:
     return x if isinstance(x, SparseMatrix) else Tensor(x)
 
 
+def training_step(loss: Tensor, optimizer: Optimizer) -> None:
+    """One step downhill: the gradients of this loss alone, then the parameters moved against them.
+
+    Args:
+        loss: a single number, computed from the optimiser's parameters; its graph is used up.
+        optimizer: of the parameters to move.
+    """
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
 def train(
     model: Module,
     optimizer: Optimizer,
@@ -89,9 +101,7 @@ def train(
         if epoch in measured:
             measurements.append(_measure(epoch, model, loss.item(), logits.data, x_test, data))
         if epoch < epochs:
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            training_step(loss, optimizer)
             on_epoch(epoch + 1)
     return measurements
 

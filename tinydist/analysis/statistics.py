@@ -30,3 +30,28 @@ def summarize(values: Sequence[float]) -> Summary:
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
     """Two-sided p of Welch's t-test: unpaired, unequal variances; at least two values each."""
     return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def cohens_d(a: Sequence[float], b: Sequence[float]) -> float:
+    """Difference of the means of two samples in units of their pooled standard deviation (Cohen 1988, section 2.2).
+
+    ``d = (mean(a) - mean(b)) / s`` with ``s² = ((n_a - 1) var(a) + (n_b - 1) var(b)) / (n_a + n_b - 2)``, variances
+    with n - 1 in the denominator. Positive where `a` is larger.
+
+    Args:
+        a, b: at least two values each.
+
+    Returns:
+        d; infinite where the samples differ and neither varies, NaN where nothing differs at all.
+
+    Raises:
+        ValueError: for a sample of fewer than two values.
+    """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"cohens_d needs at least two values of each, got {len(a)} and {len(b)}")
+    squares = (len(a) - 1) * np.var(a, ddof=1) + (len(b) - 1) * np.var(b, ddof=1)
+    pooled = np.sqrt(squares / (len(a) + len(b) - 2))
+    difference = np.mean(a) - np.mean(b)
+    if pooled == 0:
+        return float(np.copysign(np.inf, difference)) if difference else float("nan")
+    return float(difference / pooled)
