@@ -7,7 +7,8 @@ A NumPy autograd engine small enough to read, the layers and models of "Neural N
 from tinydist import datasets, errors, nn, optim
 from tinydist.gradcheck import gradcheck
 from tinydist.models import build_model
-from tinydist.tensor import Tensor, apply, concatenate, no_grad
+from tinydist.recording import no_grad
+from tinydist.tensor import Tensor, apply, concatenate
 
 __version__ = "0.1.0"
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinydist.errors import DTypeError, GradientCheckError
-from tinydist.tensor import Tensor, no_grad
+from tinydist.recording import no_grad
+from tinydist.tensor import Tensor
 
 Array = NDArray[Any]
 

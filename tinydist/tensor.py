@@ -8,9 +8,7 @@ and adds up what they return. That is all there is to reverse-mode differentiati
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,22 +16,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinydist import ops
 from tinydist.errors import BackwardError, DTypeError, GraphFreedError, ShapeError
+from tinydist.recording import is_recording, watchers
 from tinydist.sparse import SparseMatrix
 
 Array = NDArray[Any]
 Axis = int | tuple[int, ...] | None
-
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Within this block ops record no graph: their results do not require gradients."""
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
 
 
 def _method(op: Callable[..., ops.Result]) -> Callable[..., Tensor]:
@@ -64,10 +51,11 @@ class Tensor:
         grad: for a tensor made with ``requires_grad=True``, the sum of the gradients of all backward passes
             since it was last None; same shape and dtype as `data`.
         op: name of the op that computed this tensor, None for a leaf.
+        function: that op with its options, from the inputs' arrays to ``(value, vjps)``; None for a leaf.
         inputs: the tensors it was computed from, empty for a leaf and for a freed graph.
     """
 
-    __slots__ = ("_vjps", "data", "grad", "inputs", "op", "requires_grad")
+    __slots__ = ("__weakref__", "_vjps", "data", "function", "grad", "inputs", "op", "requires_grad")
     __array_ufunc__ = None  # so that `array + tensor` calls Tensor.__radd__ instead of looping over the array
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None) -> None:
@@ -86,6 +74,7 @@ class Tensor:
         self.requires_grad = requires_grad
         self.grad: Array | None = None
         self.op: str | None = None
+        self.function: Callable[..., ops.Result] | None = None
         self.inputs: tuple[Tensor, ...] = ()
         self._vjps: ops.Vjps | None = None
 
@@ -115,12 +104,13 @@ class Tensor:
         while order:
             tensor = order.pop()
             g = gradients.pop(id(tensor))
+            contributions = tensor._pull_back(g)
+            for watcher in watchers():
+                watcher.pulled_back(tensor, g, contributions)
             if tensor._vjps is None:
                 tensor.grad = g.copy() if tensor.grad is None else tensor.grad + g
-                continue
-            for parent, vjp in zip(tensor.inputs, tensor._vjps, strict=True):
-                if parent.requires_grad:
-                    contribution = tensor._checked(vjp(g), parent)
+            for parent, contribution in zip(tensor.inputs, contributions, strict=True):
+                if contribution is not None:
                     earlier = gradients.get(id(parent))
                     gradients[id(parent)] = contribution if earlier is None else earlier + contribution
             if not retain_graph:
@@ -143,6 +133,11 @@ class Tensor:
         if seed.shape != self.shape:
             raise ShapeError(f"backward got a gradient of shape {seed.shape} for a tensor of shape {self.shape}")
         return seed
+
+    def _pull_back(self, g: Array) -> list[Array | None]:
+        """What the op's rules make of the gradient of this tensor, for each input that requires a gradient."""
+        pairs = zip(self.inputs, self._vjps or (), strict=True)
+        return [self._checked(vjp(g), parent) if parent.requires_grad else None for parent, vjp in pairs]
 
     def _checked(self, contribution: Array, parent: Tensor) -> Array:
         if np.shape(contribution) != parent.shape:
@@ -276,11 +271,14 @@ def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Te
         )
     value, vjps = outcome
     result = Tensor(value)
-    if _recording.get() and any(tensor.requires_grad for tensor in tensors):
+    if is_recording() and any(tensor.requires_grad for tensor in tensors):
         result.requires_grad = True
         result.op = _name(op)
+        result.function = functools.partial(op, **options)
         result.inputs = tensors
         result._vjps = vjps
+    for watcher in watchers():
+        watcher.computed(_name(op), tensors, result)
     return result
 
 

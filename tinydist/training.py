@@ -15,8 +15,9 @@ from tinydist.datasets import Dataset
 from tinydist.errors import DivergedError
 from tinydist.nn import Module
 from tinydist.optim import Optimizer
+from tinydist.recording import no_grad
 from tinydist.sparse import SparseMatrix
-from tinydist.tensor import Tensor, no_grad
+from tinydist.tensor import Tensor
 
 Array = NDArray[Any]
 
