@@ -1,0 +1,230 @@
+# %% [markdown]
+# # 12. From loops to fast kernels
+#
+# After this lesson you can explain why the same sum takes thousands of times longer in one form than in another, why
+# a matrix full of zeros need not be multiplied, and how a sum shared between threads can still give the same bits
+# every time.
+#
+# Nearly all of the training time goes into the first layer: $z_{ij} = \sum_k x_{ik} w_{kj}$, with 784 pixels k and
+# 128 hidden units j. One image costs 2 · 784 · 128 floating-point operations (*flops*), a multiplication and an
+# addition each. GFlop/s, billions of them in a second, tells how well a machine is used.
+#
+# All times are measured where you run this: the median of several runs. Yours will differ, and other programs that
+# run at the same time make them worse.
+
+# %%
+import os
+import time
+import tracemalloc
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numba
+import numpy as np
+
+import tinydist as td
+from tinydist.kernels import weighted_squares
+from tinydist.sparse import SparseMatrix
+
+FAST = "TINYDIST_FAST" in os.environ
+IMAGES, REPEATS = (500, 3) if FAST else (10_000, 7)
+
+x = td.datasets.load("mnist", input="raw", train_size=IMAGES).x_train  # (images, 784), float32
+w = np.ascontiguousarray(td.build_model("ReLU").state_dict()["linear0.weight"].T)  # (784, 128), float32
+exact = x.astype(float) @ w.astype(float)
+density = np.count_nonzero(x) / x.size
+times = {}  # of each form: microseconds an image, run by run
+
+
+def run(function, *arguments):
+    """Seconds of the first call, seconds of REPEATS more, and what was returned."""
+    seconds = []
+    for _ in range(1 + REPEATS):
+        time.sleep(0.02)  # lets the threads of the call before come to rest
+        start = time.perf_counter()
+        result = function(*arguments)
+        seconds.append(time.perf_counter() - start)
+    return seconds[0], np.array(seconds[1:]), result
+
+
+def rung(name, function, *arguments, images=IMAGES, work=1.0):
+    """Time a product, compare it with float64, print a line; `work` is the share of all flops that it does."""
+    first, seconds, product = run(function, *arguments)
+    error = np.abs(product - exact[:images]).max() / np.abs(exact).max()
+    times[name] = 1e6 * seconds / images
+    rate = 2 * images * w.size / np.median(seconds) / 1e9  # GFlop/s, as if all of them were done
+    print(f"{name:22}{images:10,}{first:11.2f}{np.median(times[name]):12,.2f}", end="")
+    print(f"{rate * work:10.3g}{rate * density:10.3g}{error:9.0e}")
+
+
+print(f"{numba.get_num_threads()} threads; {density:.0%} of the pixels are not zero\n")
+print(f"{'':22}{'measured':>10}{'first':>11}{'µs an':>12}{'GFlop/s':>10}{'GFlop/s':>10}{'relative':>9}")
+print(f"{'':22}{'on images':>10}{'call in s':>11}{'image':>12}{'done':>10}{'useful':>10}{'error':>9}")
+
+# %% [markdown]
+# ## Loops, whole arrays, compiled loops
+#
+# **Predict first.** The same three loops run in Python and then, word for word, compiled by numba. How many times
+# faster is the second? And where does NumPy's broadcasting stand, which has no Python loop either? The slow forms
+# get few images, and their time an image is taken from those.
+
+
+# %%
+def three_loops(x, w):
+    product = np.zeros((len(x), w.shape[1]), np.float32)
+    for i in range(len(x)):
+        for j in range(w.shape[1]):
+            for k in range(w.shape[0]):
+                product[i, j] += x[i, k] * w[k, j]
+    return product
+
+
+def broadcasting(x, w):
+    return (x[:, :, None] * w).sum(axis=1)  # by way of (images, 784, 128)
+
+
+rung("Python loops", three_loops, x[:2], w, images=2)
+rung("NumPy broadcasting", broadcasting, x[:50], w, images=50)
+rung("numba, same loops", numba.njit(three_loops), x[:500], w, images=500)
+
+# %% [markdown]
+# **Notice.** Python finds out 100,000 times an image what `*` means; compiled code knows, and is hundreds of times
+# faster. Its first call pays for the compiling and is timed apart. Broadcasting gets about as far, although it writes
+# every product to memory and reads it back to add it up: 400 kB for an image of 3 kB. Both use little of the machine.
+#
+# ## The order of the loops, and all cores
+#
+# Memory comes in lines of 64 bytes: 16 numbers of float32. The innermost loop above walks *down a column* of `w` and
+# uses one number of each line. Put the loop over j innermost, and it walks *along a row*: every number of a line is
+# used, and vector instructions take 4 to 16 of them at once. The sums stay the same, in the same order.
+
+
+# %%
+def along_rows(x, w):
+    product = np.zeros((len(x), w.shape[1]), np.float32)
+    for i in numba.prange(len(x)):  # shared between threads with parallel=True, a plain range without
+        for k in range(w.shape[0]):
+            for j in range(w.shape[1]):
+                product[i, j] += x[i, k] * w[k, j]
+    return product
+
+
+rung("numba, along rows", numba.njit(along_rows), x, w)
+rung("numba, all threads", numba.njit(parallel=True)(along_rows), x, w)
+rung("BLAS, NumPy's @", np.matmul, x, w)
+
+# %% [markdown]
+# **Notice.** Two lines swapped are worth more than a second core. BLAS, the library behind `@`, is faster again: it
+# cuts the product into blocks that fit the caches and keeps its sums in registers.
+#
+# ## Do not multiply zeros
+#
+# Only flops with a pixel that is not zero are *useful*: four in five of those above are 0 times something.
+# Compressed sparse rows (CSR) hold, row by row, the other values and their columns.
+#
+# **Predict first.** The CSR loop below does a fifth of BLAS's work. Does it take a fifth of the time?
+
+
+# %%
+@numba.njit(parallel=True)
+def csr_product(pointers, columns, values, w):
+    product = np.zeros((len(pointers) - 1, w.shape[1]), np.float32)
+    for i in numba.prange(len(product)):
+        for p in range(pointers[i], pointers[i + 1]):  # the non-zeros of row i
+            for j in range(w.shape[1]):
+                product[i, j] += values[p] * w[columns[p], j]
+    return product
+
+
+rows, columns = np.nonzero(x)
+values = x[rows, columns]
+pointers = np.append(0, np.cumsum(np.bincount(rows, minlength=len(x))))
+pixels = SparseMatrix(x.astype(np.uint8))
+rung("CSR, all threads", csr_product, pointers, columns, values, w, work=density)
+rung("SparseMatrix", pixels.times, w, np.zeros(128, np.float32), work=density)
+
+# %% [markdown]
+# **Notice.** A fifth of the work is not a fifth of the time: each step looks up a column, fetches that row from
+# anywhere in the 400 kB of `w`, and loads and stores its sums. Its GFlop/s are well below BLAS's. tinydist's
+# `SparseMatrix` does the same sums (see `tinydist/kernels/rows.py`), but cuts the columns into blocks whose rows of
+# `w` stay in the nearest cache, keeps the sums in registers and holds a non-zero in two bytes. Only the useful rate
+# compares all forms fairly; the other one flatters whoever multiplies zeros.
+
+# %%
+names = list(times)[::-1]
+medians = np.array([np.median(times[name]) for name in names])
+spread = [medians - [times[name].min() for name in names], [times[name].max() for name in names] - medians]
+colors = ["#009E73" if name in ("SparseMatrix", "CSR, all threads") else "#56B4E9" for name in names]
+figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+bars = axes.barh(names, medians, xerr=spread, color=colors, ecolor="black", capsize=3)
+axes.bar_label(bars, [f"{median:,.2f}" for median in medians], padding=8)
+axes.set(xscale="log", xlim=(medians.min() / 3, medians.max() * 12))
+axes.set_xlabel(f"µs an image, log axis (median of {REPEATS} runs, fastest to slowest); green: zeros skipped")
+output = Path("results/lessons")
+output.mkdir(parents=True, exist_ok=True)
+figure.savefig(output / "12_fast_kernels.png", dpi=120)
+print("figure saved in", output)
+
+# %% [markdown]
+# ## Memory that nobody needs
+#
+# OffsetL2 takes $s_{ij} = \sum_k a_{jk} (h_{ik} - c_{jk})^2$ for every image and class. Broadcasting first builds all
+# differences, (images, classes, hidden); the kernel keeps one sum in a register and writes nothing but the result.
+
+# %%
+hidden = np.abs(pixels.times(w, np.zeros(128, np.float32)))  # (images, hidden)
+centers, scales = np.random.default_rng(0).uniform(0.5, 1.5, (2, 10, 128)).astype(np.float32)
+
+
+def by_broadcasting(h, c, a):
+    return (a * (h[:, None] - c) ** 2).sum(axis=2)
+
+
+tracemalloc.start()
+squares = by_broadcasting(hidden, centers, scales)
+print(f"result {squares.nbytes / 1e6:.2f} MB, most memory in use {tracemalloc.get_traced_memory()[1] / 1e6:.0f} MB")
+tracemalloc.stop()
+for name, function in (("broadcasting", by_broadcasting), ("kernel", weighted_squares)):
+    _, seconds, result = run(function, hidden, centers, scales)
+    print(f"{name:14}{1e6 * np.median(seconds) / IMAGES:6.2f} µs an image; agrees: {np.allclose(result, squares)}")
+
+# %% [markdown]
+# **Notice.** The arithmetic is the same. What costs is the way to memory and back, and space for three such arrays.
+#
+# ## The same bits with any number of threads
+#
+# Rounding makes the order of a sum matter. **Predict first.** The function cuts a sum into chunks, which the threads
+# share out, and the chunks' sums are added in order. With as many chunks as threads, which is what numba does with a
+# `+=` in a `prange`, or with 16 chunks always: which prints the same digits on every line?
+
+
+# %%
+@numba.njit(parallel=True)
+def chunk_sums(numbers, chunks):
+    sums = np.zeros(chunks, np.float32)
+    for chunk in numba.prange(chunks):
+        for i in range(len(numbers) * chunk // chunks, len(numbers) * (chunk + 1) // chunks):
+            sums[chunk] += numbers[i]
+    return sums
+
+
+numbers, available = hidden.reshape(-1), numba.get_num_threads()
+print(f"{'threads':>8}{'a chunk a thread':>20}{'16 chunks':>20}")
+for threads in sorted({1, min(2, available), available}):
+    numba.set_num_threads(threads)
+    print(f"{threads:8}{sum(chunk_sums(numbers, threads)):20,.0f}{sum(chunk_sums(numbers, 16)):20,.0f}")
+print(f"{'float64':>8}{numbers.sum(dtype=float):20,.0f}")
+
+# %% [markdown]
+# **Notice.** With another number of threads, the first column rounds in other places (on one core you see one line).
+# Neither column is exact, but the second is the same everywhere. tinydist cuts every large sum by the data and never
+# by the threads, so that a seed gives the same bits on two cores and on twenty.
+#
+# **Exercise.** Write three pieces of this ladder that were taken out of the library:
+#
+#     python -m tinydist.exercises check matmul_numba
+#     python -m tinydist.exercises check compress
+#     python -m tinydist.exercises check weighted_squares_numba
+#
+# Then, without a checker: expand the square in $s_{ij}$, so that BLAS does the work in two products without a large
+# temporary. Time it, put a centre on a row of `hidden`, and compare with float64: what did the speed cost?
