@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from tinydist import datasets
+from tinydist.arguments import model_list, positive
 from tinydist.bench import measure
 from tinydist.bench.epochs import Array, Epoch, numpy_epoch, tinydist_epoch, torch_epoch, torch_is_installed
 from tinydist.bench.kernels import bench_kernels, kernel_table, save_roofline
 from tinydist.bench.measure import interleaved, measure_machine, threads
+from tinydist.cores import available_cores
 from tinydist.files import write_atomically
-from tinydist.reproduce.cli import model_list, positive
-from tinydist.reproduce.sweep import available_cores
 
 DESCRIPTION = """\
 Time one full-batch epoch (forward, backward, step) of each model on MNIST with raw pixels: tinydist, the same written

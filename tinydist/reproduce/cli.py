@@ -5,22 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from tinydist import datasets
-from tinydist.errors import DataError, ModelNameError
-from tinydist.models import PAPER_MODELS, parse_model_name
+from tinydist.arguments import model_list, not_negative, positive, positive_real
+from tinydist.cores import available_cores
+from tinydist.errors import DataError
+from tinydist.models import PAPER_MODELS
 from tinydist.reproduce import report
 from tinydist.reproduce.figures import save_figures
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import RunConfig, RunRecord, write_csv
-from tinydist.reproduce.sweep import available_cores, load_data, sweep
-
-T = TypeVar("T", int, float)
+from tinydist.reproduce.sweep import load_data, sweep
 
 DESCRIPTION = """\
 Rerun "Neural Networks Learn Distance Metrics" (arXiv 2502.02103): train the paper's models by full-batch gradient
@@ -168,8 +167,8 @@ def _parser() -> argparse.ArgumentParser:
         help="raw: pixels 0..255, which the author's program fed; unit: 0..1; normalized: zero mean, unit variance, "
         "which the paper describes (default: raw)",
     )
-    add("--lr", type=_rate, default=LR, metavar="R", help=f"learning rate (default: {LR})")
-    add("--seed", type=_seed, default=0, metavar="N", help="first seed; runs use N, N+1, … (default: 0)")
+    add("--lr", type=positive_real, default=LR, metavar="R", help=f"learning rate (default: {LR})")
+    add("--seed", type=not_negative, default=0, metavar="N", help="first seed; runs use N, N+1, … (default: 0)")
     add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
     add(
         "--jobs",
@@ -187,28 +186,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--dataset", choices=datasets.SOURCES, default="mnist", help="data set (default: mnist)")
     return parser
-
-
-def model_list(text: str) -> list[str]:
-    try:
-        return list(dict.fromkeys(str(parse_model_name(name.strip())) for name in text.split(",")))
-    except ModelNameError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
-
-
-def _number(kind: Callable[[str], T], accepts: Callable[[T], bool], expected: str) -> Callable[[str], T]:
-    def parse(text: str) -> T:
-        try:
-            value = kind(text)
-            if accepts(value):
-                return value
-        except ValueError:
-            pass
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-
-    return parse
-
-
-positive = _number(int, lambda n: n > 0, "a positive whole number")
-_seed = _number(int, lambda n: n >= 0, "a whole number from 0")
-_rate = _number(float, lambda r: 0 < r < float("inf"), "a positive number")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import signal
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tinydist import datasets
+from tinydist.cores import available_cores
 from tinydist.errors import DivergedError
 from tinydist.models import build_model
 from tinydist.optim import SGD
@@ -24,11 +24,6 @@ from tinydist.reproduce.records import RunConfig, RunRecord, load_finished, writ
 from tinydist.training import train
 
 BAR = "{percentage:3.0f}% |{bar:30}| {n:,}/{total:,} epochs, {elapsed} gone, {remaining} left{postfix}"
-
-
-def available_cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.lru_cache(maxsize=1)
