@@ -1,0 +1,181 @@
+# %% [markdown]
+# # 2. The graph, and the order of the way back
+#
+# After this lesson you can explain what a tensor remembers, why gradients that meet are added, why `backward()` must
+# wait at every node until all its consumers have reported, and what `zero_grad()` is for.
+#
+# Lesson 1 multiplied slopes along the one path from the loss to a weight. A network has many paths. Each tensor keeps
+# the name of the operation that made it (`op`) and what it was made from (`inputs`); followed from the loss, these
+# links are the **computational graph**. The chain rule for it: along a path, slopes multiply; where paths meet, the
+# products add up. Here `h` is used three times, once by `loss` and twice by `m`.
+#
+#     w ──> h = w + w ───────────────────> loss = h + m
+#              └──────> m = h * h ─────────────┘
+#
+# **Predict first.** At w = 1.5, how many paths lead from `loss` back to `w`? What is the slope of the loss?
+
+# %%
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+import tinydist as td
+from tinydist.tensor import topological_order
+
+w = td.Tensor(1.5, requires_grad=True)
+h = w + w
+m = h * h
+loss = h + m
+
+names = {id(w): "w", id(h): "h", id(m): "m", id(loss): "loss"}
+for tensor in (w, h, m, loss):
+    inputs = ", ".join(names[id(parent)] for parent in tensor.inputs)
+    print(f"{names[id(tensor)]:4} = {tensor.item():4}   op: {tensor.op or 'none, a leaf':12}   inputs: {inputs}")
+
+loss.backward(retain_graph=True)  # keep the graph: the next cell walks over it
+step = 1e-6
+above, below = (2 * x + (2 * x) ** 2 for x in (1.5 + step, 1.5 - step))
+print(f"\nbackward says {w.grad:.4f}, the slope measured with two evaluations is {(above - below) / (2 * step):.4f}")
+
+# %% [markdown]
+# **Notice.** Three paths lead from `loss` to `h`, with slopes 1, 3 and 3 (each factor of `h * h` has the other one as
+# its slope), and two from `h` to `w`, with slopes 1 and 1. That makes six paths and (1 + 3 + 3) · (1 + 1) = 14. The
+# brackets are the point: add up at `h` first, and its three paths go on as one.
+#
+# ## Three ways back
+#
+# The links are enough to run the chain rule ourselves: first without brackets, each gradient passed on the moment it
+# arrives; then with one visit to each node, in two orders.
+#
+# **Predict first.** Which of the three results will be wrong?
+
+
+# %%
+def slopes(tensor: td.Tensor) -> tuple:
+    """The slope of a tensor with respect to each of its inputs, for the two ops used here."""
+    if tensor.op == "add":
+        return 1.0, 1.0
+    if tensor.op == "mul":
+        first, second = tensor.inputs
+        return second.item(), first.item()
+    return ()  # a leaf has no inputs
+
+
+def follow_every_path(tensor: td.Tensor, g: float, gradients: dict) -> int:
+    """Pass each gradient on as soon as it arrives. Returns the number of visits."""
+    gradients[id(tensor)] += g
+    visits = 1
+    for parent, slope in zip(tensor.inputs, slopes(tensor), strict=True):
+        visits += follow_every_path(parent, g * slope, gradients)
+    return visits
+
+
+def visit_once(order: list) -> dict:
+    """Visit each node once, in this order; it passes on what has arrived by then."""
+    gradients = defaultdict(float, {id(order[0]): 1.0})
+    for tensor in order:
+        for parent, slope in zip(tensor.inputs, slopes(tensor), strict=True):
+            gradients[id(parent)] += gradients[id(tensor)] * slope
+    return gradients
+
+
+by_paths = defaultdict(float)
+visits = follow_every_path(loss, 1.0, by_paths)
+print(f"every path             gradient of w: {by_paths[id(w)]:4}   visits: {visits}")
+for order in ([loss, h, m, w], [loss, m, h, w]):
+    route = ", ".join(names[id(tensor)] for tensor in order)
+    print(f"once: {route:15}  gradient of w: {visit_once(order)[id(w)]:4}   visits: {len(order)}")
+
+# %% [markdown]
+# **Notice.** The order loss, h, m, w gives a wrong gradient, and no warning: visited before `m` had reported, `h`
+# passed on 1 instead of 7. Every node has to wait for all that use it. An order with inputs before results is called a
+# **topological order**; `backward()` walks it from the end.
+#
+# Following every path is right as well. Why not do that? Repeat x = x + x, a chain of diamonds, and count.
+
+# %%
+lengths = range(0, 21, 4)
+path_visits, order_visits = [], []
+print("additions   visits along every path   visits in topological order")
+for length in lengths:
+    end = td.Tensor(1.0, requires_grad=True)
+    for _ in range(length):
+        end = end + end
+    path_visits.append(follow_every_path(end, 1.0, defaultdict(float)))
+    order_visits.append(len(topological_order(end)))
+    print(f"{length:9}   {path_visits[-1]:23}   {order_visits[-1]:27}")
+
+figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+axes.plot(lengths, path_visits, "o-", color="#D55E00", label="along every path")
+axes.plot(lengths, order_visits, "s--", color="#0072B2", label="in topological order")
+axes.set(yscale="log", xlabel="length of the chain (additions)", ylabel="visits to nodes", xticks=lengths)
+axes.grid(alpha=0.3)
+axes.legend()
+output = Path("results/lessons")
+output.mkdir(parents=True, exist_ok=True)
+figure.savefig(output / "02_the_graph.png", dpi=120)
+print("figure saved in", output)
+
+# %% [markdown]
+# **Notice.** Each addition doubles the paths: 2^(n+1) - 1 visits against n + 1. Twenty additions cost two million
+# visits; a hundred would not end in your lifetime.
+#
+# ## The graph of a real network
+#
+# Two of the paper's models on 500 digits, each in the order in which `backward()` visits its nodes. An output of ReLU2
+# is an *intensity*; one of Abs-L2 is a weighted *distance* from a prototype, `mu`.
+#
+# **Predict first.** Which operation of ReLU2 is the first to hear from the loss? Are the images visited?
+
+# %%
+data = td.datasets.load("mnist", input="unit", train_size=500)
+
+
+def mean_loss(model: td.nn.Module, rows: slice) -> td.Tensor:
+    return model(td.Tensor(data.x_train[rows])).cross_entropy(data.y_train[rows])
+
+
+for name in ("ReLU2", "Abs-L2"):
+    model = td.build_model(name, seed=0)
+    parameter_names = {id(parameter): full_name for full_name, parameter in model.named_parameters()}
+    print(f"{name + ', visited':22}  shape       passes gradients on to")
+    for tensor in reversed(topological_order(mean_loss(model, slice(None)))):
+        parents = ", ".join(
+            parent.op or parameter_names[id(parent)] for parent in tensor.inputs if parent.requires_grad
+        )
+        print(f"   {tensor.op or parameter_names[id(tensor)]:19}  {tensor.shape!s:10}  {parents}")
+
+# %% [markdown]
+# **Notice.** The walk ends at parameters; the images are left out, because nobody asked for their gradient. In ReLU2
+# all that the loss has to say passes through one `relu` before it reaches any weight. Where that gate is shut,
+# everything behind it hears nothing. In Abs-L2 no gate stands between the loss and the distances.
+#
+# ## Gradients stay until they are cleared
+#
+# Two calls of `backward()` add up in `grad`, just as two paths do. **Predict first.** What is in `grad` after a call
+# for each half of the digits, with both losses halved? And after one more call, for all the digits, without clearing?
+
+# %%
+model = td.build_model("ReLU2", seed=0)
+bias = model.linear0.bias
+mean_loss(model, slice(None)).backward()
+whole = bias.grad
+bias.grad = None  # what optimizer.zero_grad() does for every parameter
+for half in (slice(0, 250), slice(250, 500)):
+    (mean_loss(model, half) * 0.5).backward()
+print(f"two halves:  {bias.grad @ whole / (whole @ whole):.4f} times the gradient of the whole")
+mean_loss(model, slice(None)).backward()
+print(f"not cleared: {bias.grad @ whole / (whole @ whole):.4f} times the gradient of the whole")
+
+# %% [markdown]
+# **Notice.** Within a step, adding is what we want: a batch too large for memory can come in parts. From one step to
+# the next it mixes in the gradients of weights long gone. Where a step ends only you know: call `zero_grad()` there.
+#
+# **Exercise.** Write the order, then the walk:
+#
+#     python -m tinydist.exercises check topological_order
+#     python -m tinydist.exercises check backward
+#
+# Then train `ReLU` on these digits without `zero_grad()`, with `lr=0.1`. It may learn *faster*. Compare with
+# `td.optim.SGD(..., momentum=0.9)`: what is the momentum of someone who forgets `zero_grad()`?
