@@ -107,6 +107,18 @@ def test_same_bits_with_one_thread_or_two(at_threads, dtype):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize(("most", "dtype"), [(4, np.int32), (3, np.int64)])
+def test_pointers_grow_when_int32_cannot_count_the_non_zeros(most, dtype, monkeypatch):
+    monkeypatch.setattr(sparse, "INT32_MAX", most)
+    pixels = np.array([[1, 0, 2], [0, 0, 0], [3, 4, 0]], dtype=np.uint8)
+    blocks = sparse.compress(pixels)
+    assert blocks.pointers.dtype == dtype
+    matrix, start = np.arange(60.0).reshape(3, 20), np.ones(20)
+    np.testing.assert_array_equal(sparse.sparse_matmul_numba(blocks, matrix, start), pixels @ matrix + 1)
+    np.testing.assert_array_equal(sparse.sparse_matmul_summed_numba(blocks, matrix), pixels @ matrix)
+    np.testing.assert_array_equal(sparse.decompress(blocks), pixels)
+
+
 def test_two_bytes_hold_a_non_zero():
     blocks = sparse.compress(random_bytes(2000, 500, density=0.2))
     assert (blocks.offsets.nbytes + blocks.values.nbytes) == 2 * len(blocks.values)

@@ -28,6 +28,9 @@ CHUNKS, BLOCKS_PER_CHUNK = 16, 16
 """A sum over many blocks is split into chunks of at least 16 blocks and at most 16 chunks, whatever the number of
 threads: enough to share out, few enough that their sums cost little."""
 
+INT32_MAX = 2**31 - 1
+"""Non-zeros that int32 pointers can count (MNIST's 60,000 images have 9 million)."""
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -38,7 +41,7 @@ class Blocks:
 
     Attributes:
         shape: (rows, columns) of the matrix.
-        pointers: int32, (blocks, rows + 1).
+        pointers: int32, or int64 for more than ``INT32_MAX`` non-zeros, (blocks, rows + 1).
         offsets, values: uint8, (non-zeros,).
     """
 
@@ -57,7 +60,7 @@ def compress(matrix: Array) -> Blocks:
     """The non-zeros of a (rows, columns) array of uint8, in blocks of columns."""
     rows, columns = matrix.shape
     starts = range(0, columns, BLOCK)
-    pointers = np.zeros((len(starts), rows + 1), dtype=np.int32)
+    pointers = np.zeros((len(starts), rows + 1), np.int32 if np.count_nonzero(matrix) <= INT32_MAX else np.int64)
     offsets, values, count = [], [], 0
     for block, start in enumerate(starts):
         part = np.ascontiguousarray(matrix[:, start : start + BLOCK])
