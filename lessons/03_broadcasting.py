@@ -1,0 +1,182 @@
+# %% [markdown]
+# # 3. Broadcasting copies, so its gradient adds up
+#
+# After this lesson you can explain why the gradient of a bias is a sum over the batch, how a gradient gets back the
+# shape of the tensor it belongs to, and why a gradient of the right shape can still be wrong.
+#
+# A layer adds one bias, shape (10,), to all rows of a (3000, 10) array. NumPy acts as if the bias had been copied 3000
+# times; it **broadcasts** it. Shapes are aligned from the right, and an array is copied in two cases:
+#
+# - it has no such axis: (4,) becomes (3, 4);
+# - its size there is 1: (3, 1) becomes (3, 4).
+#
+# The rule for the way back follows from lesson 2. If Y_ij = b_j for every i, then b_j is used once for each i, and
+# where paths meet, gradients add up: dL/db_j = sum over i of G_ij, where G is the gradient of Y. So **sum over the axes
+# that were copied, and restore the shape**. tinydist calls that `unbroadcast`; every elementwise op with two inputs
+# ends with it. In `a * b`, for example, `a` gets `unbroadcast(g * b, a.shape)`.
+#
+# **Predict first.** Given G below, what are the gradients of inputs of the shapes (4,), (3, 1), (1, 1) and ()?
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinydist as td
+
+G = np.array([[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0], [100.0, 200.0, 300.0, 400.0]])
+for shape in ((4,), (3, 1), (1, 1), ()):
+    x = td.Tensor(np.ones(shape), requires_grad=True)
+    (np.zeros((3, 4)) + x).backward(G)
+    print(f"{shape!s:7} gradient: {x.grad.tolist()}")
+
+# %% [markdown]
+# **Notice.** Columns are summed for (4,), rows for (3, 1), everything for (1, 1) and (). Copying and summing mirror one
+# another: the gradient of a `sum` is a copy of g for every entry that was summed.
+#
+# ## The bias of a layer on real digits
+#
+# A layer whose weights are all 0 knows nothing of the images, so its softmax gives each class a tenth. Every row of G,
+# the gradient of cross-entropy at the scores, is then 1/10, less 1 at the label, over the batch size (lesson 6 derives
+# it).
+#
+# **Predict first.** Sum that over the batch. What does the bias of class k learn in its first step?
+
+# %%
+data = td.datasets.load("mnist", input="unit", train_size=3000)
+images, labels = data.x_train.astype(float), data.y_train  # (3000, 784), (3000,)
+
+scores = td.Tensor(images @ np.zeros((784, 10)), requires_grad=True)
+bias = td.Tensor(np.zeros(10), requires_grad=True)
+(scores + bias).cross_entropy(labels).backward()
+
+share = np.bincount(labels) / len(labels)
+print("class  share of images  0.1 - share  gradient of the bias  column sum of G")
+for k in range(10):
+    numbers = f"{0.1 - share[k]:+11.4f}  {bias.grad[k]:+20.4f}  {scores.grad[:, k].sum():+15.4f}"
+    print(f"{k:5}  {share[k]:15.4f}  {numbers}")
+
+# %% [markdown]
+# **Notice.** The bias learns how common each class is. A step against the gradient raises the bias of 1, the most
+# common digit here, and lowers that of 8, the rarest.
+#
+# ## A centre for many images
+#
+# Now subtract one image, the centre, from all 3s. It is broadcast over the batch like a bias. The loss is the mean
+# squared distance of the 3s from the centre: small means close, the paper's *distance* in its simplest form.
+#
+# **Predict first.** Start with an empty centre, all zeros. Where does one step with learning rate 0.5 lead? What is the
+# gradient there?
+
+# %%
+threes = images[labels == 3]
+
+
+def mean_squared_distance(centre: td.Tensor) -> td.Tensor:
+    return ((threes - centre) ** 2).sum(axis=1).mean()
+
+
+centre = td.Tensor(np.zeros(784), requires_grad=True)
+for step in range(2):
+    distance = mean_squared_distance(centre)
+    centre.grad = None
+    distance.backward()
+    print(f"step {step}: distance {distance.item():6.2f}, largest gradient {np.abs(centre.grad).max():.4f}")
+    centre.data -= 0.5 * centre.grad
+print("the centre is the mean of the 3s:", np.allclose(centre.data, threes.mean(axis=0)))
+
+# %% [markdown]
+# **Notice.** The gradient is the sum over all copies, -2 · mean(x - centre). It vanishes where the differences cancel,
+# at the mean image: that is the prototype of a 3. The distance does not vanish there, since no 3 is the mean 3.
+#
+# **Normalising** subtracts the mean of the batch itself. Each image then acts on the result along two paths: directly,
+# and through the mean that is copied to all the others.
+
+# %%
+weights = np.random.default_rng(0).normal(0, 0.05, (784, 10))
+
+
+def gradient_of_images(normalise: bool) -> np.ndarray:
+    """Gradient of a layer's loss with respect to the first 100 images, (100, 784)."""
+    x = td.Tensor(images[:100], requires_grad=True)
+    centred = x - x.mean(axis=0) if normalise else x
+    (centred @ weights).cross_entropy(labels[:100]).backward()
+    return x.grad
+
+
+for normalise in (False, True):
+    over_batch = np.abs(gradient_of_images(normalise).sum(axis=0)).max()
+    print(f"mean subtracted: {normalise!s:5}  largest sum of the images' gradients in a pixel: {over_batch:.6f}")
+
+# %% [markdown]
+# **Notice.** With the mean subtracted, the gradients of the images cancel in every pixel. They must: adding one and the
+# same picture to all images changes nothing, so the loss has no slope that way.
+#
+# ## Two wrong rules
+#
+# The first forgets to sum. The second sums, over the wrong axis of (3, 1) + (3,).
+#
+# **Predict first.** Three tests look at each: the check of shapes in `backward()`, a comparison with the true gradient
+# of `.sum()`, and `gradcheck`. Which rule gets past which?
+
+
+# %%
+def add_without_sum(a: np.ndarray, b: np.ndarray) -> tuple:
+    return a + b, (lambda g: g, lambda g: g)
+
+
+def add_with_wrong_axes(a: np.ndarray, b: np.ndarray) -> tuple:
+    return a + b, (lambda g: g.sum(axis=0).reshape(a.shape), lambda g: g.sum(axis=1).reshape(b.shape))
+
+
+def judge(rule) -> None:
+    """Print what the three tests say of a rule for (3, 1) + (3,)."""
+
+    def addition(a: td.Tensor, b: td.Tensor) -> td.Tensor:
+        return td.apply(rule, a, b)
+
+    print(rule.__name__)
+    column, row = np.array([[1.0], [2.0], [3.0]]), np.array([4.0, 5.0, 6.0])
+    a, b = td.Tensor(column, requires_grad=True), td.Tensor(row, requires_grad=True)
+    try:
+        addition(a, b).sum().backward()
+        print("   gradients of .sum():", a.grad.ravel(), "and", b.grad, "(true: 3 everywhere)")
+        td.gradcheck(addition, column, row)
+    except (td.errors.ShapeError, td.errors.GradientCheckError) as caught:
+        print(f"   {type(caught).__name__}: {caught}")
+
+
+judge(add_without_sum)
+judge(add_with_wrong_axes)
+
+# %% [markdown]
+# **Notice.** The shapes caught the first rule. The second passes: in a square case rows and columns are equally long.
+# It even gives the true gradient of `.sum()`, because then G is 1 everywhere and all its sums are alike. `gradcheck`
+# weights the entries at random, and so tells rows from columns. Test rules with sizes that differ and with gradients
+# that differ.
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+axes[0].bar(np.arange(10), -bias.grad, color="#0072B2")
+axes[0].set(xlabel="class", ylabel="minus the gradient of its bias", xticks=range(10), title="what the biases learn")
+axes[1].imshow(centre.data.reshape(28, 28), cmap="gray_r")
+axes[1].set(xticks=[], yticks=[], title="the centre after one step")
+scales = np.linspace(0, 2, 41)
+distances = [mean_squared_distance(td.Tensor(scale * centre.data)).item() for scale in scales]
+axes[2].plot(scales, distances, color="#D55E00")
+axes[2].set(xlabel="centre, in units of the mean 3", ylabel="mean squared distance", title="no slope at the mean")
+output = Path("results/lessons")
+output.mkdir(parents=True, exist_ok=True)
+figure.savefig(output / "03_broadcasting.png", dpi=120)
+print("figure saved in", output)
+
+# %% [markdown]
+# **Exercise.** Write the rule, then the two ops that live by it:
+#
+#     python -m tinydist.exercises check unbroadcast
+#     python -m tinydist.exercises check mul
+#     python -m tinydist.exercises check sum
+#
+# Then find a mistake that no gradient check can find. A prediction of shape (n, 1) is compared with targets of shape
+# (n,): `((prediction - target) ** 2).mean()`. What shape does the difference have? Why does `gradcheck` not complain?
