@@ -4,7 +4,7 @@ A NumPy autograd engine small enough to read, the layers and models of "Neural N
 (arXiv 2502.02103), and ``python -m tinydist.reproduce`` to rerun the paper on MNIST.
 """
 
-from tinydist import datasets, errors, nn, optim
+from tinydist import datasets, errors, nn, optim, trace
 from tinydist.gradcheck import gradcheck
 from tinydist.models import build_model
 from tinydist.recording import no_grad
@@ -23,4 +23,5 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "trace",
 ]

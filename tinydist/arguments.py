@@ -12,12 +12,17 @@ from tinydist.models import parse_model_name
 T = TypeVar("T", int, float)
 
 
-def model_list(text: str) -> list[str]:
-    """Names of models, separated by commas; each only once."""
+def model_name(text: str) -> str:
+    """The name of a model."""
     try:
-        return list(dict.fromkeys(str(parse_model_name(name.strip())) for name in text.split(",")))
+        return str(parse_model_name(text.strip()))
     except ModelNameError as problem:
         raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def model_list(text: str) -> list[str]:
+    """Names of models, separated by commas; each only once."""
+    return list(dict.fromkeys(map(model_name, text.split(","))))
 
 
 def _number(kind: Callable[[str], T], accepts: Callable[[T], bool], expected: str) -> Callable[[str], T]:

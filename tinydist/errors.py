@@ -41,3 +41,7 @@ class DataError(RuntimeError):
 
 class DivergedError(ArithmeticError):
     """A training run whose loss is no longer a finite number."""
+
+
+class NotFiniteError(ArithmeticError):
+    """An op that made a NaN or an infinity."""

@@ -1,0 +1,3 @@
+from tinydist.trace.cli import main
+
+raise SystemExit(main())

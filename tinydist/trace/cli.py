@@ -1,0 +1,169 @@
+"""Command line of ``python -m tinydist.trace``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist import datasets
+from tinydist.arguments import model_name, not_negative, positive, positive_real
+from tinydist.datasets import Dataset
+from tinydist.errors import DataError
+from tinydist.models import build_model
+from tinydist.nn import Module
+from tinydist.optim import SGD
+from tinydist.tensor import Tensor
+from tinydist.trace import figures
+from tinydist.trace.compare import classes_table, layers_table
+from tinydist.trace.explain import explain
+from tinydist.trace.flow import record_flow
+from tinydist.trace.record import named_loss, record_model
+from tinydist.training import training_step
+
+Array = NDArray[Any]
+
+CLASS_BY_CLASS = """
+Class by class. layer 2: what the second layer computes; logit: the output; gradient: of the loss with respect to
+the logit; let back: what of it reaches layer 2 (descent moves layer 2 against it).
+"""
+DESCRIPTION = """\
+Watch one backward pass: run models on the same training images, from the same first-layer weights, and print side by
+side, for every node of the graph, the length of the gradient that reaches it, how many of its entries are exactly
+zero, and which node made them zero. For a single image, also class by class what the output layer is asked for and
+what it lets back.
+"""
+EPILOG = """\
+examples:
+  python -m tinydist.trace ReLU2 Abs2 Abs-L2 --sample 7         three models on the same digit, untrained
+  python -m tinydist.trace ReLU2 Abs2 --sample 7 --epochs 10    after ten full-batch steps
+  python -m tinydist.trace ReLU2 --sample 7 --explain           rule by rule, each checked numerically
+  python -m tinydist.trace ReLU2 Abs2 --figures results/trace   flow over training, field at the output, graphs
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        data = datasets.load("mnist", options.input, layout="dense")
+        _run(options, data)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except (DataError, ValueError, OSError, ArithmeticError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace, data: Dataset) -> None:
+    count = len(data.y_train)
+    if wrong := [sample for sample in options.sample if sample >= count]:
+        raise ValueError(f"{data.name} has training images 0 to {count - 1}, so there is no sample {wrong[0]}")
+    if options.train_size > count:
+        raise ValueError(f"{data.name} has {count} training images, not {options.train_size}")
+    if options.figures and options.figures.exists() and not options.figures.is_dir():
+        raise NotADirectoryError(f"{options.figures} is a file; --figures takes a folder")
+    x, labels = np.asarray(data.x_train)[options.sample], data.y_train[options.sample]
+    models = {name: _trained(name, options, data) for name in dict.fromkeys(options.models)}
+    digits = ", ".join(f"image {sample} (a {label})" for sample, label in zip(options.sample, labels, strict=True))
+    state = f"after {options.epochs} steps on {options.train_size:,} images" if options.epochs else "untrained"
+    print(f"One backward pass over training {digits}; {options.input} pixels, seed {options.seed}, {state}.")
+    print("The gradient is that of the loss with respect to what the node computes.\n")
+    width = shutil.get_terminal_size((160, 24)).columns
+    recorded = {name: record_model(model, x, labels) for name, model in models.items()}
+    traces = {f"{name}, loss {trace['loss'].value:.4g}": trace for name, trace in recorded.items()}
+    print(layers_table(traces, width))
+    if len(labels) == 1:
+        print(CLASS_BY_CLASS)
+        print(classes_table(traces, int(labels[0]), width))
+    if options.explain:
+        _explain(models, x, labels)
+    if options.figures:
+        _draw(options, data, models, x, labels)
+
+
+def _trained(name: str, options: argparse.Namespace, data: Dataset) -> Module:
+    """The model after the steps asked for."""
+    model = build_model(name, in_features=data.x_train.shape[1], seed=options.seed)
+    x, labels = Tensor(np.asarray(data.x_train)[: options.train_size]), data.y_train[: options.train_size]
+    optimizer = SGD(model.parameters(), options.lr)
+    for _ in range(options.epochs):
+        training_step(model(x).cross_entropy(labels), optimizer)
+    return model
+
+
+def _explain(models: dict[str, Module], x: Array, labels: Array) -> None:
+    for name, model in models.items():
+        print(f"\n{name}, rule by rule, from the loss back. Every rule is checked against the slope of its own op.")
+        loss, names = named_loss(model, x, labels)
+        for step in explain(loss, names=names):
+            print(f"\n{step}")
+
+
+def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Module], x: Array, labels: Array) -> None:
+    """Draw the flow over a training run of its own, the field at the output, and every model's graph."""
+    size, epochs = options.train_size, options.epochs or 100
+    images = datasets.load(data.name, data.input, size, "auto")
+    print(f"\nTraining each model for {epochs} steps on {size:,} images to draw its gradient flow …", flush=True)
+    flows = {}
+    for name in models:
+        fresh = build_model(name, seed=options.seed)
+        flows[name] = record_flow(fresh, SGD(fresh.parameters(), options.lr), images.x_train, images.y_train, epochs)
+    label = f"{size:,} images, {data.input} pixels, {epochs} epochs, learning rate {options.lr:g}, seed {options.seed}"
+    drawn = {"gradient_flow.png": figures.gradient_flow(flows, label), "gradient_field.png": figures.gradient_field()}
+    for name, model in models.items():
+        drawn[f"graph_{name}.png"] = figures.graph(*named_loss(model, x, labels))
+    for file, figure in drawn.items():
+        figures.save(figure, options.figures / file)
+    print(f"Saved in {options.figures}: {', '.join(drawn)}")
+
+
+def _samples(text: str) -> list[int]:
+    return [not_negative(part) for part in text.split(",")]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tinydist.trace",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=110),
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("models", nargs="+", type=model_name, metavar="MODEL", help="names of the form Act[2][-L2][-Neg][-Bias]")
+    add("--sample", type=_samples, default=[0], metavar="N,M,…", help="training images, from 0 (default: 0)")
+    add(
+        "--input",
+        choices=datasets.INPUTS,
+        default="raw",
+        help="raw: pixels 0..255; unit: 0..1; normalized (default: raw)",
+    )
+    add("--seed", type=not_negative, default=0, metavar="N", help="of the initial weights (default: 0)")
+    add(
+        "--epochs",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="train for so many full-batch steps first (default: 0)",
+    )
+    add(
+        "--train-size",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="… on the first N training images (default: 1000)",
+    )
+    add("--lr", type=positive_real, default=0.001, metavar="R", help="… with this learning rate (default: 0.001)")
+    add("--explain", action="store_true", help="go through the pass rule by rule, each checked against its slope")
+    add("--figures", type=Path, metavar="DIR", help="draw gradient flow, gradient field and graphs into this folder")
+    return parser

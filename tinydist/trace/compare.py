@@ -1,0 +1,94 @@
+"""Traces of several models side by side, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tinydist.trace.record import Step, Trace
+
+GAP = "  │ "
+
+
+def layers_table(traces: Mapping[str, Trace], width: int) -> str:
+    """Every node's op, the length of the gradient at its value, its zeros, and which node made them; then the leaves.
+
+    Args:
+        traces: by the title of their column.
+        width: characters a line may have; columns that do not fit go below the others.
+    """
+    rows = [*_names(traces, leaves=False), *_names(traces, leaves=True)]
+    blocks = [
+        [title, f"{'op':17} {'|gradient|':>10} zero by", *(_cell(trace, name) for name in rows)]
+        for title, trace in traces.items()
+    ]
+    return side_by_side(["", "", *rows], blocks, width)
+
+
+def classes_table(traces: Mapping[str, Trace], label: int, width: int) -> str:
+    """Class by class: the second layer's output, the logit, the gradient at the logit, and how much of it comes back.
+
+    Args:
+        traces: of a single sample, recorded by :func:`record_model`, by the title of their column.
+        label: the right class.
+        width: as for :func:`layers_table`.
+    """
+    blocks = []
+    for title, trace in traces.items():
+        layers = [step for step in trace.steps if step.op]
+        head = next(step for step in layers if step.name.startswith(("linear1", "offset")))
+        logits = layers[1]
+        lines = [title, f"{'layer 2':>10} {'logit':>10} {'gradient':>10} {'let back':>10}"]
+        columns = (head.value[0], logits.value[0], logits.gradient[0], head.gradient[0])
+        lines += [" ".join(f"{number + 0.0:10.4g}" for number in row) for row in zip(*columns, strict=True)]
+        blocks.append(lines)
+    classes = range(len(blocks[0]) - 2)
+    labels = ["", "", *(f"class {c}" + (" (right)" if c == label else "") for c in classes)]
+    return side_by_side(labels, blocks, width)
+
+
+def side_by_side(labels: Sequence[str], blocks: Sequence[Sequence[str]], width: int) -> str:
+    """Blocks of lines next to one another behind common labels, in as many rows of blocks as `width` asks for."""
+    first = max(map(len, labels))
+    widths = [max(map(len, block)) for block in blocks]
+    rows, used = [[0]], first + len(GAP) + widths[0]
+    for i in range(1, len(blocks)):
+        if used + len(GAP) + widths[i] > width:
+            rows.append([])
+            used = first
+        rows[-1].append(i)
+        used += len(GAP) + widths[i]
+    tables = []
+    for row in rows:
+        lines = [
+            GAP.join([label.ljust(first), *(blocks[i][line].ljust(widths[i]) for i in row)]).rstrip(" │")
+            for line, label in enumerate(labels)
+        ]
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
+
+
+def _names(traces: Mapping[str, Trace], leaves: bool) -> list[str]:
+    """Names of all nodes, or of all leaves, each where it stands in the traces that have it."""
+    result: list[str] = []
+    for trace in traces.values():
+        place = 0
+        for step in trace.steps:
+            if (step.op is None) == leaves:
+                if step.name in result:
+                    place = result.index(step.name) + 1
+                else:
+                    result.insert(place, step.name)
+                    place += 1
+    return result
+
+
+def _cell(trace: Trace, name: str) -> str:
+    if name not in trace.names:
+        return "–"
+    step: Step = trace[name]
+    by = ", ".join(
+        node if np.isclose(share, step.zero_share) else f"{node} {share:.0%}" for node, share in step.zeroed_by.items()
+    )
+    return f"{step.op or 'parameter':17} {step.norm:10.3g} {step.zero_share:>4.0%} {by}".rstrip()

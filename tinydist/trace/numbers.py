@@ -1,0 +1,109 @@
+"""Find the op that made the first NaN or infinity."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.errors import NotFiniteError
+from tinydist.recording import watching
+from tinydist.tensor import Tensor
+
+Array = NDArray[Any]
+
+PACKAGE = Path(__file__).parent.parent
+
+
+@contextmanager
+def check_numbers() -> Iterator[None]:
+    """Within this block the first op that makes a NaN or an infinity raises, forward or backward::
+
+        with check_numbers():
+            loss = model(x).cross_entropy(labels)
+            loss.backward()
+
+    NumPy's own floating-point warnings are silenced inside, since the error says more.
+
+    Raises:
+        NotFiniteError: names the op, the entry, the inputs that made it, and the line that called the op. A backward
+            pass names the line that called the op forward, whose rule failed.
+    """
+    with watching(_NumberCheck()), np.errstate(all="ignore"):
+        yield
+
+
+class _NumberCheck:
+    """Remembers which line computed each tensor, and looks at every number."""
+
+    def __init__(self) -> None:
+        self._lines: WeakKeyDictionary[Tensor, str] = WeakKeyDictionary()
+
+    def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
+        line = _calling_line()
+        if not _finite(result.data):
+            raise NotFiniteError(f"{_forward_problem(op, inputs, result)}\n{line}")
+        self._lines[result] = line
+
+    def pulled_back(self, tensor: Tensor, gradient: Array, contributions: Sequence[Array | None]) -> None:
+        line = self._lines.get(tensor, "  (computed before the numbers were checked)")
+        if not _finite(gradient):  # only the gradient that backward starts with has not been looked at before
+            raise NotFiniteError(f"the gradient given to backward has {_first_bad(gradient)}\n{line}")
+        for i, contribution in enumerate(contributions):
+            if contribution is not None and not _finite(contribution):
+                raise NotFiniteError(
+                    f"the gradient rule of '{tensor.op}' made {_first_bad(contribution)} in the gradient of input {i}, "
+                    f"which is {_entry(tensor.inputs[i].data, contribution)} there; the gradient that came in was "
+                    f"finite, up to {np.abs(gradient).max():.4g} in size. The op was called here:\n{line}"
+                )
+
+
+def _forward_problem(op: str, inputs: Sequence[Tensor], result: Tensor) -> str:
+    for i, tensor in enumerate(inputs):
+        if not _finite(tensor.data):
+            return (
+                f"'{op}' was given {_first_bad(tensor.data)} in input {i}, of shape {tensor.shape}, which no op in "
+                "this block computed: look at the data, the weights or the last step. It was called here:"
+            )
+    sizes = ", ".join(_described(tensor.data, result.data) for tensor in inputs)
+    return f"'{op}' made {_first_bad(result.data)} from finite inputs: {sizes}. It was called here:"
+
+
+def _described(array: Array, result: Array) -> str:
+    if array.shape == result.shape:
+        return _entry(array, result)
+    return f"{array.min():.4g} … {array.max():.4g} of shape {array.shape}" if array.size else f"empty {array.shape}"
+
+
+def _finite(array: Array) -> bool:
+    return bool(np.isfinite(array).all())
+
+
+def _first_bad(array: Array) -> str:
+    """The first entry that is not finite, and where."""
+    bad = np.argwhere(~np.isfinite(array))
+    where = f" at index [{', '.join(map(str, bad[0]))}]" if array.ndim else ""
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    return f"{array[tuple(bad[0])]}{where}{more}"
+
+
+def _entry(array: Array, bad: Array) -> str:
+    """The entry of `array` at the first place where `bad` is not finite; of the same shape."""
+    return f"{array[tuple(np.argwhere(~np.isfinite(bad))[0])]:.4g}"
+
+
+def _calling_line() -> str:
+    """File, line and text of the innermost call from outside this package, or of this package's own command."""
+    frame = sys._getframe(1)
+    while frame.f_back and PACKAGE in Path(frame.f_code.co_filename).parents:
+        frame = frame.f_back
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, number).strip()
+    return f"  {file}, line {number}" + (f": {text}" if text else "")

@@ -1,0 +1,220 @@
+"""One backward pass, recorded node by node."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinydist.nn import Module, Sequential
+from tinydist.ops.table import OPS
+from tinydist.recording import watching
+from tinydist.sparse import SparseMatrix
+from tinydist.tensor import Tensor, topological_order
+from tinydist.trace.blame import NOBODY, blame, merge
+
+Array = NDArray[Any]
+
+RULES = {op.name: op.rule for op in OPS}
+"""Every op's gradient rule in words."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of the graph, as backward goes through it.
+
+    Attributes:
+        name: the node's name: of the layer or parameter if known, else the op's name, numbered if there are several.
+        op: name of the op that computed it; None for a leaf, such as a parameter.
+        rule: the op's gradient rule in words; g is the gradient that comes in.
+        value: what the op computed; for a leaf, its data.
+        gradient: the gradient that came in: of the loss with respect to `value`.
+        inputs: names of the op's inputs, "constant" for one that needs no gradient.
+        contributions: the gradient that went out to each input, None for a constant.
+        zeroed_by: for each node that zeroed entries of `gradient`, the share of all entries that it zeroed.
+    """
+
+    name: str
+    op: str | None
+    rule: str
+    value: Array
+    gradient: Array
+    inputs: tuple[str, ...]
+    contributions: tuple[Array | None, ...]
+    zeroed_by: dict[str, float]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def norm(self) -> float:
+        """Euclidean length of the gradient that came in."""
+        return float(np.linalg.norm(self.gradient))
+
+    @property
+    def zero_share(self) -> float:
+        """Share of the entries of the gradient that are exactly zero."""
+        return float(np.mean(self.gradient == 0)) if self.gradient.size else 0.0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The steps of one backward pass, from the output back to the parameters."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [step.name for step in self.steps]
+
+    def __getitem__(self, name: str) -> Step:
+        """The step of that name.
+
+        Raises:
+            KeyError: naming the steps there are.
+        """
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(f"no step {name!r} in this trace; it has {', '.join(self.names)}")
+
+    def __str__(self) -> str:
+        """A table, one line a node."""
+        rows = [("node", "op", "shape", "value", "|gradient|", "zero", "zeroed by")]
+        rows += [
+            (
+                step.name,
+                step.op or "leaf",
+                "×".join(map(str, step.shape)) or "number",
+                _range(step.value),
+                f"{step.norm:.3g}",
+                f"{step.zero_share:.0%}",
+                ", ".join(f"{name} {share:.0%}" for name, share in step.zeroed_by.items()),
+            )
+            for step in self.steps
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def record(
+    output: Tensor,
+    gradient: ArrayLike | None = None,
+    names: Mapping[str, Tensor] | None = None,
+    retain_graph: bool = False,
+) -> Trace:
+    """Run ``output.backward(gradient)`` and record every node it goes through.
+
+    The pass is a real one: gradients are added to the leaves' ``grad``, and the graph is used up unless retained.
+
+    Args:
+        output: usually a loss.
+        gradient, retain_graph: as for :meth:`Tensor.backward`.
+        names: what to call tensors, such as ``dict(model.named_parameters())``; others are called by their op.
+
+    Raises:
+        BackwardError, ShapeError, GraphFreedError: as :meth:`Tensor.backward`.
+    """
+    recorder = _Recorder(tensor_names(output, names or {}))
+    with watching(recorder):
+        output.backward(gradient, retain_graph)
+    return Trace(tuple(recorder.steps))
+
+
+def record_model(model: Module, x: Array | SparseMatrix, labels: Array) -> Trace:
+    """Record the backward pass of a model's cross-entropy; nodes carry the names of its layers and parameters.
+
+    The model's gradients are left as they were.
+
+    Args:
+        model: maps (batch, features) to logits (batch, classes); layers are named if it is a ``Sequential``.
+        x: (batch, features).
+        labels: class numbers, (batch,).
+    """
+    parameters = model.parameters()
+    before = [parameter.grad for parameter in parameters]
+    loss, names = named_loss(model, x, labels)
+    try:
+        return record(loss, names=names)
+    finally:
+        for parameter, gradient in zip(parameters, before, strict=True):
+            parameter.grad = gradient
+
+
+def named_loss(model: Module, x: Array | SparseMatrix, labels: Array) -> tuple[Tensor, dict[str, Tensor]]:
+    """A model's cross-entropy, and the tensors behind it by the names of the layers and parameters.
+
+    Args:
+        model, x, labels: as for :func:`record_model`.
+    """
+    names = dict(model.named_parameters())
+    out: Any = x if isinstance(x, SparseMatrix) else Tensor(x)
+    for name, layer in model.children() if isinstance(model, Sequential) else [("model", model)]:
+        names[name] = out = layer(out)
+    names["loss"] = out.cross_entropy(labels)
+    return names["loss"], names
+
+
+class _Recorder:
+    """Watches one backward pass."""
+
+    def __init__(self, names: dict[int, str]) -> None:
+        self.steps: list[Step] = []
+        self._names = names
+        self._blame: dict[int, Array] = {}  # by tensor: which step zeroed each entry of its gradient
+        self._rng = np.random.default_rng(0)
+
+    def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
+        """The graph was built before; what a rule computes on the way is no part of it."""
+
+    def pulled_back(self, tensor: Tensor, gradient: Array, contributions: Sequence[Array | None]) -> None:
+        this = len(self.steps)
+        above = self._blame.pop(id(tensor), np.full(gradient.shape, NOBODY))
+        above = np.where(gradient != 0, NOBODY, np.where(above == NOBODY, this, above))
+        numbers, counts = np.unique(above[above != NOBODY], return_counts=True)
+        names = [*(step.name for step in self.steps), self._names[id(tensor)]]
+        self.steps.append(
+            Step(
+                name=names[this],
+                op=tensor.op,
+                rule=RULES.get(tensor.op, "a rule of your own") if tensor.op else "kept as .grad",
+                value=tensor.data,
+                gradient=gradient,
+                inputs=tuple(self._names.get(id(parent), "constant") for parent in tensor.inputs),
+                contributions=tuple(contributions),
+                zeroed_by={names[n]: count / above.size for n, count in zip(numbers, counts, strict=True)},
+            )
+        )
+        for parent, rule, contribution in zip(tensor.inputs, tensor._vjps or (), contributions, strict=True):
+            if contribution is not None:
+                blamed = blame(rule, contribution, above, this, self._rng)
+                earlier = self._blame.get(id(parent))
+                self._blame[id(parent)] = blamed if earlier is None else merge(earlier, blamed)
+
+
+def tensor_names(output: Tensor, given: Mapping[str, Tensor]) -> dict[int, str]:
+    """A name for every tensor behind `output`, by identity; those that would be called alike are numbered."""
+    order = topological_order(output)
+    names = {id(tensor): name for name, tensor in given.items()}
+    plain = Counter(tensor.op or "leaf" for tensor in order if id(tensor) not in names)
+    used: Counter[str] = Counter()
+    for tensor in order:
+        if id(tensor) not in names:
+            kind = tensor.op or "leaf"
+            used[kind] += 1
+            names[id(tensor)] = kind if plain[kind] == 1 else f"{kind}#{used[kind]}"
+    return names
+
+
+def _range(value: Array) -> str:
+    """The smallest and the largest entry."""
+    if value.size == 0:
+        return "empty"
+    low, high = value.min(), value.max()
+    return f"{low:.3g}" if value.size == 1 else f"{low:.3g} … {high:.3g}"
