@@ -1,0 +1,155 @@
+# %% [markdown]
+# # 4. A linear layer measures along directions
+#
+# After this lesson you can explain what a unit of a linear layer measures, derive the three gradients of the layer, and
+# say what a step does to the picture that a unit keeps in its weights.
+#
+# A layer computes Y = X Wᵀ + b. Row i of W is unit i's weight, an image like its inputs. On one image x the unit gives
+# w·x + b: the length of x along the direction w, times ||w||, moved by b. All points with w·x + b = 0 form a
+# **hyperplane** with w as its normal. The signed distance of x from it is (w·x + b) / ||w||: walk that far from x
+# against w / ||w||, and what the unit gives falls to 0.
+#
+# **Predict first.** We train a single layer of ten units on 3000 digits with cross-entropy, and look at unit 3. On
+# which side of its hyperplane will the 3s lie? And on which side the other digits?
+
+# %%
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinydist as td
+from tinydist.training import training_step
+
+EPOCHS = 20 if "TINYDIST_FAST" in os.environ else 200
+LR = 0.5
+
+data = td.datasets.load("mnist", input="unit", train_size=3000)
+images, labels = data.x_train, data.y_train  # (3000, 784), (3000,)
+layer = td.nn.Linear(784, 10, rng=np.random.default_rng(0))
+start = layer.state_dict()
+
+optimizer = td.optim.SGD(layer.parameters(), lr=LR)
+for epoch in range(EPOCHS):
+    # zero_grad, backward, step
+    training_step(layer(td.Tensor(images)).cross_entropy(labels), optimizer)
+    if epoch == 0:
+        first_step = layer.weight.data - start["weight"]  # for the end of this lesson
+
+weight, bias = layer.weight.data.astype(float), layer.bias.data.astype(float)  # (10, 784), (10,)
+distances = (images @ weight.T + bias) / np.linalg.norm(weight, axis=1)  # (3000, 10)
+
+print("unit  mean distance of its own digit  of the others  own on the positive side %  others %")
+for unit in range(10):
+    own, others = distances[labels == unit, unit], distances[labels != unit, unit]
+    shares = f"{100 * np.mean(own > 0):27.0f}  {100 * np.mean(others > 0):8.0f}"
+    print(f"{unit:4}  {own.mean():29.2f}  {others.mean():13.2f}  {shares}")
+
+# The nearest point of the hyperplane, found without the formula: the shortest move that makes w·x + b zero.
+x, w, b = images[0].astype(float), weight[3], bias[3]
+shortest = np.linalg.norm(np.linalg.lstsq(w[None], [-(w @ x + b)])[0])
+print(f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, length of the shortest move {shortest:.4f}")
+
+# %% [markdown]
+# **Notice.** Each unit keeps its own digit on the positive side. The others lie about the hyperplane, on both sides:
+# softmax compares the units with one another, so none has to be right about its own zero.
+#
+# The paper's question is in this table. A unit can say "this is a 3" by being large, with its hyperplane far from the
+# 3s: an *intensity*. Or by being close to 0, with its hyperplane through the 3s: a *distance*. `abs` after the layer
+# would turn the signed distance into a plain one, times ||w||. Cross-entropy rewards a score for being larger than the
+# others, and this layer chose intensity: the hyperplanes run through the crowd of the other digits.
+#
+# ## Three gradients, from the sums
+#
+# Written out, Y_ni = sum over k of X_nk W_ik, plus b_i. Let G be the gradient of Y, shape (batch, out). Every entry of
+# X, W and b goes into several Y_ni, and what comes back adds up:
+#
+# - X_nk goes into Y_ni for every unit i, with slope W_ik: sum over i of G_ni W_ik, which is **G W**;
+# - W_ik goes into Y_ni for every image n, with slope X_nk: sum over n of G_ni X_nk, which is **Gᵀ X**;
+# - b_i goes into Y_ni for every image n, with slope 1: sum over n of G_ni, the **column sums of G**.
+#
+# **Predict first.** With 2 images, 3 pixels and 4 units, which shapes do the three have? Could another product of G, W
+# and X have the same shape?
+
+# %%
+rng = np.random.default_rng(0)
+X, W, B, G = (rng.integers(-3, 4, shape).astype(float) for shape in ((2, 3), (4, 3), (4,), (2, 4)))
+tensors = [td.Tensor(array, requires_grad=True) for array in (X, W, B)]
+(tensors[0] @ tensors[1].T + tensors[2]).backward(G)
+
+sums_x, sums_w, sums_b = np.zeros(X.shape), np.zeros(W.shape), np.zeros(B.shape)
+for n, i in np.ndindex(G.shape):
+    for k in range(3):
+        sums_x[n, k] += G[n, i] * W[i, k]
+        sums_w[i, k] += G[n, i] * X[n, k]
+    sums_b[i] += G[n, i]
+
+products = (G @ W, G.T @ X, G.sum(axis=0))
+for name, tensor, sums, product in zip("XWb", tensors, (sums_x, sums_w, sums_b), products, strict=True):
+    equal = np.array_equal(tensor.grad, sums) and np.array_equal(product, sums)
+    print(f"gradient of {name}: shape {tensor.shape!s:6}  backward, written-out sums and matrix product agree: {equal}")
+
+# %% [markdown]
+# **Notice.** When all sizes differ, the shapes leave no other choice: the gradient of W is (out, in), and only Gᵀ X is.
+# The same holds for any product Y = A B: G Bᵀ goes to A and Aᵀ G to B.
+#
+# ## What a step does to the picture
+#
+# Gᵀ X is a sum over images: image n adds g_ni x_n to the gradient of unit i's weight. So an image can change a unit's
+# picture in one way only: by adding or taking away itself. For all units at once that is a matrix of rank one.
+#
+# The amounts are known from lesson 3: at the scores g_ni is the softmax, less 1 if i is the label, over the batch size.
+# It is negative for the unit's own digit and positive for all others.
+#
+# **Predict first.** What does the first step add to unit 3's picture? Draw it in your mind before you look.
+
+# %%
+scores = td.Tensor(images @ start["weight"].T + start["bias"], requires_grad=True)
+scores.cross_entropy(labels).backward()
+G = scores.grad  # (3000, 10)
+
+print("rank of what one image adds:", np.linalg.matrix_rank(np.outer(G[0], images[0])))
+towards = -LR * G[labels == 3, 3] @ images[labels == 3]  # (784,)
+away = -LR * G[labels != 3, 3] @ images[labels != 3]
+print("their sum is the step taken:", np.allclose(towards + away, first_step[3], atol=1e-6))
+
+figure, axes = plt.subplot_mosaic("0123456789;hhhhttaass", figsize=(11, 4), layout="constrained")
+
+
+def show(panel: str, picture: np.ndarray, limit: float, title: str) -> None:
+    """Draw a weight image: blue where positive, red where negative, full colour at `limit`."""
+    axes[panel].imshow(picture.reshape(28, 28), cmap="RdBu", vmin=-limit, vmax=limit)
+    axes[panel].set(xticks=[], yticks=[], title=title)
+
+
+for unit in range(10):
+    show(str(unit), weight[unit], np.abs(weight).max(), f"unit {unit}")
+largest = np.abs(towards).max()
+show("t", towards, largest, "step: the 3s")
+show("a", away, largest, "step: all others")
+show("s", first_step[3], largest, "the whole step")
+bins = np.linspace(distances[:, 3].min(), distances[:, 3].max(), 40)
+axes["h"].hist(distances[labels != 3, 3], bins, density=True, color="#D55E00", histtype="step", ls="--", label="others")
+axes["h"].hist(distances[labels == 3, 3], bins, density=True, color="#0072B2", histtype="step", label="3s")
+axes["h"].axvline(0, color="black", lw=1)
+axes["h"].set(xlabel="signed distance from unit 3's hyperplane", ylabel="density")
+axes["h"].legend()
+output = Path("results/lessons")
+output.mkdir(parents=True, exist_ok=True)
+figure.savefig(output / "04_linear_layers.png", dpi=120)
+print("figure saved in", output)
+
+# %% [markdown]
+# **Notice.** Blue adds, red takes away. The step adds roughly a mean 3 and takes away a mean of all others. What both
+# share, the middle of the image, partly cancels; what tells a 3 from the rest stays. The trained pictures in the top
+# row are 200 such steps: sums of digits, on top of the noise they started from. A unit whose gradient is 0 on every
+# image adds nothing, and keeps its picture for ever.
+#
+# **Exercise.** Write the two ops:
+#
+#     python -m tinydist.exercises check matmul
+#     python -m tinydist.exercises check linear
+#
+# Then train `td.build_model("Abs", hidden=10)` the same way and draw `linear0.weight`. A hidden unit has no digit of
+# its own. Do its hyperplanes pass through digits, or between them? Lesson 7 looks into it.
