@@ -32,8 +32,7 @@ start = layer.state_dict()
 
 optimizer = td.optim.SGD(layer.parameters(), lr=LR)
 for epoch in range(EPOCHS):
-    # zero_grad, backward, step
-    training_step(layer(td.Tensor(images)).cross_entropy(labels), optimizer)
+    training_step(layer(td.Tensor(images)).cross_entropy(labels), optimizer)  # zero_grad, backward, step
     if epoch == 0:
         first_step = layer.weight.data - start["weight"]  # for the end of this lesson
 

@@ -1,0 +1,184 @@
+# %% [markdown]
+# # 5. Kinks
+#
+# After this lesson you can explain what a gradient means where no derivative exists, why a library has to write its
+# choice down, and what ReLU and Abs do to the gradients of real digits on the two sides of 0.
+#
+# `relu` and `abs` are straight on both sides of 0 and bent at 0. From the left their slopes there are 0 and -1, from
+# the right 1 and 1. A line through the kink that stays below the graph touches it as a tangent would; its slope is
+# called a **subgradient**. At 0, `relu` has every subgradient from 0 to 1 and `abs` every one from -1 to 1. A gradient
+# rule has to return one of them.
+#
+# **Predict first.** Which one would you choose for each? What is there to choose for `sqrt`, and for `maximum(x, 0)`?
+
+# %%
+import os
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinydist as td
+from tinydist.training import training_step
+
+EPOCHS = 20 if "TINYDIST_FAST" in os.environ else 100
+
+FUNCTIONS = {
+    "relu(x)": td.Tensor.relu,
+    "abs(x)": td.Tensor.abs,
+    "sqrt(x)": td.Tensor.sqrt,
+    "maximum(x, 0)": lambda x: x.maximum(0.0),
+    "(x + abs(x)) / 2": lambda x: (x + x.abs()) / 2,
+    "relu(x) - relu(-x)": lambda x: x.relu() - (-x).relu(),
+}
+
+
+def slope_between(function, start: float, end: float) -> float:
+    return (function(td.Tensor(end)).item() - function(td.Tensor(start)).item()) / (end - start)
+
+
+STEP = 1e-8
+print("at x = 0              from the left  from the right  backward says")
+for name, function in FUNCTIONS.items():
+    x = td.Tensor(0.0, requires_grad=True)
+    function(x).backward()
+    with np.errstate(invalid="ignore"):  # there is no root of -STEP
+        left, right = slope_between(function, -STEP, 0.0), slope_between(function, 0.0, STEP)
+    print(f"{name:20}  {left:13.1f}  {right:14.1f}  {x.grad:13.1f}")
+
+# %% [markdown]
+# **Notice.** `relu`, `abs` and `sqrt` get 0; `maximum` gives each of two tied inputs a half. Rows 1, 4 and 5 are three
+# ways to write one function, and have two different gradients at 0. The last row is worse: `relu(x) - relu(-x)` is x,
+# with slope 1, and backward says 0. No other choice would do for all: this row asks for a half, while `relu(x) -
+# relu(relu(x))`, which is always 0, asks for 0 or 1. So a choice has to be written down where its users look, and
+# tested like any other result.
+#
+# `sqrt` has no subgradient at 0: its slope from the right grows without limit as the step shrinks. Infinity would be a
+# bad answer, because the next factor in the chain may be 0. In a distance it is.
+#
+# **Predict first.** What is the gradient of the distance of a digit from a prototype that equals it?
+
+# %%
+data = td.datasets.load("mnist", input="raw", train_size=1000)
+images, labels = data.x_train, data.y_train  # (1000, 784), (1000,)
+
+
+def sqrt_without_a_choice(x: np.ndarray) -> tuple:
+    return np.sqrt(x), (lambda g: 0.5 * g / np.sqrt(x),)
+
+
+roots = {"sqrt, 0 at 0": td.Tensor.sqrt, "without a choice": partial(td.apply, sqrt_without_a_choice)}
+for name, root in roots.items():
+    prototype = td.Tensor(images[0], requires_grad=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root(((images[0] - prototype) ** 2).sum()).backward()
+    print(f"{name:16}  {np.isnan(prototype.grad).sum():3} of 784 gradients are not a number")
+
+# %% [markdown]
+# **Notice.** Infinity times 0 is not a number, and one step turns the prototype into that, pixel by pixel. With 0, a
+# prototype that has met its digit rests.
+#
+# ## How often does it happen?
+#
+# An `Abs` and a `ReLU` network start from the same first layer and train on 1000 digits for 100 steps, with the paper's
+# raw pixels and learning rate. (The paper's own training is longer: 60,000 digits, 5,000 steps.)
+#
+# **Predict first.** How many of the 128,000 pre-activations of the 128 hidden units are exactly 0? How many are
+# negative, before and after training? And how many pairs of neighbouring pixels tie, where a maximum of the two would
+# have its kink?
+
+
+# %%
+def at_the_hidden_layer(model: td.nn.Sequential) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pre-activations, and the gradient of the loss behind and before the activation; each (1000, 128)."""
+    before = td.Tensor(model.linear0(td.Tensor(images)).data, requires_grad=True)
+    behind = td.Tensor(model.act0(before).data, requires_grad=True)  # a new leaf, so that its gradient is kept
+    model.linear1(behind).cross_entropy(labels).backward()
+    model.act0(before).backward(behind.grad)
+    return before.data, behind.grad, before.grad
+
+
+snapshots = {}
+for name in ("ReLU", "Abs"):
+    model = td.build_model(name, seed=0)
+    snapshots[name, "initial"] = at_the_hidden_layer(model)
+    optimizer = td.optim.SGD(model.parameters(), lr=0.001)
+    for _ in range(EPOCHS):
+        training_step(model(td.Tensor(images)).cross_entropy(labels), optimizer)
+    snapshots[name, "trained"] = at_the_hidden_layer(model)
+
+print("               exactly 0  negative %")
+for (name, when), (z, _, _) in snapshots.items():
+    print(f"{name:4}  {when}  {np.count_nonzero(z == 0):9}  {100 * np.mean(z < 0):10.1f}")
+pixels = images.reshape(-1, 28, 28)
+print(f"neighbouring pixels that tie: {100 * np.mean(pixels[:, :, :-1] == pixels[:, :, 1:]):.0f}%")
+
+# %% [markdown]
+# **Notice.** At the kink itself there is practically none, so for these activations the choice at 0 hardly matters.
+# (Pixels do tie, most of the time.) What matters is the *negative side*, where about half of all pre-activations start.
+# With Abs they stay at about half: |z| = |-z|, so it has no reason to prefer a side. With ReLU most end there.
+#
+# ## What the negative side does to a gradient
+#
+# **Predict first.** Take the sum of |g| over all gradients that arrive at the activations. Which share of it does
+# ReLU's rule cut? Which share does Abs's rule turn round, and how much of it is lost?
+
+# %%
+print("               cut %  turned round %  passed on as it is %")
+shares = {}
+for key, (_, arriving, leaving) in snapshots.items():
+    size = np.abs(arriving, dtype=float)
+    kinds = (leaving == 0, leaving == -arriving, leaving == arriving)
+    shares[key] = [100 * size[kind].sum() / size.sum() for kind in kinds]
+    print("{:4}  {}  {:6.1f}  {:14.1f}  {:20.1f}".format(*key, *shares[key]))
+
+for function in (td.Tensor.relu, td.Tensor.abs):
+    z = snapshots["ReLU", "initial"][0][:4, :32].astype(float)
+    td.gradcheck(function, z, step=1e-4)
+    z[0, 0] = 0.0
+    try:
+        td.gradcheck(function, z, step=1e-4)
+        print(f"{function.__name__} agrees with finite differences, also at 0")
+    except td.errors.GradientCheckError as caught:
+        print(f"{function.__name__} agrees with finite differences, but not at 0: {caught}")
+
+# %% [markdown]
+# **Notice.** Abs turns signs and loses nothing: whatever arrives goes on at full strength. ReLU starts by cutting about
+# half of it and ends by cutting most: a unit learns only from images on which it is already active. The cut is how
+# ReLU2 dies (lesson 8); the turned sign is why Abs2 cannot.
+#
+# At 0 itself, central differences see the mean of the slopes from left and right. For `abs` that is 0, which happens to
+# be the choice; for `relu` it is a half of what arrives, which is not. So keep gradient checks away from kinks.
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
+x = np.array([-1.0, 0.0, 1.0])
+for slope in np.linspace(-1, 1, 9):
+    axes[0].plot(x, slope * x, color="#56B4E9", lw=0.8)
+axes[0].plot(x, np.abs(x), color="#0072B2", lw=2.5)
+axes[0].set(xlabel="x", ylabel="abs(x)", title="subgradients of abs at 0")
+
+names, start = [" ".join(key) for key in shares], np.zeros(len(shares))
+kinds = (("cut", "#D55E00", "//"), ("turned round", "#56B4E9", ".."), ("passed on", "#009E73", ""))
+for (label, color, hatch), part in zip(kinds, np.transpose(list(shares.values())), strict=True):
+    axes[1].barh(names, part, left=start, label=label, color=color, hatch=hatch, edgecolor="white")
+    start = start + part
+axes[1].invert_yaxis()
+axes[1].set(xlabel="share of the arriving |gradient|, %")
+axes[1].legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+output = Path("results/lessons")
+output.mkdir(parents=True, exist_ok=True)
+figure.savefig(output / "05_kinks.png", dpi=120)
+print("figure saved in", output)
+
+# %% [markdown]
+# **Exercise.** Write the four ops, choices included:
+#
+#     python -m tinydist.exercises check relu
+#     python -m tinydist.exercises check abs
+#     python -m tinydist.exercises check maximum
+#     python -m tinydist.exercises check sqrt
+#
+# Then add `"relu(x) - relu(relu(x))"` to `FUNCTIONS`, and write `relu` with a half at 0, as a rule for `td.apply`.
+# Which of the last two rows does it put right, and which wrong?
