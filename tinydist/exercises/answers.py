@@ -1,0 +1,105 @@
+"""Read a learner's file and take the answer out of it: the file as it is now, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from numba.core.caching import NullCache
+from numba.core.dispatcher import Dispatcher
+
+from tinydist.exercises.exercise import Exercise, ExerciseError, command, python_function, shown
+
+
+class UnusableFile(ExerciseError):
+    """A learner's file from which no answer can be taken."""
+
+
+def load(exercise: Exercise, path: Path) -> Any:
+    """The learner's function, from the text that the file has at this moment.
+
+    The text is compiled here instead of being imported, so that nothing is cached between two checks.
+
+    Raises:
+        UnusableFile: if there is no such file, it does not run, or the function in it is missing or not its own.
+    """
+    source = _read(exercise, path)
+    module = ModuleType(f"answer_{exercise.name}")
+    module.__file__ = str(path)
+    try:
+        exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
+    except SyntaxError as problem:
+        place = f"{shown(path)}, line {problem.lineno}"
+        raise UnusableFile(f"{place}: {problem.msg}\n    {(problem.text or '').strip()}") from None
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 - a learner's file may raise anything
+        raise UnusableFile(f"{shown(path)} cannot be read in.\n{describe(problem, path)}") from None
+    function = vars(module).get(exercise.name)
+    _check_origin(exercise, path, module, function)
+    if isinstance(function, Dispatcher):
+        function._cache = NullCache()  # type: ignore[attr-defined]  # numba's own cache goes by time and size of the file, which may stay the same
+    return function
+
+
+def _read(exercise: Exercise, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UnusableFile(
+            f"{shown(path)} does not exist. For a fresh one: {command('reset', exercise.name, path.parent)}"
+        ) from None
+    except UnicodeDecodeError:
+        raise UnusableFile(f"{shown(path)} is not text in UTF-8; save it as UTF-8 in your editor") from None
+    except OSError as problem:
+        raise UnusableFile(f"{shown(path)} cannot be read: {problem.strerror}") from None
+
+
+def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: Any) -> None:
+    """Refuse a function that is missing or was not written in this file."""
+    name = exercise.name
+    borrowed = [key for key, value in vars(module).items() if value is exercise.library]
+    if borrowed:
+        raise UnusableFile(
+            f"{shown(path)} imports tinydist's own function ({', '.join(borrowed)}), which is the answer to this "
+            f"exercise. Take the import out and write {name} in this file"
+        )
+    if function is None:
+        raise UnusableFile(
+            f"{shown(path)} has no function {name}. Write 'def {name}(...)', or get a fresh file: "
+            f"{command('reset', name, path.parent)}"
+        )
+    plain = python_function(function)
+    if not isinstance(plain, FunctionType):
+        raise UnusableFile(f"{name} in {shown(path)} is a {type(function).__name__}; define it with 'def {name}(...)'")
+    if plain.__code__.co_filename != str(path):
+        raise UnusableFile(
+            f"{name} in {shown(path)} was not written there but in {plain.__code__.co_filename}; "
+            f"only what is in {path.name} counts"
+        )
+
+
+def describe(problem: BaseException, path: Path) -> str:
+    """An exception in two or three lines: what, and the line of the learner's file it came from."""
+    message = str(problem).strip()
+    place = _place_by_numba(message, path)
+    lines = [line for line in message.splitlines() if line.strip()]
+    if place is not None:  # numba's message is a page long; what is wrong stands in its second line or so
+        lines = [line.strip() for line in lines if not line.startswith(("Failed in", "\x1b"))][:3]
+    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == str(path)]
+    if frames and place is None:
+        place = frames[-1].lineno
+    text = f"{type(problem).__name__}: " + "\n  ".join(lines)
+    return text if place is None else f"{text}\n    {path.name}, line {place}: {_line(path, place)}"
+
+
+def _place_by_numba(message: str, path: Path) -> int | None:
+    """The line that numba's compiler complains about."""
+    match = re.search(re.escape(path.name) + r'"?, line (\d+)', message)
+    return int(match[1]) if match else None
+
+
+def _line(path: Path, number: int) -> str:
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return lines[number - 1].strip() if 0 < number <= len(lines) else ""

@@ -1,0 +1,64 @@
+"""All exercises, in the order in which they are best done; an exercise's number is its place in this table."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from tinydist.exercises.catalogue.abs import ABS
+from tinydist.exercises.catalogue.backward import BACKWARD
+from tinydist.exercises.catalogue.maximum import MAXIMUM
+from tinydist.exercises.catalogue.mul import MUL
+from tinydist.exercises.catalogue.relu import RELU
+from tinydist.exercises.catalogue.slope import SLOPE
+from tinydist.exercises.catalogue.sqrt import SQRT
+from tinydist.exercises.catalogue.sum import SUM
+from tinydist.exercises.catalogue.topological_order import TOPOLOGICAL_ORDER
+from tinydist.exercises.catalogue.unbroadcast import UNBROADCAST
+from tinydist.exercises.catalogue.weighted_distance import WEIGHTED_DISTANCE
+from tinydist.exercises.catalogue.weighted_squares_numba import WEIGHTED_SQUARES_NUMBA
+from tinydist.exercises.exercise import Exercise, ExerciseError
+
+EXERCISES: tuple[Exercise, ...] = (
+    SLOPE,
+    MUL,
+    UNBROADCAST,
+    SUM,
+    TOPOLOGICAL_ORDER,
+    BACKWARD,
+    RELU,
+    ABS,
+    MAXIMUM,
+    SQRT,
+    WEIGHTED_DISTANCE,
+    WEIGHTED_SQUARES_NUMBA,
+)
+
+
+def number(exercise: Exercise) -> int:
+    """The exercise's place in the table, from 1."""
+    return EXERCISES.index(exercise) + 1
+
+
+def file_name(exercise: Exercise) -> str:
+    """The name of a learner's file, such as 01_slope.py."""
+    return f"{number(exercise):02}_{exercise.name}.py"
+
+
+def find(text: str) -> Exercise:
+    """The exercise of this number, name or file name.
+
+    Raises:
+        ExerciseError: if there is none; suggests the nearest name.
+    """
+    stem = re.split(r"[\\/]", text.strip())[-1].removesuffix(".py").lower().replace("-", "_")
+    names = {exercise.name: exercise for exercise in EXERCISES}
+    if stem.isdecimal():
+        if 1 <= int(stem) <= len(EXERCISES):
+            return EXERCISES[int(stem) - 1]
+        raise ExerciseError(f"there is no exercise {text}: they are numbered from 1 to {len(EXERCISES)}")
+    name = re.sub(r"^\d+_", "", stem)
+    if name in names:
+        return names[name]
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)[0]
+    raise ExerciseError(f"there is no exercise {text!r}. Did you mean {nearest!r}? 'list' shows them all")
