@@ -1,0 +1,193 @@
+# %% [markdown]
+# # 8. How ReLU2 dies
+#
+# After this lesson you can explain, step by step and on real digits, why the outputs of ReLU2 go silent within a few
+# steps, why those of Abs2 cannot, and how much of it is ReLU2's own fault.
+#
+# ReLU2 ends in a ReLU: an output is either on (positive) or off (exactly 0). In the paper, 20 runs of it reach 47%
+# on average where the other models reach 90 to 96%. The reason given there is that most of its outputs die. You are
+# going to watch that happen.
+
+# %%
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinydist as td
+from tinydist.analysis.dead_nodes import dead_units
+from tinydist.training import accuracy, training_step
+
+FAST = "TINYDIST_FAST" in os.environ
+IMAGES, EPOCHS = (200, 6) if FAST else (1000, 30)
+
+data = td.datasets.load("mnist", input="raw", train_size=IMAGES)
+images, labels = data.x_train, data.y_train
+
+# %% [markdown]
+# ## One digit, one backward pass
+#
+# `record_model` runs a backward pass and keeps every gradient on the way. At the output there are two to compare:
+# what the loss *asks* of the output, and what of it the last ReLU *lets back* to the linear layer under it.
+#
+# **Predict first.** Training image 7 is a 3. The untrained network gives class 0 the largest output, so the loss is
+# large, and it asks for output 3 to rise and output 0 to fall. Which of the two will happen?
+
+# %%
+trace = td.trace.record_model(td.build_model("ReLU2"), images[7:8], labels[7:8])
+print("class   linear   output    asked   let back")
+for digit in range(10):
+    layer, output = trace["linear1"].value[0, digit], trace["act1"].value[0, digit]
+    asked, let_back = trace["act1"].gradient[0, digit], trace["linear1"].gradient[0, digit]
+    right = "  the right class" if digit == labels[7] else ""
+    print(f"{digit:5} {layer:8.1f} {output:8.1f} {asked:8.2f} {let_back:10.2f}{right}")
+
+# %% [markdown]
+# **Notice.** Descent moves against the gradient, so -1 asks for more and +1 for less. Both are asked for. But output
+# 3 is off, and a ReLU that is off answers every request with 0. Only the request to make output 0 *smaller* gets
+# through.
+#
+# This is no accident of this digit. The output that is asked to fall is the largest, so it is on, always. The output
+# that is asked to rise may be on or off. **Requests for less always get through; requests for more only sometimes.**
+#
+# ## All digits, step by step
+#
+# Now count over all images. The loss itself is fair: for each image the gradients of the outputs add up to 0
+# (lesson 6), so as much is asked up as down.
+#
+# **Predict first.** How many steps until most images switch on no output at all?
+
+
+# %%
+def tally(model: td.nn.Sequential, x: np.ndarray) -> dict[str, float]:
+    """What one backward pass over all images asks of the outputs, and what it lets back."""
+    trace = td.trace.record_model(model, x, labels)
+    outputs, asked, let_back = trace["act1"].value, trace["act1"].gradient, trace["linear1"].gradient
+    if "neg" in trace.names:
+        let_back, asked = -let_back, -asked  # count for the logit, which Neg turns round
+    if isinstance(model.act1, td.nn.Abs):
+        let_back = let_back * np.sign(trace["linear1"].value)  # count for the output, which Abs may turn round
+    return {
+        "loss": float(trace["loss"].value),
+        "dead": int(dead_units(outputs).sum()),  # outputs that are off for every image
+        "silent": 100 * np.mean((outputs <= 0).all(axis=1)),  # % of images for which every output is off
+        "up asked": -asked[asked < 0].sum(),
+        "up let back": -let_back[let_back < 0].sum(),
+        "down asked": asked[asked > 0].sum(),
+        "down let back": let_back[let_back > 0].sum(),
+    }
+
+
+def watch(name: str, x: np.ndarray = images, lr: float = 0.001) -> list[dict[str, float]]:
+    """Train by full-batch steps, and tally before each."""
+    model = td.build_model(name)
+    optimizer = td.optim.SGD(model.parameters(), lr)
+    tallies = []
+    for _ in range(EPOCHS + 1):
+        tallies.append(tally(model, x))
+        training_step(model(td.Tensor(x)).cross_entropy(labels), optimizer)
+    return tallies
+
+
+relu2 = watch("ReLU2")
+print("step    loss  dead of 10  silent images   up: asked  let back   down: asked  let back")
+for step, t in enumerate(relu2[:9]):
+    print(
+        f"{step:4} {t['loss']:7.2f} {t['dead']:11} {t['silent']:13.0f}%"
+        f" {t['up asked']:11.2f} {t['up let back']:9.2f} {t['down asked']:13.2f} {t['down let back']:9.2f}"
+    )
+
+# %% [markdown]
+# **Notice.** Nearly everything that is asked down is let back, and at first about half of what is asked up, then
+# less, because more outputs are off. So the outputs sink. After four steps nearly every image is silent: all its
+# outputs are 0, its loss is ln 10 = 2.30, and *nothing* it asks for is let back. The loss is much lower than at the
+# start, which is what descent was asked for. It is also where learning ends.
+#
+# Why do all images sink together, and not just those that asked? Because hidden activations are never negative.
+# A step that lowers output c for an image with activations h subtracts a multiple of h from row c of the last
+# weights, and so lowers output c for any other image h' by a multiple of h · h', which is never negative:
+
+# %%
+hidden = td.trace.record_model(td.build_model("ReLU2"), images, labels)["act0"].value  # (images, hidden)
+directions = hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
+cosines = directions @ directions.T
+print(f"cosine between the hidden activations of two images: mean {cosines.mean():.2f}, smallest {cosines.min():.2f}")
+
+# %% [markdown]
+# ## The same with Neg, and with Abs
+#
+# **Predict first.** In ReLU2-Neg the logit is the output negated, so the winner is the *smallest* output and the
+# right class is asked to go down to 0. In Abs2 the gradient is turned round for negative numbers, but never cut.
+# Which of them will have silent images?
+
+# %%
+models = {"ReLU2": relu2, "ReLU2-Neg": watch("ReLU2-Neg"), "Abs2": watch("Abs2")}
+print("logits:     up let back  down let back   silent images  dead of 10   loss")
+for name, tallies in models.items():
+    for moment, t in (("first", tallies[0]), ("last", tallies[-1])):
+        print(
+            f"{name:10} {t['up let back']:8.2f} {t['down let back']:12.2f} {t['silent']:14.0f}% {t['dead']:11}"
+            f" {t['loss']:9.2f}  {moment} step"
+        )
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+looks = {"ReLU2": ("#D55E00", "o"), "ReLU2-Neg": ("#0072B2", "^"), "Abs2": ("#009E73", "s")}
+for name, tallies in models.items():
+    color, marker = looks[name]
+    share = [100 * (t["up let back"] + t["down let back"]) / (t["up asked"] + t["down asked"]) for t in tallies]
+    axes[0].plot(share, color=color, marker=marker, ms=4, label=name)
+    axes[1].plot([t["silent"] for t in tallies], color=color, marker=marker, ms=4, label=name)
+axes[0].set_ylabel("what is let back of what the loss asks, %")
+axes[1].set_ylabel("images with every output at 0, %")
+for panel in axes:
+    panel.set_xlabel("full-batch steps (raw pixels, learning rate 0.001)")
+    panel.set_ylim(-4, 104)
+    panel.grid(alpha=0.3)
+axes[0].legend()
+output = Path("results/lessons")
+output.mkdir(parents=True, exist_ok=True)
+figure.savefig(output / "08_how_relu2_dies.png", dpi=120)
+print("figure saved in", output)
+
+# %% [markdown]
+# **Notice.** Abs2 lets everything back, always: 100%. It jumps about wildly at first, but it cannot die, and it
+# learns. ReLU2-Neg lets back little too. But look at what its zeros mean: with Neg, 0 is what the *right* class
+# should give. An image pushes its own class's output down and stops when it has reached 0, its goal, and the other
+# outputs are pushed *up*. The zeros are answers, hardly any image is silent, and no output dies. For ReLU2 a zero is
+# the *wrong* answer for the right class, and the way back is closed.
+#
+# ## Is it the ReLU, or the step?
+#
+# A fair judge asks what else could be the reason. Raw pixels reach 255, so the first loss is not ln 10 = 2.3, as it
+# would be for a network that does not know anything, but far above: the softmax is certain, and wrong. Each image
+# asks for all or nothing, and each step is huge. Here is the same ReLU2 on the same images with pixels from 0 to 1
+# and a learning rate a hundred times larger, as suits such inputs.
+
+# %%
+unit = watch("ReLU2", images / np.float32(255), lr=0.1)
+print("pixels    first loss  last loss  dead of 10  silent images")
+for name, tallies in (("0 to 255", relu2), ("0 to 1", unit)):
+    print(
+        f"{name:9} {tallies[0]['loss']:10.2f} {tallies[-1]['loss']:10.2f} {tallies[-1]['dead']:11}"
+        f" {tallies[-1]['silent']:13.0f}%"
+    )
+model = td.build_model("ReLU2")
+optimizer = td.optim.SGD(model.parameters(), 0.1)
+x = td.Tensor(images / np.float32(255))
+for _ in range(10 * EPOCHS):
+    training_step(model(x).cross_entropy(labels), optimizer)
+test = model(td.Tensor(data.x_test / np.float32(255))).data
+print(f"after {10 * EPOCHS} steps on pixels 0 to 1: {accuracy(test, data.y_test):.1f}% of the test images right")
+
+# %% [markdown]
+# **Notice.** No output dies, and ReLU2 learns. With small logits the softmax spreads its requests: each of the nine
+# wrong classes is asked a little down, the right one firmly up, and no step is large enough to carry an output across
+# 0 for every image at once. So what this shows is: *ReLU2 dies when certain, wrong logits meet large steps.* It does
+# not show that a ReLU output cannot learn intensity. The paper says that its images were normalised; its program fed
+# raw pixels, and it is the raw pixels that make ReLU2 fail like this here. (One seed and 1,000 images: enough to see
+# a mechanism, not to judge a claim. For that, see lesson 13.)
+#
+# **Exercise.** Give ReLU2 a way out on raw pixels: in `watch`, try a learning rate of 0.00001, then a bias in the
+# last layer (`ReLU2-Bias`). Which of them keeps the outputs alive, and can you say why from the tally? To write the
+# test for death yourself: `python -m tinydist.exercises check dead_units`.
