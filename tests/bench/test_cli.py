@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tinydist.bench import cli
+from tinydist.bench.processes import ProcessError
 
 TINY = ["epoch", "--models", "ReLU,Abs-L2", "--train-size", "200", "--threads", "1", "--repetitions", "3"]
 
@@ -26,7 +27,7 @@ def test_table_and_json(tmp_path, capsys):
 
 
 def test_without_pytorch_its_columns_are_empty(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "torch_is_installed", lambda: False)
+    monkeypatch.setattr(cli, "installed_libraries", lambda: ["tinydist", "numpy"])
     path = tmp_path / "epoch.json"
     assert cli.main([*TINY[:2], "ReLU", *TINY[3:], "--json", str(path)]) == 0
     entry = json.loads(path.read_text())["ReLU"]
@@ -42,9 +43,11 @@ def test_without_pytorch_its_columns_are_empty(tmp_path, monkeypatch):
         (["--json", "/dev/null/epoch.json"], "/dev/null is a file, so /dev/null/epoch.json cannot be in it"),
     ],
 )
-def test_what_cannot_be_done_is_said(flags, complaint, capsys):
-    assert cli.main(["epoch", *flags]) == 2
-    assert complaint in capsys.readouterr().err
+def test_what_cannot_be_done_is_said_before_any_work(flags, complaint, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for what in ("epoch", "growth"):
+        assert cli.main([what, *flags]) == 2
+        assert complaint in capsys.readouterr().err
 
 
 def test_unknown_models_and_benchmarks_are_refused(capsys):
@@ -62,3 +65,32 @@ def test_ctrl_c_says_that_nothing_was_written(tmp_path, monkeypatch, capsys):
     assert cli.main(["epoch", "--json", str(tmp_path / "epoch.json")]) == 130
     assert "no file was written" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_damaged_data_are_refused_by_name(tmp_path, capsys, monkeypatch):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08")
+    monkeypatch.setenv("TINYDIST_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for what in ("epoch", "growth"):
+        assert cli.main([what]) == 2
+        assert "train-images-idx3-ubyte.gz is truncated" in capsys.readouterr().err
+
+
+def test_a_process_that_fails_ends_the_comparison_with_its_reason(monkeypatch, capsys):
+    def fail(*_):
+        raise ProcessError("torch", "the process that measures torch ended with status -9: perhaps for lack of memory")
+
+    monkeypatch.setattr(cli, "take_turns", fail)
+    assert cli.main(TINY) == 2
+    assert "error: the process that measures torch ended with status -9" in capsys.readouterr().err
+
+
+def test_help_reads_well(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for word in ("what to time:", "roofline", "growth", "results/growth.png", "--train-size", "growth: 5"):
+        assert word in shown
+    assert max(map(len, shown.splitlines())) <= 120

@@ -5,54 +5,58 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from tinydist import datasets
 from tinydist.arguments import model_list, positive
-from tinydist.bench import measure
-from tinydist.bench.epochs import Array, Epoch, numpy_epoch, tinydist_epoch, torch_epoch, torch_is_installed
+from tinydist.bench.epochs import LIBRARIES, installed_libraries
+from tinydist.bench.growth import as_json, bench_growth, sweeps
+from tinydist.bench.growth_figure import save_growth_figure
+from tinydist.bench.images import load_images
 from tinydist.bench.kernels import bench_kernels, kernel_table, save_roofline
-from tinydist.bench.measure import interleaved, measure_machine, threads
+from tinydist.bench.measure import check_threads, measure_machine, threads
+from tinydist.bench.processes import Job, ProcessError, take_turns
 from tinydist.cores import available_cores
+from tinydist.errors import DataError
 from tinydist.files import write_atomically
+from tinydist.sparse import SparseMatrix
 
 DESCRIPTION = """\
-Time one full-batch epoch (forward, backward, step) of each model on MNIST with raw pixels: tinydist, the same written
-out in NumPy, and PyTorch if it is installed. The three take turns; medians and quartiles are in milliseconds. Peak
-memory is that of a whole process that loads the data and trains for three epochs. "kernels" times the kernels one by
-one instead, beside their NumPy twins and what the machine can do at most.
+How fast one full-batch epoch (forward, backward, step) on MNIST with raw pixels is: with tinydist, with the same
+written out in NumPy, and with PyTorch if it is installed. The three take turns, each in a process of its own; medians
+and quartiles are in milliseconds, and peak memory is that of the whole process.
+
+what to time:
+  epoch    one epoch of each model
+  kernels  the kernels one by one, beside their NumPy twins and what the machine can do at most; draws a roofline
+  growth   how time and memory grow with the images, the hidden units and the threads; takes minutes; draws a figure
 """
 MODELS = ["ReLU", "ReLU2-Neg", "Abs2-Neg", "Abs-L2"]
-LIBRARIES = ["tinydist", "numpy", "torch"]
+DEFAULTS: dict[str, dict[str, object]] = {
+    "epoch": {"models": MODELS, "repetitions": 11, "figure": None},
+    "kernels": {"models": MODELS, "repetitions": 11, "figure": Path("results/roofline.png")},
+    "growth": {"models": MODELS[:1], "repetitions": 5, "figure": Path("results/growth.png")},
+}
+"""What a flag that is not given stands for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    if options.peak_memory_of:
-        print(_peak_memory(options.peak_memory_of, options.models[0], options.train_size, options.threads))
-        return 0
+    """Run the command; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
+    options = _options(arguments)
     try:
-        for path in (options.json, options.figure if options.what == "kernels" else None):
+        for path in (options.json, options.figure):
             if path:
                 _check_writable(path)
-        if options.what == "epoch":
-            results = bench_epochs(options.models, options.train_size, options.threads, options.repetitions)
-        else:
-            results = _kernels(options.train_size, options.threads, options.repetitions, options.figure)
+        results = COMMANDS[options.what](options)
         if options.json:
             write_atomically(options.json, json.dumps(results, indent=1) + "\n")
     except KeyboardInterrupt:
         print("\nStopped; the lines above are all there is, and no file was written.", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as problem:
+    except (DataError, ProcessError, ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     return 0
@@ -73,78 +77,89 @@ def _check_writable(path: Path) -> None:
         raise PermissionError(f"{path.parent} cannot be written to; choose another folder")
 
 
-def _kernels(train_size: int, number: int, repetitions: int, figure: Path) -> dict[str, dict[str, object]]:
-    """Time the kernels with so many threads, print a table, draw the roofline, and return the figures by kernel."""
-    label = f"{train_size:,} images, 784-128-10, float32, {number} threads"
-    with threads(number):
-        machine = measure_machine()
-        print(f"Kernels at {label}; times in ms, median [quartiles]; ratio: tinydist to NumPy.")
-        print(f"The machine: {machine.gflops:.0f} GFlop/s in a large BLAS product, {machine.bandwidth:.0f} GB/s.")
-        print("The first call compiles, unless an earlier process has.", flush=True)
-        results = bench_kernels(train_size, repetitions)
-    print(kernel_table(results, machine))
-    save_roofline(results, machine, label, figure)
-    print(f"Roofline saved in {figure}")
-    return {result.name: asdict(result) for result in results}
+def _epochs(options: argparse.Namespace) -> dict[str, dict[str, object]]:
+    return bench_epochs(options.models, options.train_size, options.threads, options.repetitions)
 
 
 def bench_epochs(models: Sequence[str], train_size: int, number: int, repetitions: int) -> dict[str, dict[str, object]]:
     """Time an epoch of each model with so many threads, print a table as it grows, and return it by model."""
-    libraries = LIBRARIES if torch_is_installed() else LIBRARIES[:2]
-    layout = datasets.load("mnist", train_size=train_size, layout="auto").layout
+    check_threads(number)
+    libraries = installed_libraries()
+    layout = "sparse" if isinstance(load_images(train_size)[0], SparseMatrix) else "dense"
     print(f"One epoch over {train_size:,} images with {number} threads; tinydist holds the images {layout}.")
     print("Times in ms, median [quartiles]; peak memory of a process in MB.")
     columns = "{:10} {:>21} {:>21} {:>21} {:>14} {:>16}"
-    print(columns.format("model", "tinydist", "NumPy", "PyTorch", "ratio to torch", "memory (torch's)"), flush=True)
+    print(columns.format("model", *LIBRARIES.values(), "ratio to torch", "memory (torch's)"), flush=True)
     results: dict[str, dict[str, object]] = {}
     for model in models:
-        with threads(number):
-            epochs = {library: _epoch(library, model, train_size, number) for library in libraries}
-            timings = interleaved(epochs, repetitions)
-        memory = {library: _peak_memory_of_a_process(library, model, train_size, number) for library in libraries}
-        ratio = timings["tinydist"].median / timings["torch"].median if "torch" in timings else None
-        times = {f"{library}_ms": timings[library].median if library in timings else None for library in LIBRARIES}
-        peaks = {f"{library}_peak_rss_mb": memory.get(library) for library in LIBRARIES[1:]}
+        measured = take_turns({name: Job(name, model, train_size, number) for name in libraries}, repetitions)
+        time = {name: measured[name].time if name in measured else None for name in LIBRARIES}
+        memory = {name: measured[name].memory if name in measured else None for name in LIBRARIES}
+        ratio = measured["tinydist"].time.median / measured["torch"].time.median if "torch" in measured else None
         results[model] = {
-            **times,
+            **{f"{name}_ms": timing.median if timing else None for name, timing in time.items()},
             "ratio": ratio,
             "threads": number,
             "train_size": train_size,
             "layout": layout,
             "peak_rss_mb": memory["tinydist"],
-            **peaks,
+            "numpy_peak_rss_mb": memory["numpy"],
+            "torch_peak_rss_mb": memory["torch"],
         }
-        shown = [str(timings[library]) if library in timings else "not installed" for library in LIBRARIES]
-        torch_memory = f" ({memory['torch']:.0f})" if "torch" in memory else ""
+        torch_memory = f" ({memory['torch']:.0f})" if memory["torch"] else ""
+        shown = [str(timing or "not installed") for timing in time.values()]
         shown += ["–" if ratio is None else f"{ratio:.2f}", f"{memory['tinydist']:.0f}{torch_memory}"]
         print(columns.format(model, *shown), flush=True)
     return results
 
 
-def _epoch(library: str, model: str, train_size: int, number: int) -> Epoch:
-    """One epoch of a model by a library, which loads the data as that library takes them."""
-    data = datasets.load("mnist", train_size=train_size, layout="auto" if library == "tinydist" else "dense")
-    if library == "tinydist":
-        return tinydist_epoch(model, data.x_train, data.y_train)
-    images: Array = np.asarray(data.x_train)
-    if library == "numpy":
-        return numpy_epoch(model, images, data.y_train)
-    return torch_epoch(model, images, data.y_train, number)
+def _kernels(options: argparse.Namespace) -> dict[str, dict[str, object]]:
+    """Time the kernels, print a table, draw the roofline, and return the figures by kernel."""
+    label = f"{options.train_size:,} images, 784-128-10, float32, {options.threads} threads"
+    with threads(options.threads):
+        machine = measure_machine()
+        print(f"Kernels at {label}; times in ms, median [quartiles]; ratio: tinydist to NumPy.")
+        print(f"The machine: {machine.gflops:.0f} GFlop/s in a large BLAS product, {machine.bandwidth:.0f} GB/s.")
+        print("The first call compiles, unless an earlier process has.", flush=True)
+        results = bench_kernels(options.train_size, options.repetitions)
+    print(kernel_table(results, machine))
+    save_roofline(results, machine, label, options.figure)
+    print(f"Roofline saved in {options.figure}")
+    return {result.name: asdict(result) for result in results}
 
 
-def _peak_memory_of_a_process(library: str, model: str, train_size: int, number: int) -> float:
-    """Peak resident memory in MB of a fresh process that trains for three epochs."""
-    sizes = ["--train-size", str(train_size), "--threads", str(number)]
-    command = [sys.executable, "-m", "tinydist.bench", "epoch", "--models", model, "--peak-memory-of", library, *sizes]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def _growth(options: argparse.Namespace) -> list[dict[str, object]]:
+    """Measure how the cost of an epoch grows, print a table, draw it, and return the figures by row and library."""
+    check_threads(options.threads)
+    load_images(options.train_size)  # so that what is wrong with the data is said before minutes of work
+    (model,) = options.models
+    label = f"{model}; where not varied: {options.train_size:,} images, 128 hidden units, {options.threads} threads"
+    print(f"How the cost of one epoch grows. {label}.")
+    print(f"Times in ms, median [quartiles] of {options.repetitions} turns; MB: peak memory of the whole process;")
+    print("k: the exponent of growth since the line above, time ∝ n^k. Synthetic: the same images ten times, each")
+    print("time shifted by one more pixel.", flush=True)
+    rows = bench_growth(sweeps(model, options.train_size, options.threads), installed_libraries(), options.repetitions)
+    save_growth_figure(rows, label, options.figure)
+    print(f"\nFigure saved in {options.figure}")
+    return as_json(rows)
 
 
-def _peak_memory(library: str, model: str, train_size: int, number: int) -> float:
-    with threads(number):
-        epoch = _epoch(library, model, train_size, number)
-        for _ in range(3):
-            epoch()
-    return measure.peak_memory()
+COMMANDS: dict[str, Callable[[argparse.Namespace], object]] = {
+    "epoch": _epochs,
+    "kernels": _kernels,
+    "growth": _growth,
+}
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for flag, value in DEFAULTS[options.what].items():
+        if getattr(options, flag) is None:
+            setattr(options, flag, value)
+    if options.what == "growth" and len(options.models) > 1:
+        parser.error(f"growth takes one model at a time, got {len(options.models)}: {', '.join(options.models)}")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -155,18 +170,33 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("what", choices=["epoch", "kernels"], nargs="?", default="epoch", help="what to time (default: epoch)")
-    add("--models", type=model_list, default=MODELS, metavar="A,B,…", help=f"models (default: {','.join(MODELS)})")
-    add("--train-size", type=positive, default=60_000, metavar="N", help="training images (default: 60000)")
-    add("--threads", type=positive, default=available_cores(), metavar="N", help="threads (default: %(default)s)")
-    add("--repetitions", type=positive, default=11, metavar="N", help="timed epochs of each (default: 11)")
+    add("what", choices=COMMANDS, nargs="?", default="epoch", help="what to time (default: epoch)")
+    add(
+        "--models",
+        type=model_list,
+        metavar="A,B,…",
+        help=f"models (default: {','.join(MODELS)}; growth takes one, by default {MODELS[0]})",
+    )
+    add(
+        "--train-size",
+        type=positive,
+        default=60_000,
+        metavar="N",
+        help="training images (default: 60000); growth goes up to N, and to ten times N with synthetic ones",
+    )
+    add(
+        "--threads",
+        type=positive,
+        default=available_cores(),
+        metavar="N",
+        help="threads (default: all cores, here %(default)s); growth goes from 1 up to N",
+    )
+    add("--repetitions", type=positive, metavar="N", help="timed turns of each (default: 11; growth: 5)")
     add(
         "--figure",
         type=Path,
-        default=Path("results/roofline.png"),
         metavar="FILE",
-        help="where kernels draws its roofline (default: %(default)s)",
+        help="where kernels and growth draw their figures (default: results/roofline.png, results/growth.png)",
     )
     add("--json", type=Path, metavar="FILE", help="write the results to a file")
-    add("--peak-memory-of", choices=LIBRARIES, help=argparse.SUPPRESS)
     return parser

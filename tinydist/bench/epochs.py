@@ -26,8 +26,13 @@ Epoch = Callable[[], dict[str, Array]]
 LR = 0.001
 
 
-def torch_is_installed() -> bool:
-    return importlib.util.find_spec("torch") is not None
+LIBRARIES = {"tinydist": "tinydist", "numpy": "NumPy", "torch": "PyTorch"}
+"""What an epoch is computed with, and how it is written."""
+
+
+def installed_libraries() -> list[str]:
+    """All of them, or all but PyTorch."""
+    return [library for library in LIBRARIES if importlib.util.find_spec(library) is not None]
 
 
 def tinydist_epoch(name: str, x: Array | SparseMatrix, labels: Array, hidden: int = 128) -> Epoch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,14 @@ class Timing:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Timing:
+        """Summarise the runs."""
+        return cls(*(1e3 * float(np.quantile(seconds, q)) for q in (0.5, 0.25, 0.75)))
+
     def __str__(self) -> str:
-        return f"{self.median:.1f} [{self.low:.1f}–{self.high:.1f}]"
+        digits = 1 if self.median < 1000 else 0
+        return f"{self.median:.{digits}f} [{self.low:.{digits}f}–{self.high:.{digits}f}]"
 
 
 def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int = 11) -> dict[str, Timing]:
@@ -50,10 +56,18 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
-    return {
-        name: Timing(*(1e3 * float(np.quantile(values, q)) for q in (0.5, 0.25, 0.75)))
-        for name, values in seconds.items()
-    }
+    return {name: Timing.of(values) for name, values in seconds.items()}
+
+
+def check_threads(number: int) -> None:
+    """Refuse a number of threads that there are not.
+
+    Raises:
+        ValueError: if numba was started with fewer.
+    """
+    most = numba.get_num_threads()
+    if not 1 <= number <= most:
+        raise ValueError(f"this process can use 1 to {most} threads, not {number}")
 
 
 @contextlib.contextmanager
@@ -63,9 +77,8 @@ def threads(number: int) -> Iterator[None]:
     Raises:
         ValueError: if numba was started with fewer.
     """
+    check_threads(number)
     before = numba.get_num_threads()
-    if not 1 <= number <= before:
-        raise ValueError(f"this process can use 1 to {before} threads, not {number}")
     numba.set_num_threads(number)
     try:
         with threadpool_limits(number):
@@ -83,6 +96,15 @@ def peak_memory() -> float:
     import resource  # not on Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def available_memory() -> float:
+    """Memory in MB that processes could still take without swapping; infinity where the system does not say."""
+    status = Path("/proc/meminfo")
+    if not status.exists():
+        return float("inf")
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("MemAvailable"))
+    return float(line.split()[1]) / 2**10
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,169 @@
+"""How time and memory grow with the training images, the hidden units and the threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from tinydist.bench.epochs import LIBRARIES
+from tinydist.bench.measure import available_memory
+from tinydist.bench.processes import Job, Measured, ProcessError, take_turns
+
+SIZES = (1_000, 3_000, 10_000, 30_000)
+WIDTHS = (32, 64, 128, 256, 512, 1024)
+COPIES = 10
+"""How many times larger than the largest real training set the synthetic one is."""
+
+PIXELS, HIDDEN_ARRAYS = 784, 6
+"""Columns of the dense images; arrays (images, hidden) that an epoch holds at once, in NumPy by hand (measured)."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is varied while all else stays, and the jobs (of any library) by its value."""
+
+    against: str
+    jobs: dict[int, Job]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured at one value of a sweep, by library, and why other libraries were left out."""
+
+    against: str
+    value: int
+    job: Job
+    measured: dict[str, Measured]
+    left_out: dict[str, str]
+
+    @property
+    def synthetic(self) -> bool:
+        return self.job.copies > 1
+
+
+def sweeps(model: str, train_size: int, threads: int) -> list[Sweep]:
+    """Images up to `train_size` and ten times as many, hidden units, and threads up to `threads`."""
+    most = Job("tinydist", model, train_size, threads)
+    sizes = [*(size for size in SIZES if size < train_size), train_size]
+    images = {size: replace(most, train_size=size) for size in sizes}
+    counts = [*(2**i for i in range(threads.bit_length()) if 2**i < threads), threads]
+    return [
+        Sweep("images", {**images, COPIES * train_size: replace(most, copies=COPIES)}),
+        Sweep("hidden units", {width: replace(most, hidden=width) for width in WIDTHS}),
+        Sweep("threads", {count: replace(most, threads=count) for count in counts}),
+    ]
+
+
+def bench_growth(sweeps: Sequence[Sweep], libraries: Sequence[str], repetitions: int) -> list[Row]:
+    """Measure the jobs of all sweeps, and print a table that grows as they are done.
+
+    Args:
+        sweeps: the jobs, see :func:`sweeps`; one that several sweeps have is measured once.
+        libraries: the libraries that take turns at each job.
+        repetitions: turns that count.
+
+    Returns:
+        The rows, sweep by sweep.
+    """
+    known: dict[Job, Row] = {}
+    rows: list[Row] = []
+    for sweep in sweeps:
+        print("\n" + heading(sweep.against), flush=True)
+        done: list[Row] = []
+        for value, job in sweep.jobs.items():
+            if job not in known:
+                known[job] = _measure(sweep.against, value, job, libraries, repetitions)
+            done.append(replace(known[job], against=sweep.against, value=value))
+            print(line(done, libraries), flush=True)
+        if len(done) > 2:
+            print(fitted(done))
+        rows += done
+    return rows
+
+
+def _measure(against: str, value: int, job: Job, libraries: Sequence[str], repetitions: int) -> Row:
+    left_out = _without_memory(job, libraries, available_memory())
+    measured: dict[str, Measured] = {}
+    while not measured and len(left_out) < len(libraries):
+        running = {name: replace(job, library=name) for name in libraries if name not in left_out}
+        try:
+            measured = take_turns(running, repetitions)
+        except ProcessError as failure:  # the others start again without it: it may have slowed them down
+            left_out[failure.name] = str(failure)
+    return Row(against, value, job, measured, left_out)
+
+
+def _without_memory(job: Job, libraries: Sequence[str], free: float) -> dict[str, str]:
+    """The libraries with dense images, if together they would need more than half of the free memory (MB)."""
+    dense = [library for library in libraries if library != "tinydist"]
+    entries = job.train_size * job.copies * (PIXELS + HIDDEN_ARRAYS * job.hidden)
+    needed = 4 * entries * len(dense) / 2**20  # float32
+    if needed <= free / 2:
+        return {}
+    reason = f"dense images and activations would need about {needed:,.0f} MB of the {free:,.0f} MB that are free"
+    return dict.fromkeys(dense, reason)
+
+
+def exponent(rows: Sequence[Row], library: str) -> float | None:
+    """The k of time ∝ value^k: a straight line through the medians on log axes; None with less than two of them."""
+    points = [(row.value, row.measured[library].time.median) for row in rows if library in row.measured]
+    if len(points) < 2:
+        return None
+    values, times = np.log(points).T
+    return float(np.polyfit(values, times, 1)[0])
+
+
+COLUMNS = "{:>17}" + 3 * " {:>21} {:>5} {:>6}"
+
+
+def heading(against: str) -> str:
+    """The first line of a sweep's table."""
+    return COLUMNS.format(against, *(part for name in LIBRARIES.values() for part in (name, "k", "MB")))
+
+
+def line(rows: Sequence[Row], libraries: Sequence[str]) -> str:
+    """The last row's line, with the growth since the row before, and a line for each reason to leave something out."""
+    row = rows[-1]
+    cells = []
+    for library in LIBRARIES:
+        if library in row.measured:
+            k = exponent(rows[-2:], library)
+            measured = row.measured[library]
+            cells += [str(measured.time), "" if k is None else f"{k:.2f}", f"{measured.memory:,.0f}"]
+        else:
+            cells += ["left out" if library in libraries else "not installed", "", ""]
+    lines = [COLUMNS.format(f"{row.value:,}" + (" synthetic" if row.synthetic else ""), *cells)]
+    for reason in dict.fromkeys(row.left_out.values()):
+        names = " and ".join(LIBRARIES[library] for library in row.left_out if row.left_out[library] == reason)
+        lines.append(f"{'':17} {names} left out: {reason}")
+    return "\n".join(lines)
+
+
+def fitted(rows: Sequence[Row]) -> str:
+    """A line with the exponents over all rows."""
+    exponents = {name: exponent(rows, library) for library, name in LIBRARIES.items()}
+    shown = ", ".join(f"{k:.2f} ({name})" for name, k in exponents.items() if k is not None)
+    return f"{'':17} k fitted to all lines: {shown}"
+
+
+def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """A dictionary for each row and library, measured or left out."""
+    return [
+        {
+            "against": row.against,
+            "value": row.value,
+            "library": library,
+            "model": row.job.model,
+            "images": row.job.train_size * row.job.copies,
+            "synthetic": row.synthetic,
+            "hidden": row.job.hidden,
+            "threads": row.job.threads,
+            "time_ms": asdict(row.measured[library].time) if library in row.measured else None,
+            "peak_rss_mb": row.measured[library].memory if library in row.measured else None,
+            "left_out": row.left_out.get(library),
+        }
+        for row in rows
+        for library in (*row.measured, *row.left_out)
+    ]
