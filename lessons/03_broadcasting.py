@@ -58,13 +58,12 @@ for k in range(10):
     print(f"{k:5}  {share[k]:15.4f}  {numbers}")
 
 # %% [markdown]
-# **Notice.** The bias learns how common each class is. A step against the gradient raises the bias of 1, the most
-# common digit here, and lowers that of 8, the rarest.
+# **Notice.** A bias learns how common its class is: that of 1, the commonest, will rise most, that of 8 fall most.
 #
 # ## A centre for many images
 #
-# Now subtract one image, the centre, from all 3s. It is broadcast over the batch like a bias. The loss is the mean
-# squared distance of the 3s from the centre: small means close, the paper's *distance* in its simplest form.
+# Now subtract one image, the centre, from all 3s; it is copied like a bias. The loss is the mean squared distance of
+# the 3s from it: small means close, the paper's *distance* in its simplest form.
 #
 # **Predict first.** Start with an empty centre, all zeros. Where does one step with learning rate 0.5 lead? What is the
 # gradient there?
@@ -87,8 +86,8 @@ for step in range(2):
 print("the centre is the mean of the 3s:", np.allclose(centre.data, threes.mean(axis=0)))
 
 # %% [markdown]
-# **Notice.** The gradient is the sum over all copies, -2 · mean(x - centre). It vanishes where the differences cancel,
-# at the mean image: that is the prototype of a 3. The distance does not vanish there, since no 3 is the mean 3.
+# **Notice.** The gradient is the sum over all copies, -2 · mean(x - centre). It vanishes where the differences cancel:
+# at the mean image, the prototype of a 3. The distance does not vanish there.
 #
 # **Normalising** subtracts the mean of the batch itself. Each image then acts on the result along two paths: directly,
 # and through the mean that is copied to all the others.
@@ -147,14 +146,13 @@ def judge(rule) -> None:
         print(f"   {type(caught).__name__}: {caught}")
 
 
-judge(add_without_sum)
-judge(add_with_wrong_axes)
+for rule in (add_without_sum, add_with_wrong_axes):
+    judge(rule)
 
 # %% [markdown]
 # **Notice.** The shapes caught the first rule. The second passes: in a square case rows and columns are equally long.
 # It even gives the true gradient of `.sum()`, because then G is 1 everywhere and all its sums are alike. `gradcheck`
-# weights the entries at random, and so tells rows from columns. Test rules with sizes that differ and with gradients
-# that differ.
+# weights the entries at random, and so tells rows from columns. Test rules with sizes and gradients that differ.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")

@@ -51,8 +51,8 @@ shortest = np.linalg.norm(np.linalg.lstsq(w[None], [-(w @ x + b)])[0])
 print(f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, length of the shortest move {shortest:.4f}")
 
 # %% [markdown]
-# **Notice.** Each unit keeps its own digit on the positive side. The others lie about the hyperplane, on both sides:
-# softmax compares the units with one another, so none has to be right about its own zero.
+# **Notice.** Each unit keeps nearly all of its own digits on the positive side. The others lie about the hyperplane, on
+# both sides: softmax compares the units with one another, so none has to be right about its own zero.
 #
 # The paper's question is in this table. A unit can say "this is a 3" by being large, with its hyperplane far from the
 # 3s: an *intensity*. Or by being close to 0, with its hyperplane through the 3s: a *distance*. `abs` after the layer
