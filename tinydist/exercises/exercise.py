@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 
 DEFAULT_FOLDER = Path("exercises")
 """Where a learner's files are, unless another folder is named."""
+
+WIDTH = 100
+"""Characters in a line of what is printed and written for the learner."""
 
 
 class ExerciseError(Exception):
@@ -56,6 +60,11 @@ class Observation:
     expected: Any
     given: Mapping[str, Any] = field(default_factory=dict)
     rtol: float | None = None
+
+
+def about_to_try(given: Mapping[str, Any]) -> Observation:
+    """What a check yields before it calls the function, so that an exception is reported with what was given."""
+    return Observation("the call", None, None, given)
 
 
 Check = Callable[[Any], Iterator[Observation]]
@@ -109,6 +118,11 @@ class Exercise:
 def python_function(function: Any) -> Any:
     """The Python function behind a numba dispatcher; any other function as it is."""
     return getattr(function, "py_func", function)
+
+
+def paragraphs(text: str) -> str:
+    """Text in lines of at most `WIDTH` characters; empty lines separate paragraphs."""
+    return "\n\n".join(textwrap.fill(" ".join(part.split()), WIDTH) for part in text.strip().split("\n\n"))
 
 
 def command(verb: str, name: str = "", folder: Path = DEFAULT_FOLDER) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -133,8 +134,8 @@ def _explain(exercise: Exercise, run: Run, path: Path) -> str:
         parts += [_table(run.wrong)]
     elif run.error is not None:
         parts += [textwrap.indent(describe(run.error, path), "  ")]
-        if run.seen:
-            parts += [f"Up to there it was right. The last thing looked at was {run.seen[-1].what}."]
+        if run.seen and run.seen[-1].given:
+            parts += ["  It was called with\n" + _rows(run.seen[-1].given)]
     mistake = recognise(exercise, run)
     if mistake is not None:
         parts += [textwrap.fill(mistake.says, 100)]
@@ -143,11 +144,13 @@ def _explain(exercise: Exercise, run: Run, path: Path) -> str:
 
 
 def _table(observation: Observation) -> str:
-    rows = [(key, short(value)) for key, value in observation.given.items()]
-    rows += [("expected", short(observation.expected)), ("received", short(observation.received))]
-    width = max(len(key) for key, _ in rows)
-    lines = [f"  Looked at: {observation.what}"]
-    lines += [f"    {key:{width}}  " + value.replace("\n", "\n" + " " * (width + 6)) for key, value in rows]
+    rows = {**observation.given, "expected": observation.expected, "received": observation.received}
     if words := difference(observation):
-        lines.append(f"    {'':{width}}  {words}")
-    return "\n".join(lines)
+        rows[""] = words
+    return f"  Looked at: {observation.what}\n{_rows(rows)}"
+
+
+def _rows(values: Mapping[str, Any]) -> str:
+    width = max(len(key) for key in values)
+    indent = "\n" + " " * (width + 6)
+    return "\n".join(f"    {key:{width}}  " + short(value).replace("\n", indent) for key, value in values.items())

@@ -9,11 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tinydist.exercises.exercise import Exercise, command, python_function, shown
+from tinydist.exercises.exercise import WIDTH, Exercise, command, paragraphs, python_function, shown
 from tinydist.exercises.judge import Verdict
 from tinydist.exercises.table import number
-
-WIDTH = 100
 
 
 def contents(exercises: Sequence[Exercise]) -> str:
@@ -31,7 +29,7 @@ def opening(exercise: Exercise, path: Path) -> str:
         "hint": command("hint", exercise.name, path.parent),
     }
     table = "\n".join(f"  {key:7} {value}" for key, value in rows.items())
-    return f"{number(exercise):02} {exercise.name}: {exercise.title}\n\n{_paragraphs(exercise.task)}\n\n{table}"
+    return f"{number(exercise):02} {exercise.name}: {exercise.title}\n\n{paragraphs(exercise.task)}\n\n{table}"
 
 
 def farewell(folder: Path) -> str:
@@ -95,7 +93,3 @@ def progress(verdicts: Sequence[Verdict], folder: Path) -> str:
         ]
         lines.append(f"{lesson:24} {bar:6} {'open: ' + ', '.join(still) if still else 'done'}")
     return "\n".join([*lines, "", summary(verdicts, folder)])
-
-
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(textwrap.fill(" ".join(part.split()), WIDTH) for part in text.strip().split("\n\n"))

@@ -11,10 +11,13 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
-from tinydist.exercises.exercise import Observation
+from tinydist.exercises.exercise import Observation, about_to_try
 from tinydist.gradcheck import central_difference
 
 Array = NDArray[Any]
+
+SMALL = 20
+"""Entries of a result up to which a kernel is run by Python as well."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def ask_op(op: Any, formula: Callable[..., Array], case: OpCase, dtype: type = n
         given["dtype"] = np.dtype(dtype).name
     if case.note:
         given = {"why": case.note} | given
+    yield about_to_try(given)
     result = op(*inputs, **case.options)
     yield Observation("what comes back", _kind(result), _pair(len(inputs)), given)
     y, vjps = result
@@ -92,6 +96,9 @@ def ask_kernel(function: Any, truth: Callable[..., Array], *cases: Mapping[str, 
             inputs = [x.astype(dtype) for x in case.values()]
             given = {name: x.copy() for name, x in zip(case, inputs, strict=True)} | {"dtype": np.dtype(dtype).name}
             expected = truth(*(x.astype(np.float64) for x in inputs)).astype(dtype)
+            yield about_to_try(given)
+            if expected.size <= SMALL:  # Python says which line read outside an array; compiled code reads on
+                yield Observation("the result by Python, without numba", function.py_func(*inputs), expected, given)
             yield Observation("the result", function(*inputs), expected, given)
             for name, x in zip(case, inputs, strict=True):
                 yield Observation(f"{name} itself, which must stay as it was", x, given[name], given)

@@ -13,7 +13,7 @@ from typing import Any
 
 from numba.core.dispatcher import Dispatcher
 
-from tinydist.exercises.exercise import Exercise, command, python_function
+from tinydist.exercises.exercise import WIDTH, Exercise, command, paragraphs, python_function
 
 TEMPLATE = '''\
 """{number:02} {name}: {title}.
@@ -43,8 +43,6 @@ PLAIN_ANNOTATIONS = (
 )
 """What the library's own names for types become, so that a learner need not look them up."""
 
-WIDTH = 100
-
 
 def stub(exercise: Exercise, number: int) -> str:
     """The file in which a learner writes the function."""
@@ -60,7 +58,7 @@ def stub(exercise: Exercise, number: int) -> str:
         number=number,
         name=exercise.name,
         title=exercise.title,
-        task=textwrap.dedent(exercise.task).strip(),
+        task=paragraphs(exercise.task),
         lesson=exercise.lesson,
         check=command("check", exercise.name),
         hint=command("hint", exercise.name),

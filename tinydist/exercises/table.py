@@ -7,13 +7,26 @@ import re
 
 from tinydist.exercises.catalogue.abs import ABS
 from tinydist.exercises.catalogue.backward import BACKWARD
+from tinydist.exercises.catalogue.catch_the_bug import CATCH_THE_BUG
+from tinydist.exercises.catalogue.cohens_d import COHENS_D
+from tinydist.exercises.catalogue.compress import COMPRESS
+from tinydist.exercises.catalogue.cross_entropy import CROSS_ENTROPY
+from tinydist.exercises.catalogue.dead_units import DEAD_UNITS
+from tinydist.exercises.catalogue.gradcheck import GRADCHECK
+from tinydist.exercises.catalogue.linear import LINEAR
+from tinydist.exercises.catalogue.log_softmax import LOG_SOFTMAX
+from tinydist.exercises.catalogue.matmul import MATMUL
+from tinydist.exercises.catalogue.matmul_numba import MATMUL_NUMBA
 from tinydist.exercises.catalogue.maximum import MAXIMUM
 from tinydist.exercises.catalogue.mul import MUL
+from tinydist.exercises.catalogue.offset_l2 import OFFSET_L2
 from tinydist.exercises.catalogue.relu import RELU
+from tinydist.exercises.catalogue.sgd_step import SGD_STEP
 from tinydist.exercises.catalogue.slope import SLOPE
 from tinydist.exercises.catalogue.sqrt import SQRT
 from tinydist.exercises.catalogue.sum import SUM
 from tinydist.exercises.catalogue.topological_order import TOPOLOGICAL_ORDER
+from tinydist.exercises.catalogue.training_step import TRAINING_STEP
 from tinydist.exercises.catalogue.unbroadcast import UNBROADCAST
 from tinydist.exercises.catalogue.weighted_distance import WEIGHTED_DISTANCE
 from tinydist.exercises.catalogue.weighted_squares_numba import WEIGHTED_SQUARES_NUMBA
@@ -26,12 +39,25 @@ EXERCISES: tuple[Exercise, ...] = (
     SUM,
     TOPOLOGICAL_ORDER,
     BACKWARD,
+    GRADCHECK,
+    MATMUL,
+    LINEAR,
     RELU,
     ABS,
     MAXIMUM,
     SQRT,
+    LOG_SOFTMAX,
+    CROSS_ENTROPY,
+    SGD_STEP,
+    TRAINING_STEP,
+    DEAD_UNITS,
     WEIGHTED_DISTANCE,
+    OFFSET_L2,
     WEIGHTED_SQUARES_NUMBA,
+    MATMUL_NUMBA,
+    COMPRESS,
+    COHENS_D,
+    CATCH_THE_BUG,
 )
 
 

@@ -8,63 +8,81 @@ from typing import Any
 import numpy as np
 
 from tinydist.errors import BackwardError, GraphFreedError
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
+from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
 from tinydist.exercises.probes import raised
 from tinydist.tensor import Tensor, topological_order
 
 
 def check_backward(backward: Any) -> Iterator[Observation]:
+    yield from _ask_for_gradients(backward)
+    yield from _ask_about_the_graph(backward)
+
+
+def _ask_for_gradients(backward: Any) -> Iterator[Observation]:
+    """The truth: derivatives by hand."""
     x = Tensor([3.0], requires_grad=True)
+    given: dict[str, Any] = {"x": x.data, "then": "x.backward(), on the leaf itself"}
+    yield about_to_try(given)
     backward(x)
-    yield Observation("x.grad", x.grad, np.array([1.0]), {"x": x.data, "then": "x.backward(), on the leaf itself"})
+    yield Observation("x.grad", x.grad, np.array([1.0]), given)
 
     x = Tensor([3.0], requires_grad=True)
     given = {"x": x.data, "y": "x * 5", "then": "y.backward()"}
+    yield about_to_try(given)
     backward(x * 5.0)
     yield Observation("x.grad", x.grad, np.array([5.0]), given)
 
     x = Tensor([3.0], requires_grad=True)
     given = {"x": x.data, "y": "x * x, in which x is used twice", "then": "y.backward()"}
+    yield about_to_try(given)
     backward(x * x)
     yield Observation("x.grad", x.grad, np.array([6.0]), given)
-
-    given["then"] = "the same once more, on a new y"
+    given = given | {"then": "y.backward(), and the same once more on a new y"}
+    yield about_to_try(given)
     backward(x * x)
     yield Observation("x.grad, to which every pass adds", x.grad, np.array([12.0]), given)
 
     x = Tensor([0.5], requires_grad=True)
     middle = x * 2.0
     given = {"x": x.data, "middle": "2 x", "y": "middle * exp(middle)", "then": "y.backward()"}
+    yield about_to_try(given)
     backward(middle * middle.exp())
-    yield Observation("x.grad", x.grad, np.array([2 * (1 + 1) * np.e]), given)
+    yield Observation("x.grad", x.grad, np.array([4 * np.e]), given)
     yield Observation("middle.grad, which only leaves have", str(middle.grad), "None", given)
+
+    x, constant = Tensor([3.0], requires_grad=True), Tensor([7.0])
+    given = {"x": x.data, "constant": "7, without requires_grad", "y": "x * constant", "then": "y.backward()"}
+    yield about_to_try(given)
+    backward(x * constant)
+    yield Observation("the gradient of the constant", str(constant.grad), "None", given)
 
     a, b = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
     given = {"a": a.data, "b": b.data, "y": "a + b", "then": "y.backward([10, 100])"}
+    yield about_to_try(given)
     backward(a + b, np.array([10.0, 100.0]))
     yield Observation("a.grad", a.grad, np.array([10.0, 100.0]), given)
-    if a.grad is not None and b.grad is not None:
-        shared = bool(np.shares_memory(a.grad, b.grad))
-        yield Observation("whether a.grad and b.grad are one and the same array", shared, False, given)
-    error = raised(lambda: backward(a + b), BackwardError)
-    given = {"y": "a + b, with two entries", "then": "y.backward() without a gradient (self._seed raises the error)"}
-    yield Observation("the error", error, "BackwardError", given)
+    yield Observation("b.grad", b.grad, np.array([10.0, 100.0]), given)
+    shared = a.grad is not None and b.grad is not None and bool(np.shares_memory(a.grad, b.grad))
+    yield Observation("whether a.grad and b.grad are one and the same array", shared, False, given)
 
+
+def _ask_about_the_graph(backward: Any) -> Iterator[Observation]:
     x = Tensor([3.0], requires_grad=True)
     y = x * x
+    given = {"y": "x * x", "then": "y.backward(retain_graph=True), then y.backward()"}
+    yield about_to_try(given)
     backward(y, None, True)
-    error = raised(lambda: backward(y), GraphFreedError)
-    twice = "y.backward(retain_graph=True), then y.backward()"
-    given = {"y": "x * x", "then": twice}
-    yield Observation("the error of the second pass", error, "no error", given)
-    error = raised(lambda: backward(y), GraphFreedError)
-    given = {"y": "x * x", "then": f"{twice}, then y.backward() a third time, when the graph is freed"}
-    yield Observation("the error of the third pass", error, "GraphFreedError", given)
+    second = raised(lambda: backward(y), GraphFreedError)
+    yield Observation("the error of the second pass", second, "no error", given)
+    given = given | {"then": f"{given['then']}, then y.backward() a third time, when the graph is freed"}
+    yield about_to_try(given)
+    third = raised(lambda: backward(y), GraphFreedError)
+    yield Observation("the error of the third pass", third, "GraphFreedError", given)
 
-    x, constant = Tensor([3.0], requires_grad=True), Tensor([7.0])
-    backward(x * constant)
-    given = {"x": x.data, "constant": "7, without requires_grad", "y": "x * constant", "then": "y.backward()"}
-    yield Observation("the gradient of the constant", str(constant.grad), "None", given)
+    given = {"y": "x + x, with two entries", "then": "y.backward() without a gradient (self._seed raises the error)"}
+    yield about_to_try(given)
+    pair = Tensor([1.0, 2.0], requires_grad=True)
+    yield Observation("the error", raised(lambda: backward(pair + pair), BackwardError), "BackwardError", given)
 
 
 def _backward(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers
+from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
+from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers, raised
+from tinydist.exercises.relu_rule import assert_relu
 from tinydist.kernels import elementwise
 from tinydist.ops import Result
 
@@ -24,6 +25,10 @@ def check_relu(relu: Any) -> Iterator[Observation]:
         OpCase({"x": np.array([0.0])}, g=g, gradients={"x": np.array([0.0])}, note="the kink: the gradient here is 0"),
         OpCase({"x": numbers(1, 2, 3)}),
     )
+    given = {"why": "all at once: signs, kink, dtypes"}
+    yield about_to_try(given)
+    verdict = raised(lambda: assert_relu(relu), AssertionError)
+    yield Observation("the error of tinydist.exercises.relu_rule.assert_relu", verdict, "no error", given)
 
 
 def relu_one_at_the_kink(x: Array) -> Result:

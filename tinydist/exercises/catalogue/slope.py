@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
+from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
 from tinydist.gradcheck import central_difference
 
 Array = NDArray[Any]
@@ -20,6 +20,7 @@ def check_slope(slope: Any) -> Iterator[Observation]:
 
     def ask(what: str, f: Function, x: Array, d: Array, h: float, truth: float) -> Iterator[Observation]:
         given = {"function": what, "x": x.copy(), "direction": d.copy(), "step": h}
+        yield about_to_try(given)
         yield Observation("the slope", slope(f, x, d, h), float(truth), given)
         yield Observation("x itself, which must stay as it was", x, given["x"], given)
 

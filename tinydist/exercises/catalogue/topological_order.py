@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
+from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
 from tinydist.tensor import Tensor, topological_order
 
 DEPTH = 5000
@@ -28,17 +28,18 @@ def check_topological_order(order_of: Any) -> Iterator[Observation]:
     skip = x * outer
     names = {"x": x, "inner": inner, "outer": outer, "skip": skip}
     yield from _ask_order(order_of, "inner = exp(x); outer = tanh(inner); skip = x * outer", names)
-    deep = x
+    deep, given = x, {"graph": f"{DEPTH} additions in a row"}
     for _ in range(DEPTH):
         deep = deep + 1.0
-    length = len(order_of(deep))
-    yield Observation("how many tensors come back", length, DEPTH + 1, {"graph": f"{DEPTH} additions in a row"})
+    yield about_to_try(given)
+    yield Observation("how many tensors come back", len(order_of(deep)), DEPTH + 1, given)
 
 
 def _ask_order(order_of: Any, graph: str, names: dict[str, Tensor]) -> Iterator[Observation]:
     """Any order will do in which inputs stand before results."""
     name_of = {id(tensor): name for name, tensor in names.items()}
     given = {"graph": graph, "root": list(names)[-1]}
+    yield about_to_try(given)
     order = order_of(names[given["root"]])
     if not isinstance(order, list):
         yield Observation("what comes back", f"a {type(order).__name__}", "a list of tensors", given)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
+from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
 from tinydist.exercises.probes import Array, numbers
 
 
@@ -31,6 +31,7 @@ def check_unbroadcast(unbroadcast: Any) -> Iterator[Observation]:
             owner = np.broadcast_to(np.arange(size).reshape(small), big).reshape(-1)
             truth = np.bincount(owner, gradient.reshape(-1), minlength=size).reshape(small).astype(dtype)
             given = {"gradient": gradient.copy(), "shape": small, "dtype": np.dtype(dtype).name}
+            yield about_to_try(given)
             yield Observation("the gradient of the input", unbroadcast(gradient, small), truth, given)
             yield Observation("the gradient given, which must stay as it was", gradient, given["gradient"], given)
 
