@@ -11,41 +11,47 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 Rule = Callable[[Array], Array]
 
 NOBODY = -1
-"""In an array of blame: this entry is not zero."""
+"""In an array of blame: this entry is not zero. Lower than every op's number."""
 
 
-def blame(rule: Rule, contribution: Array, blame_above: Array, this: int, rng: np.random.Generator) -> Array:
+def blame(
+    rule: Rule, contribution: Array, blame_above: Array, this: int, dtype: DTypeLike, rng: np.random.Generator
+) -> Array:
     """For every entry of what a rule returned, the op that made it zero.
+
+    The rule is asked once for each op above that zeroed something, with a random gradient that is not zero exactly
+    where that op had zeroed it: entries that answer depend on those. Last it is asked about the entries that nobody
+    zeroed: where it answers, and yet returned 0, its terms have cancelled.
 
     Args:
         rule: the vjp, from the gradient of the op's value to the gradient of one input.
         contribution: what it returned.
         blame_above: for every entry of the gradient that came in, the number of the op that zeroed it, or NOBODY.
-        this: number of the op whose rule it is.
-        rng: source of the gradients that the rule is asked with.
+        this: number of the op whose rule it is; ops are numbered from the output back.
+        dtype: of the gradient that came in.
+        rng: source of the random gradients.
 
     Returns:
         integers in the shape of `contribution`: a number, or NOBODY where it is not zero. Where several ops above
-        have a share in a zero, the one with the lowest number; where non-zero terms cancelled exactly, `this`.
+        have a share in a zero, the one with the lowest number; where non-zero terms cancelled or underflowed, `this`.
     """
     zero = contribution == 0
     result = np.where(zero, this, NOBODY)
-    if not zero.any():
-        return result
-    probe = rng.uniform(1, 2, blame_above.shape) * rng.choice([-1, 1], blame_above.shape)
-    open_to = zero & (rule(probe.astype(contribution.dtype)) != 0)
-    for above in sorted(set(blame_above[blame_above != NOBODY].tolist()), reverse=True):
-        through = rule(np.where(blame_above == above, probe, 0).astype(contribution.dtype)) != 0
-        result[open_to & through] = above
+    if zero.any():
+        question = rng.uniform(1, 2, blame_above.shape) * rng.choice([-1, 1], blame_above.shape)
+        for above in np.unique(blame_above)[::-1]:
+            with np.errstate(all="ignore"):
+                answers = np.asarray(rule(np.where(blame_above == above, question, 0).astype(dtype))) != 0
+            result[zero & answers] = this if above == NOBODY else above
     return result
 
 
 def merge(first: Array, second: Array) -> Array:
-    """The blame for a sum of two contributions, where it is zero: the first's, else the second's."""
-    return np.where(first != NOBODY, first, second)
+    """The blame for a sum of two contributions: the lower number where both are zero, else NOBODY."""
+    return np.minimum(first, second)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from tinydist import datasets
 from tinydist.arguments import model_name, not_negative, positive, positive_real
 from tinydist.datasets import Dataset
-from tinydist.errors import DataError
+from tinydist.errors import DataError, DivergedError
 from tinydist.models import build_model
 from tinydist.nn import Module
 from tinydist.optim import SGD
@@ -24,12 +25,17 @@ from tinydist.tensor import Tensor
 from tinydist.trace import figures
 from tinydist.trace.compare import classes_table, layers_table
 from tinydist.trace.explain import explain
-from tinydist.trace.flow import record_flow
+from tinydist.trace.flow import check_loss, record_flow
+from tinydist.trace.numbers import silent_numpy
 from tinydist.trace.record import named_loss, record_model
 from tinydist.training import training_step
 
 Array = NDArray[Any]
 
+LEGEND = """\
+|gradient|: length of the gradient of the loss with respect to what the node computes; zeros: share of its
+entries that are exactly zero; by: the node whose rule made them zero (linear does where its input is 0).
+"""
 CLASS_BY_CLASS = """
 Class by class. layer 2: what the second layer computes; logit: the output; gradient: of the loss with respect to
 the logit; let back: what of it reaches layer 2 (descent moves layer 2 against it).
@@ -54,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         data = datasets.load("mnist", options.input, layout="dense")
-        _run(options, data)
+        with silent_numpy():  # what diverges says so
+            _run(options, data)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
@@ -70,14 +77,16 @@ def _run(options: argparse.Namespace, data: Dataset) -> None:
         raise ValueError(f"{data.name} has training images 0 to {count - 1}, so there is no sample {wrong[0]}")
     if options.train_size > count:
         raise ValueError(f"{data.name} has {count} training images, not {options.train_size}")
-    if options.figures and options.figures.exists() and not options.figures.is_dir():
-        raise NotADirectoryError(f"{options.figures} is a file; --figures takes a folder")
+    if options.figures:
+        if options.figures.exists() and not options.figures.is_dir():
+            raise NotADirectoryError(f"{options.figures} is a file; --figures takes a folder")
+        options.figures.mkdir(parents=True, exist_ok=True)  # now, and not after minutes of training
     x, labels = np.asarray(data.x_train)[options.sample], data.y_train[options.sample]
     models = {name: _trained(name, options, data) for name in dict.fromkeys(options.models)}
     digits = ", ".join(f"image {sample} (a {label})" for sample, label in zip(options.sample, labels, strict=True))
     state = f"after {options.epochs} steps on {options.train_size:,} images" if options.epochs else "untrained"
     print(f"One backward pass over training {digits}; {options.input} pixels, seed {options.seed}, {state}.")
-    print("The gradient is that of the loss with respect to what the node computes.\n")
+    print(LEGEND)
     width = shutil.get_terminal_size((160, 24)).columns
     recorded = {name: record_model(model, x, labels) for name, model in models.items()}
     traces = {f"{name}, loss {trace['loss'].value:.4g}": trace for name, trace in recorded.items()}
@@ -96,9 +105,22 @@ def _trained(name: str, options: argparse.Namespace, data: Dataset) -> Module:
     model = build_model(name, in_features=data.x_train.shape[1], seed=options.seed)
     x, labels = Tensor(np.asarray(data.x_train)[: options.train_size]), data.y_train[: options.train_size]
     optimizer = SGD(model.parameters(), options.lr)
-    for _ in range(options.epochs):
-        training_step(model(x).cross_entropy(labels), optimizer)
+    with _named_if_diverged(name):
+        for epoch in range(options.epochs + 1):
+            loss = model(x).cross_entropy(labels)
+            check_loss(loss, epoch)
+            if epoch < options.epochs:
+                training_step(loss, optimizer)
     return model
+
+
+@contextmanager
+def _named_if_diverged(name: str) -> Iterator[None]:
+    """Within this block the model of that name trains: an error that it diverged says so."""
+    try:
+        yield
+    except DivergedError as problem:
+        raise DivergedError(f"{name}: {problem}") from None
 
 
 def _explain(models: dict[str, Module], x: Array, labels: Array) -> None:
@@ -117,7 +139,9 @@ def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Module],
     flows = {}
     for name in models:
         fresh = build_model(name, seed=options.seed)
-        flows[name] = record_flow(fresh, SGD(fresh.parameters(), options.lr), images.x_train, images.y_train, epochs)
+        optimizer = SGD(fresh.parameters(), options.lr)
+        with _named_if_diverged(name):
+            flows[name] = record_flow(fresh, optimizer, images.x_train, images.y_train, epochs)
     label = f"{size:,} images, {data.input} pixels, {epochs} epochs, learning rate {options.lr:g}, seed {options.seed}"
     drawn = {"gradient_flow.png": figures.gradient_flow(flows, label), "gradient_field.png": figures.gradient_field()}
     for name, model in models.items():

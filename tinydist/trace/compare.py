@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def layers_table(traces: Mapping[str, Trace], width: int) -> str:
     """
     rows = [*_names(traces, leaves=False), *_names(traces, leaves=True)]
     blocks = [
-        [title, f"{'op':17} {'|gradient|':>10} zero by", *(_cell(trace, name) for name in rows)]
+        [title, f"{'op':17} {'|gradient|':>10} zeros by", *(_cell(trace, name) for name in rows)]
         for title, trace in traces.items()
     ]
     return side_by_side(["", "", *rows], blocks, width)
@@ -70,18 +71,16 @@ def side_by_side(labels: Sequence[str], blocks: Sequence[Sequence[str]], width: 
 
 
 def _names(traces: Mapping[str, Trace], leaves: bool) -> list[str]:
-    """Names of all nodes, or of all leaves, each where it stands in the traces that have it."""
-    result: list[str] = []
-    for trace in traces.values():
-        place = 0
-        for step in trace.steps:
-            if (step.op is None) == leaves:
-                if step.name in result:
-                    place = result.index(step.name) + 1
-                else:
-                    result.insert(place, step.name)
-                    place += 1
-    return result
+    """Names of all nodes, or of all leaves, in an order that every trace keeps, if there is one."""
+    chains = [[step.name for step in trace.steps if (step.op is None) == leaves] for trace in traces.values()]
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for chain in chains:  # from the input on, where models are alike, so that their second layers come side by side
+        for i, name in enumerate(chain):
+            sorter.add(name, *chain[i + 1 : i + 2])
+    try:
+        return list(sorter.static_order())[::-1]
+    except CycleError:
+        return list(dict.fromkeys(name for chain in chains for name in chain))
 
 
 def _cell(trace: Trace, name: str) -> str:

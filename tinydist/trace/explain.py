@@ -15,10 +15,7 @@ from tinydist.trace.record import Step, record
 Array = NDArray[Any]
 
 STEP = 1e-6
-"""Of the difference quotients, in units of the largest input entry or 1."""
-
-TOLERANCE = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 1e-3}
-"""How far a rule may be from the slope, relative to the terms that make it up, for gradients of each dtype."""
+"""By how much an entry is moved to measure a slope: this share of it or of 1, whichever is smaller."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +25,16 @@ class Check:
     Attributes:
         input: name of the input.
         rule: what the contribution says the slope is.
-        left, right: the slopes measured on either side, with all numbers in float64.
-        tolerance: how far apart they may be.
+        left, right: the slopes measured on either side, in float64; NaN on a side on which the op is not defined.
+        at_kink: whether the two differ however small the step, or only one of them exists: there is no derivative.
+        tolerance: how far apart slope and rule may be.
     """
 
     input: str
     rule: float
     left: float
     right: float
+    at_kink: bool
     tolerance: float
 
     @property
@@ -44,25 +43,26 @@ class Check:
         return (self.left + self.right) / 2
 
     @property
-    def at_kink(self) -> bool:
-        """Whether the slopes on the two sides differ, so that no derivative exists."""
-        return bool(abs(self.left - self.right) > self.tolerance)
-
-    @property
     def agrees(self) -> bool:
-        """Whether the rule gives the slope; at a kink, whether it gives one between the two."""
+        """Whether the rule gives the slope; at a kink, whether it gives one between the two.
+
+        Where the op is defined on one side only, as sqrt is at 0, any finite number will do.
+        """
+        if not self.at_kink:
+            return bool(abs(self.rule - self.slope) <= self.tolerance)
+        if np.isnan(self.slope):
+            return bool(np.isfinite(self.rule))
         low, high = sorted((self.left, self.right))
-        slack = self.tolerance
-        return bool(low - slack <= self.rule <= high + slack if self.at_kink else abs(self.rule - self.slope) <= slack)
+        return bool(low - self.tolerance <= self.rule <= high + self.tolerance)
 
     def __str__(self) -> str:
-        if self.at_kink:
-            verdict = "which lies between" if self.agrees else "WHICH IS NEITHER"
-            return (
-                f"{self.input}: at a kink, slopes {self.left:.6g} and {self.right:.6g}; rule {self.rule:.6g}, {verdict}"
-            )
-        verdict = "agree" if self.agrees else "DIFFER"
-        return f"{self.input}: slope {self.slope:.6g}, rule {self.rule:.6g}: they {verdict}"
+        if not self.at_kink:
+            verdict = "they agree" if self.agrees else "they DIFFER"
+            return f"{self.input}: slope {self.slope:.6g}, rule {self.rule:.6g}: {verdict}"
+        verdict = "which lies between" if self.agrees else "WHICH IS NEITHER"
+        if np.isnan(self.slope):
+            verdict = "with nothing to compare" if self.agrees else "WHICH IS NO NUMBER"
+        return f"{self.input}: at a kink, slopes {self.left:.6g} and {self.right:.6g}; rule {self.rule:.6g}, {verdict}"
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,9 @@ def explain(
     """Go through ``output.backward(gradient)`` one rule at a time.
 
     Each rule is checked on the spot. With v the gradient that came in and f the op, the contribution to an input must
-    be the gradient of ``<v, f(inputs)>``, so along a random direction it must give the slope of that number, which is
-    measured on both sides of the input, in float64. The leaves' ``grad`` and the graph are left as they were::
+    be the gradient of ``<v, f(inputs)>``, so along any direction it must give the slope of that number, which is
+    measured on both sides of the input, in float64. The direction has the contribution's signs, so that its terms add
+    up, and random lengths. The leaves' ``grad`` and the graph are left as they were::
 
         for step in explain(loss):
             print(step)
@@ -132,21 +133,40 @@ def explain(
 def _check(step: Step, i: int, function: Any, inputs: tuple[Tensor, ...], rng: np.random.Generator) -> Check:
     """Hold the contribution to input `i` against the slopes of ``<gradient, f(inputs)>`` in that input."""
     arrays = [tensor.data.astype(float) if tensor.dtype.kind == "f" else tensor.data for tensor in inputs]
-    contribution = step.contributions[i]
+    x, contribution = arrays[i], step.contributions[i]
     assert contribution is not None
-    direction = rng.choice([-1.0, 1.0], contribution.shape) * rng.uniform(0.5, 1, contribution.shape)
+    signs = np.where(contribution == 0, rng.choice([-1.0, 1.0], x.shape), np.sign(contribution))
+    lengths = np.where(x == 0, 1, np.minimum(np.abs(x), 1)) * rng.uniform(0.5, 1, x.shape)
+    direction = signs * lengths
 
     def loss(moved: Array) -> float:
         value, _ = function(*(moved if j == i else array for j, array in enumerate(arrays)))
         return float(np.sum(step.gradient * (value - step.value)))
 
-    h = STEP * max(1.0, float(np.abs(arrays[i]).max()))
-    here = loss(arrays[i])
-    left = (here - loss(arrays[i] - h * direction)) / h
-    right = (loss(arrays[i] + h * direction) - here) / h
+    def slopes(h: float) -> tuple[float, float]:
+        here = loss(x)
+        return (here - loss(x - h * direction)) / h, (loss(x + h * direction) - here) / h
+
+    with np.errstate(all="ignore"):  # the op may not be defined on one side
+        left, right = slopes(STEP)
+        near_left, near_right = slopes(STEP / 10)
     terms = contribution * direction
-    tolerance = TOLERANCE[contribution.dtype] * max(float(np.abs(terms).sum()), abs(left), abs(right)) + 1e-9
-    return Check(step.inputs[i], float(terms.sum()), left, right, tolerance)
+    tolerance = _tolerance(contribution.dtype, max(float(np.abs(terms).sum()), abs(left), abs(right)), step.gradient)
+    gap, near_gap = abs(right - left), abs(near_right - near_left)  # where the slope is smooth they shrink with h
+    at_kink = near_gap > max(tolerance, gap / 2) or np.isnan(left) != np.isnan(right)
+    return Check(step.inputs[i], float(terms.sum()), left, right, bool(at_kink), tolerance)
+
+
+def _tolerance(dtype: np.dtype[Any], size: float, gradient: Array) -> float:
+    """How far a rule may be from the slope: relative to its terms, and the rounding of the numbers that cancelled.
+
+    Args:
+        dtype: in which the rule computed.
+        size: of the terms that make up the slope.
+        gradient: the one that came in.
+    """
+    epsilon = float(np.finfo(dtype).eps)
+    return max(1e-4, 3 * epsilon**0.5) * size + max(1e-9, 4 * epsilon) * float(np.abs(gradient).sum(dtype=float))
 
 
 def _short(array: Array) -> str:

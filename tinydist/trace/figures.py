@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.quiver import Quiver
 from numpy.typing import NDArray
 
 from tinydist.files import atomic_path
@@ -26,6 +28,8 @@ Array = NDArray[Any]
 COLORS = ("#000000", "#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 MARKERS = "osD^v<>"
 BLOCKED = "#D0D0D0"
+LENGTHS = Normalize(0, 1.8)
+"""Colours of the gradients in the field, of which none is longer."""
 
 
 def gradient_flow(flows: Mapping[str, Flow], label: str) -> Figure:
@@ -35,7 +39,8 @@ def gradient_flow(flows: Mapping[str, Flow], label: str) -> Figure:
         flows: from :func:`tinydist.trace.flow.record_flow`, by model.
         label: what was trained on what, shown under the title.
     """
-    figure = _figure(3.6 * len(flows) + 0.6, 6)
+    width = max(7.0, 3.6 * len(flows) + 0.6)
+    figure = _figure(width, 6)
     panels = figure.subplots(2, len(flows), sharex=True, sharey="row", squeeze=False)
     layers = list(dict.fromkeys(layer for flow in flows.values() for layer in flow.layers))
     for (above, below), (model, flow) in zip(panels.T, flows.items(), strict=True):
@@ -56,12 +61,12 @@ def gradient_flow(flows: Mapping[str, Flow], label: str) -> Figure:
         [handles[layer] for layer in layers],
         layers,
         loc="outside lower center",
-        ncols=len(layers),
+        ncols=min(len(layers), int(width)),
         fontsize=9,
         title="gradient at the output of",
         title_fontsize=9,
     )
-    panels[0, 0].set_ylabel("length of the gradient")
+    panels[0, 0].set_ylabel("length of the gradient\n(0 is not shown)")
     panels[1, 0].set_ylabel("entries exactly zero, %")
     figure.suptitle(f"Gradient flow over training\n{label}", fontsize=10)
     return figure
@@ -74,22 +79,23 @@ def gradient_field() -> Figure:
     is that of two hidden units, with the two prototypes in it. Above plain, below with Neg. Grey: the gradient is
     exactly zero.
     """
-    figure = _figure(11, 7)
+    figure = _figure(11, 7.6)
     panels = figure.subplots(2, 3)
     for row, sign in enumerate((1, -1)):
         for axes, head in zip(panels[row], ("ReLU2", "Abs2", "OffsetL2"), strict=True):
-            _draw_field(axes, head, sign)
+            arrows = _draw_field(axes, head, sign)
             axes.set_title(head + ("-Neg" if sign < 0 else ""), fontsize=11)
+    figure.colorbar(arrows, ax=panels, shrink=0.6, label="length of the gradient")
     figure.legend(*panels[0, 2].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9)
     figure.suptitle(
-        "Where descent on the cross-entropy pushes one image (arrows), and how hard (colour: length of the gradient).\n"
+        "Where descent on the cross-entropy pushes one image (arrows), and how hard (colour).\n"
         "Grey: the gradient is exactly zero.",
         fontsize=11,
     )
     return figure
 
 
-def _draw_field(axes: Axes, head: str, sign: int) -> None:
+def _draw_field(axes: Axes, head: str, sign: int) -> Quiver:
     ticks = np.linspace(-3, 3, 19)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
     point = Tensor(plane, requires_grad=True)
@@ -110,15 +116,18 @@ def _draw_field(axes: Axes, head: str, sign: int) -> None:
     moved = length > 0
     axes.scatter(plane[~moved, 0], plane[~moved, 1], marker="s", s=90, color=BLOCKED, lw=0)
     unit = push[moved] / length[moved, None]
-    arrows = axes.quiver(*plane[moved].T, *unit.T, length[moved], cmap="viridis", pivot="mid", scale=24, width=0.006)
-    axes.figure.colorbar(arrows, ax=axes, shrink=0.7)
+    look: dict[str, Any] = {"cmap": "viridis", "norm": LENGTHS, "pivot": "mid", "scale": 24, "width": 0.006}
+    arrows = axes.quiver(*plane[moved].T, *unit.T, length[moved], **look)
     axes.axhline(0, color="#888888", lw=0.7, zorder=0)
     axes.axvline(0, color="#888888", lw=0.7, zorder=0)
     axes.set_aspect("equal")
+    return arrows
 
 
 def graph(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Figure:
     """The computational graph behind a tensor: ops in boxes, leaves that take gradients rounded; arrows go forward.
+
+    Constants are left out, since no gradient reaches them.
 
     Args:
         output: usually a loss; at most some dozens of nodes make a readable picture.
@@ -126,32 +135,35 @@ def graph(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Figure:
     """
     order = topological_order(output)
     called = tensor_names(output, names or {})
-    depth: dict[int, int] = {}  # longest way to the output
+    depth = {output: 0}  # length of the longest way to the output
     for tensor in reversed(order):
-        depth.setdefault(id(tensor), 0)
         for parent in tensor.inputs:
-            depth[id(parent)] = max(depth.get(id(parent), 0), depth[id(tensor)] + 1)
+            depth[parent] = max(depth.get(parent, 0), depth[tensor] + 1)
     rows: dict[int, list[Tensor]] = {}
-    for tensor in reversed(order):
-        rows.setdefault(depth[id(tensor)], []).append(tensor)
+    for tensor in order:  # so that a first input stands left of a second
+        rows.setdefault(depth[tensor], []).append(tensor)
     widest = max(map(len, rows.values()))
     figure = _figure(1.2 + 2.3 * widest, 0.8 + 0.75 * len(rows))
     axes = figure.subplots()
     places = {
-        id(tensor): (column - (len(row) - 1) / 2, -level)
+        tensor: (column - (len(row) - 1) / 2, -level)
         for level, row in rows.items()
         for column, tensor in enumerate(row)
     }
     for tensor in order:
-        x, y = places[id(tensor)]
+        x, y = places[tensor]
         for parent in tensor.inputs:
-            if id(parent) in places:
-                start_x, start_y = places[id(parent)]
-                arrow = {"arrowstyle": "-|>", "color": "#444444", "shrinkA": 0, "shrinkB": 0}
-                axes.annotate("", (x, y - 0.24), (start_x, start_y + 0.24), arrowprops=arrow)
+            if parent in places:
+                start_x, start_y = places[parent]
+                levels = y - start_y
+                bend = 0 if levels == 1 else 0.3 + 0.6 / levels  # round the nodes in between
+                look = {"arrowstyle": "-|>", "color": "#444444", "shrinkA": 0, "shrinkB": 0}
+                arrow = look | {"connectionstyle": f"arc3,rad={bend}"}
+                axes.annotate("", (x, y - 0.24), (start_x, start_y + 0.24), arrowprops=arrow, zorder=0)
         shape = "×".join(map(str, tensor.shape)) or "number"
-        name = called[id(tensor)]
-        text = f"{name}\n{shape}" if tensor.op in (None, name) else f"{name}: {tensor.op}\n{shape}"
+        name = called[tensor]
+        known = tensor.op in (None, name.partition("#")[0])
+        text = f"{name}\n{shape}" if known else f"{name}: {tensor.op}\n{shape}"
         box = {"boxstyle": "square", "fc": "#E8F1FA"} if tensor.op else {"boxstyle": "round", "fc": "#FDF0DC"}
         axes.text(x, y, text, ha="center", va="center", fontsize=8, bbox=box | {"ec": "#666666"})
     axes.set_xlim(-widest / 2, widest / 2)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist.errors import DivergedError
 from tinydist.nn import Module
 from tinydist.optim import Optimizer
 from tinydist.recording import watching
@@ -27,7 +30,7 @@ class Flow:
 
     Attributes:
         epochs: steps taken at each measurement.
-        layers: names of the nodes from the loss back to the first layer, parameters left out.
+        layers: "loss", then the names of the layers from the last to the first.
         norms: Euclidean length of the gradient at each layer's output, (measurements, layers).
         zero_shares: share of its entries that are exactly zero, (measurements, layers).
         losses: training loss in nats, (measurements,).
@@ -49,14 +52,20 @@ def record_flow(
         model: maps (batch, features) to logits; trained in place.
         optimizer: of its parameters.
         x, labels: the training images, (batch, features) and (batch,).
-        epochs: steps to take.
+        epochs: steps to take, at least one.
         points: about how many moments: the start, the end and between them evenly spaced on a log axis.
+
+    Raises:
+        DivergedError: as soon as the loss is not finite.
     """
+    if epochs < 1:
+        raise ValueError(f"a flow needs at least one epoch of training, got {epochs}")
     moments = measured_epochs(epochs, points)
     meters = []
     for epoch in range(epochs + 1):
         loss, names = named_loss(model, x, labels)
-        meter = _Meter({id(tensor): name for name, tensor in names.items()})
+        check_loss(loss, epoch)
+        meter = _Meter(names)
         with watching(meter) if epoch in moments else nullcontext():
             if epoch < epochs:
                 training_step(loss, optimizer)
@@ -74,24 +83,30 @@ def record_flow(
     )
 
 
-class _Meter:
-    """Measures the gradient at every layer as a backward pass goes by."""
+def check_loss(loss: Tensor, epoch: int) -> None:
+    """Raise a DivergedError unless the loss after `epoch` steps is a finite number."""
+    if not math.isfinite(loss.item()):
+        raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
 
-    def __init__(self, names: dict[int, str]) -> None:
+
+class _Meter:
+    """Measures the gradient at the output of every layer as a backward pass goes by."""
+
+    def __init__(self, names: Mapping[str, Tensor]) -> None:
         self.layers: list[str] = []
         self.norms: list[float] = []
         self.zero_shares: list[float] = []
         self.loss = float("nan")
-        self._names = names
+        self._names = WeakKeyDictionary({tensor: name for name, tensor in names.items() if tensor.op})
 
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
         """Values are not measured."""
 
     def pulled_back(self, tensor: Tensor, gradient: Array, _: Sequence[Array | None]) -> None:
-        if tensor.op is None:
+        if tensor not in self._names:
             return
         if not self.layers:
             self.loss = tensor.item()
-        self.layers.append(self._names[id(tensor)])
+        self.layers.append(self._names[tensor])
         self.norms.append(float(np.linalg.norm(gradient)))
         self.zero_shares.append(float(np.mean(gradient == 0)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import linecache
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,16 @@ def check_numbers() -> Iterator[None]:
         NotFiniteError: names the op, the entry, the inputs that made it, and the line that called the op. A backward
             pass names the line that called the op forward, whose rule failed.
     """
-    with watching(_NumberCheck()), np.errstate(all="ignore"):
+    with watching(_NumberCheck()), silent_numpy():
+        yield
+
+
+@contextmanager
+def silent_numpy() -> Iterator[None]:
+    """Within this block NumPy does not warn of overflows, divisions by zero and the like."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        # errstate does not reach the threads that share out a large matrix product
+        warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)
         yield
 
 
@@ -45,6 +55,7 @@ class _NumberCheck:
 
     def __init__(self) -> None:
         self._lines: WeakKeyDictionary[Tensor, str] = WeakKeyDictionary()
+        self._reached: WeakSet[Tensor] = WeakSet()  # by a contribution, which was finite
 
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
         line = _calling_line()
@@ -53,16 +64,33 @@ class _NumberCheck:
         self._lines[result] = line
 
     def pulled_back(self, tensor: Tensor, gradient: Array, contributions: Sequence[Array | None]) -> None:
-        line = self._lines.get(tensor, "  (computed before the numbers were checked)")
-        if not _finite(gradient):  # only the gradient that backward starts with has not been looked at before
-            raise NotFiniteError(f"the gradient given to backward has {_first_bad(gradient)}\n{line}")
+        if not _finite(gradient):  # its contributions were looked at before, their sum and the first gradient were not
+            raise NotFiniteError(f"{self._gradient_problem(tensor, gradient)}. Computed here:\n{self._line(tensor)}")
         for i, contribution in enumerate(contributions):
-            if contribution is not None and not _finite(contribution):
-                raise NotFiniteError(
-                    f"the gradient rule of '{tensor.op}' made {_first_bad(contribution)} in the gradient of input {i}, "
-                    f"which is {_entry(tensor.inputs[i].data, contribution)} there; the gradient that came in was "
-                    f"finite, up to {np.abs(gradient).max():.4g} in size. The op was called here:\n{line}"
-                )
+            if contribution is not None:
+                if not _finite(contribution):
+                    raise NotFiniteError(
+                        f"the gradient rule of '{tensor.op}' made {_first_bad(contribution)} in the gradient of input "
+                        f"{i}, which is {_entry(tensor.inputs[i].data, contribution)} there; the gradient that came "
+                        f"in was finite, up to {np.abs(gradient).max(initial=0):.4g} in size. The op was called here:\n"
+                        f"{self._line(tensor)}"
+                    )
+                self._reached.add(tensor.inputs[i])
+
+    def _gradient_problem(self, tensor: Tensor, gradient: Array) -> str:
+        what = f"the result of '{tensor.op}'" if tensor.op else f"a leaf of shape {tensor.shape}"
+        if tensor in self._reached:
+            return (
+                f"the gradient of {what} has {_first_bad(gradient)}: it is used several times, each use contributed "
+                "finite numbers, and their sum is too large"
+            )
+        return f"the gradient given to backward, for {what}, has {_first_bad(gradient)}"
+
+    def _line(self, tensor: Tensor) -> str:
+        """Where the tensor comes from."""
+        if tensor.op is None:
+            return "  (a leaf: no op computed it)"
+        return self._lines.get(tensor, "  (computed before the numbers were checked)")
 
 
 def _forward_problem(op: str, inputs: Sequence[Tensor], result: Tensor) -> str:
@@ -77,9 +105,12 @@ def _forward_problem(op: str, inputs: Sequence[Tensor], result: Tensor) -> str:
 
 
 def _described(array: Array, result: Array) -> str:
+    """The entry that made the first bad one of the result, as far as shapes tell; else the range."""
     if array.shape == result.shape:
         return _entry(array, result)
-    return f"{array.min():.4g} … {array.max():.4g} of shape {array.shape}" if array.size else f"empty {array.shape}"
+    if array.size < 2:
+        return f"{float(array.item()):.4g}" if array.size else f"nothing, of shape {array.shape}"
+    return f"{float(array.min()):.4g} … {float(array.max()):.4g} of shape {array.shape}"
 
 
 def _finite(array: Array) -> bool:
@@ -96,7 +127,7 @@ def _first_bad(array: Array) -> str:
 
 def _entry(array: Array, bad: Array) -> str:
     """The entry of `array` at the first place where `bad` is not finite; of the same shape."""
-    return f"{array[tuple(np.argwhere(~np.isfinite(bad))[0])]:.4g}"
+    return f"{float(array[tuple(np.argwhere(~np.isfinite(bad))[0])]):.4g}"
 
 
 def _calling_line() -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,6 @@ from tinydist.trace.blame import NOBODY, blame, merge
 
 Array = NDArray[Any]
 
-RULES = {op.name: op.rule for op in OPS}
-"""Every op's gradient rule in words."""
-
 
 @dataclass(frozen=True)
 class Step:
@@ -31,11 +29,12 @@ class Step:
         name: the node's name: of the layer or parameter if known, else the op's name, numbered if there are several.
         op: name of the op that computed it; None for a leaf, such as a parameter.
         rule: the op's gradient rule in words; g is the gradient that comes in.
-        value: what the op computed; for a leaf, its data.
+        value: a copy of what the op computed; for a leaf, of its data.
         gradient: the gradient that came in: of the loss with respect to `value`.
         inputs: names of the op's inputs, "constant" for one that needs no gradient.
         contributions: the gradient that went out to each input, None for a constant.
-        zeroed_by: for each node that zeroed entries of `gradient`, the share of all entries that it zeroed.
+        zeroed_by: for each node that zeroed entries of `gradient`, the share of all entries that it zeroed. A node
+            that names itself is where non-zero contributions met and cancelled, or where backward started with 0.
     """
 
     name: str
@@ -116,7 +115,8 @@ def record(
     Args:
         output: usually a loss.
         gradient, retain_graph: as for :meth:`Tensor.backward`.
-        names: what to call tensors, such as ``dict(model.named_parameters())``; others are called by their op.
+        names: what to call tensors, such as ``dict(model.named_parameters())``; others are called by their op,
+            numbered from the leaves on if there are several.
 
     Raises:
         BackwardError, ShapeError, GraphFreedError: as :meth:`Tensor.backward`.
@@ -164,51 +164,63 @@ def named_loss(model: Module, x: Array | SparseMatrix, labels: Array) -> tuple[T
 class _Recorder:
     """Watches one backward pass."""
 
-    def __init__(self, names: dict[int, str]) -> None:
+    def __init__(self, names: dict[Tensor, str]) -> None:
         self.steps: list[Step] = []
         self._names = names
-        self._blame: dict[int, Array] = {}  # by tensor: which step zeroed each entry of its gradient
+        self._blame: dict[Tensor, Array] = {}  # number of the step that zeroed each entry of the tensor's gradient
         self._rng = np.random.default_rng(0)
 
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
         """The graph was built before; what a rule computes on the way is no part of it."""
 
     def pulled_back(self, tensor: Tensor, gradient: Array, contributions: Sequence[Array | None]) -> None:
+        if tensor not in self._names:  # a rule of your own may run a backward pass inside
+            return
         this = len(self.steps)
-        above = self._blame.pop(id(tensor), np.full(gradient.shape, NOBODY))
+        above = self._blame.pop(tensor, np.full(gradient.shape, NOBODY))
         above = np.where(gradient != 0, NOBODY, np.where(above == NOBODY, this, above))
         numbers, counts = np.unique(above[above != NOBODY], return_counts=True)
-        names = [*(step.name for step in self.steps), self._names[id(tensor)]]
+        shares = dict(zip(numbers.tolist(), (counts / above.size).tolist(), strict=True))
+        name = self._names[tensor]
         self.steps.append(
             Step(
-                name=names[this],
+                name=name,
                 op=tensor.op,
-                rule=RULES.get(tensor.op, "a rule of your own") if tensor.op else "kept as .grad",
-                value=tensor.data,
+                rule=_rule(tensor),
+                value=tensor.data.copy(),  # optimisers change parameters in place
                 gradient=gradient,
-                inputs=tuple(self._names.get(id(parent), "constant") for parent in tensor.inputs),
+                inputs=tuple(self._names.get(parent, "constant") for parent in tensor.inputs),
                 contributions=tuple(contributions),
-                zeroed_by={names[n]: count / above.size for n, count in zip(numbers, counts, strict=True)},
+                zeroed_by={self.steps[n].name if n < this else name: share for n, share in shares.items()},
             )
         )
         for parent, rule, contribution in zip(tensor.inputs, tensor._vjps or (), contributions, strict=True):
             if contribution is not None:
-                blamed = blame(rule, contribution, above, this, self._rng)
-                earlier = self._blame.get(id(parent))
-                self._blame[id(parent)] = blamed if earlier is None else merge(earlier, blamed)
+                blamed = blame(rule, contribution, above, this, gradient.dtype, self._rng)
+                earlier = self._blame.get(parent)
+                self._blame[parent] = blamed if earlier is None else merge(earlier, blamed)
 
 
-def tensor_names(output: Tensor, given: Mapping[str, Tensor]) -> dict[int, str]:
-    """A name for every tensor behind `output`, by identity; those that would be called alike are numbered."""
-    order = topological_order(output)
-    names = {id(tensor): name for name, tensor in given.items()}
-    plain = Counter(tensor.op or "leaf" for tensor in order if id(tensor) not in names)
-    used: Counter[str] = Counter()
-    for tensor in order:
-        if id(tensor) not in names:
-            kind = tensor.op or "leaf"
-            used[kind] += 1
-            names[id(tensor)] = kind if plain[kind] == 1 else f"{kind}#{used[kind]}"
+def _rule(tensor: Tensor) -> str:
+    """The gradient rule behind a tensor in words, from the op table."""
+    if tensor.op is None:
+        return "kept as .grad"
+    function = getattr(tensor.function, "func", None)  # by the function itself: your own op may be called relu, too
+    return next((op.rule for op in OPS if op.function is function), "a rule of your own")
+
+
+def tensor_names(output: Tensor, given: Mapping[str, Tensor]) -> dict[Tensor, str]:
+    """A name for every tensor behind `output`; those that would be called alike are numbered."""
+    names = {tensor: name for name, tensor in given.items()}
+    unnamed = [tensor for tensor in topological_order(output) if tensor not in names]
+    kinds = Counter(tensor.op or "leaf" for tensor in unnamed)
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
+    for tensor in unnamed:
+        kind = tensor.op or "leaf"
+        name = kind if kinds[kind] == 1 else f"{kind}#{next(numbers[kind])}"
+        while name in given:
+            name = f"{kind}#{next(numbers[kind])}"
+        names[tensor] = name
     return names
 
 
