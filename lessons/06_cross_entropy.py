@@ -1,0 +1,178 @@
+# %% [markdown]
+# # 6. Cross-entropy, and what it asks of an output
+#
+# After this lesson you can explain what softmax cross-entropy asks of each output, why it never has enough, why large
+# logits make its gradient all or nothing, and what is left of its requests when an output may not be negative.
+#
+# A network gives one number for each class, the **logits** z. Softmax turns them into probabilities, cross-entropy is
+# how surprised you are by the right class y:
+#
+# $$p_i = \frac{e^{z_i}}{\sum_j e^{z_j}} \qquad L = -\log p_y = \log \sum_j e^{z_j} - z_y$$
+#
+# Differentiate the second form. The first term gives p, the second subtracts 1 at the right class:
+#
+# $$\frac{\partial L}{\partial z_i} = p_i - [i = y]$$
+#
+# In words: softmax minus one-hot. Gradient descent pushes against it, so this lesson speaks of the **push**, the
+# negative gradient.
+#
+# **Predict first.** The logits are 2, 1 and -1, the second class is right. Which logit is pushed hardest, and which
+# way? What do the three pushes add up to? And what changes if you add 1000 to every logit?
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import scipy.special
+
+import tinydist as td
+
+
+def push(logits: td.Tensor, labels: np.ndarray) -> np.ndarray:
+    """The negative gradient of the mean loss with respect to the logits, (batch, classes)."""
+    leaf = td.Tensor(logits.data, requires_grad=True)
+    leaf.cross_entropy(labels).backward()
+    return -leaf.grad
+
+
+label = np.array([1])
+for added in (0, 1000):
+    z = np.array([[2.0, 1.0, -1.0]]) + added
+    by_hand = np.eye(3)[label] - scipy.special.softmax(z, axis=1)
+    loss = td.Tensor(z).cross_entropy(label).item()
+    by_machine = push(td.Tensor(z), label)
+    assert np.allclose(by_machine, by_hand)
+    print(f"logits {z[0]}  loss {loss:.4f}  push {by_machine[0].round(4)}  sum {abs(by_machine.sum()):.4f}")
+
+# %% [markdown]
+# **Notice.** Only the right logit is pushed up; all others are pushed down, the largest hardest. The pushes add up to
+# 0, and adding a constant changes nothing: softmax sees *differences* of logits only. So an output has no meaning of
+# its own. "Large" means "larger than the others", and 0 is a logit like any other, unless something in the network
+# gives 0 a special role. Remember this when you meet ReLU2.
+#
+# **Predict first.** Let the right logit lead all others by a margin. At which margin is the loss satisfied, so that the
+# push is exactly 0?
+
+# %%
+print("margin      loss   push on the right logit   on a wrong one   (two classes, float32)")
+for margin in (0, 1, 5, 10, 20, 50):
+    z = np.array([[margin, 0]], dtype=np.float32)
+    loss = td.Tensor(z).cross_entropy(np.array([0])).item()
+    right, wrong = push(td.Tensor(z), np.array([0]))[0]
+    print(f"{margin:6}  {loss + 0:8.1e}   {right + 0:23.1e}   {wrong:14.1e}")
+
+# %% [markdown]
+# **Notice.** In exact arithmetic at none: the push is 1 - p, and p never reaches 1. It shrinks by e for every step of
+# the margin and always points the same way: right logit up, others down, *without end*. That is what "cross-entropy
+# wants intensity" means. Only rounding stops it. In float32, p next to 1 rounds to 1 from a margin of about 17, and the
+# right logit feels nothing any more, while a push of 2e-09 on the wrong one can still be represented.
+#
+# ## Do not overflow
+#
+# **Predict first.** Write the formula as it stands, with float32 logits of 1000, 999 and 0. What comes out?
+
+
+# %%
+def naive_log_softmax(z: np.ndarray) -> np.ndarray:
+    return np.log(np.exp(z) / np.exp(z).sum())
+
+
+def shifted_log_softmax(z: np.ndarray) -> np.ndarray:
+    """Subtract the largest logit first, which changes nothing, and never form the quotient."""
+    shifted = z - z.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+z = np.array([1000, 999, 0], dtype=np.float32)
+with np.errstate(all="ignore"):
+    print("as it stands      ", naive_log_softmax(z))
+np.set_printoptions(precision=4, suppress=True)
+print("shifted by hand   ", shifted_log_softmax(z))
+print("tinydist          ", td.Tensor(z).log_softmax().data)
+print("scipy, in float64 ", scipy.special.log_softmax(z.astype(float)))
+
+# %% [markdown]
+# **Notice.** In float32 already e^89 is infinite, and infinity over infinity is not a number. Shifting makes the
+# largest exponent 0. The sum then lies between 1 and the number of classes, and its logarithm is safe. And log p is
+# -1000, though p itself underflows to 0: work with log p, never with log of p. The expression max + log Σ e^(z - max)
+# is called **log-sum-exp**, a maximum with its corner rounded off.
+#
+# ## Large logits are not exotic
+#
+# The paper's program feeds pixels from 0 to 255. Take its untrained `Abs` network and 3,000 digits, with pixels from 0
+# to 1 and raw.
+#
+# **Predict first.** A network that knows nothing should give every class about 1/10, a loss of ln 10 = 2.30 and pushes
+# of about +0.9 and -0.1. Does it, with either input?
+
+# %%
+for scale in ("unit", "raw"):
+    data = td.datasets.load("mnist", input=scale, train_size=3000)
+    rows = np.arange(len(data.y_train))
+    logits = td.build_model("Abs", seed=0)(td.Tensor(data.x_train))  # (3000, 10)
+    log_p = logits.log_softmax().data
+    losses = -log_p[rows, data.y_train]
+    p = np.exp(log_p)
+    pushes = push(logits, data.y_train) * len(rows)  # of each image's own loss
+    all_or_nothing = (np.abs(pushes - pushes.round()) < 0.01).all(axis=1)
+    print(f"{scale} pixels")
+    print(f"  logits from {logits.data.min():.1f} to {logits.data.max():.1f}")
+    print(f"  loss: mean {losses.mean():.2f}, largest {losses.max():.1f}")
+    print(f"  median of the largest probability: {np.median(p.max(axis=1)):.3f}")
+    print(f"  images whose right class has probability exactly 0: {100 * np.mean(p[rows, data.y_train] == 0):.0f}%")
+    print(f"  images whose pushes are all -1, 0 or +1 (within 0.01): {100 * np.mean(all_or_nothing):.0f}%")
+
+# %% [markdown]
+# **Notice.** With raw pixels the logits lie far apart, and the untrained network is certain of nearly everything,
+# mostly wrongly: losses of 50 on average and above 200 for some images. (log of p would have given infinity for more
+# than one image in ten.) The push is no longer a gentle opinion on ten outputs. For most images it is all or nothing:
+# one wrong logit down by a full 1, the right one up by a full 1, none of the others asked. Or nothing at all, where the
+# network is right by chance.
+#
+# ## The paper's experiment, in one picture
+#
+# Two classes, the first is right. Draw the push at every point of the plane of the two numbers that the last linear
+# layer gives. Then put an activation between them and the loss, so that no logit can be negative.
+#
+# **Predict first.** With nothing in between, every arrow points right and down. With `relu`: where has an arrow lost
+# one of its components, where both? Can a point to the left of the vertical axis ever come back?
+
+# %%
+activations = {"no activation": lambda z: z, "relu": td.Tensor.relu, "abs": td.Tensor.abs}
+steps = np.linspace(-2.75, 2.75, 12)
+plane = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)  # (points, 2)
+figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
+print("points of the plane (144) where the push on")
+for panel, (name, activation) in zip(axes, activations.items(), strict=True):
+    z = td.Tensor(plane, requires_grad=True)
+    activation(z).cross_entropy(np.zeros(len(plane), dtype=int)).backward(len(plane))
+    arrows = -z.grad
+    lost = arrows == 0  # (points, 2)
+    print(f"  {name:13}  the right output is lost: {lost[:, 0].sum():2}, the wrong: {lost[:, 1].sum():2}")
+    for meaning, count, color in (("both pushed", 0, "#0072B2"), ("one push lost", 1, "#D55E00")):
+        chosen = lost.sum(axis=1) == count
+        panel.quiver(*plane[chosen].T, *arrows[chosen].T, color=color, width=0.006, scale=16, label=meaning)
+    silent = lost.all(axis=1)
+    panel.plot(*plane[silent].T, "x", color="black", ms=5, label="both lost")
+    panel.axhline(0, color="grey", lw=0.8)
+    panel.axvline(0, color="grey", lw=0.8)
+    panel.set(title=name, xlabel="number for the right class", aspect="equal")
+axes[0].set_ylabel("number for the wrong class")
+figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+output = Path("results/lessons")
+output.mkdir(parents=True, exist_ok=True)
+figure.savefig(output / "06_cross_entropy.png", dpi=120)
+print("figure saved in", output)
+
+# %% [markdown]
+# **Notice.** `relu` cuts the component of every output that is at 0. On the left, the right class has lost its push:
+# only the wrong output moves, down to 0, and below left there is no push at all. Whoever is on the left never moves to
+# the right again by a push of its own. `abs` cuts nothing. It turns the field round, so that on the left the right
+# class is pushed to *minus* infinity, which is as good. The loss is the same in all three pictures, and it asks for the
+# same. What differs is which of its requests arrive. That is the paper's experiment; lesson 8 watches it happen on all
+# digits.
+#
+# **Exercise.** Write both ops: `python -m tinydist.exercises check log_softmax` and
+# `python -m tinydist.exercises check cross_entropy`. Then negate the activations in the last cell, as the paper's Neg
+# does. The quadrant without a push stays where it is. Do the arrows of `relu` still lead into it?
