@@ -186,7 +186,8 @@ print(f"after {10 * EPOCHS} steps on pixels 0 to 1: {accuracy(test, data.y_test)
 # 0 for every image at once. So what this shows is: *ReLU2 dies when certain, wrong logits meet large steps.* It does
 # not show that a ReLU output cannot learn intensity. The paper says that its images were normalised; its program fed
 # raw pixels, and it is the raw pixels that make ReLU2 fail like this here. (One seed and 1,000 images: enough to see
-# a mechanism, not to judge a claim. For that, see lesson 13.)
+# a mechanism, not to judge a claim. Lesson 13 takes more seeds, and finds a milder form of the same death where the
+# input is normalised and the steps are large.)
 #
 # **Exercise.** Give ReLU2 a way out on raw pixels: in `watch`, try a learning rate of 0.00001, then a bias in the
 # last layer (`ReLU2-Bias`). Which of them keeps the outputs alive, and can you say why from the tally? To write the
