@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from tinydist import Tensor
-from tinydist.errors import ShapeError
+from tinydist.errors import DTypeError, ShapeError
 
 both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -102,3 +102,10 @@ def test_shapes_that_do_not_fit_are_named(shapes):
     message = f"weighted_distance: got x {x}, center {center}, weight {weight}; expected"
     with pytest.raises(ShapeError, match="^" + re.escape(message)):
         distance(*map(np.ones, shapes))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64])
+def test_numbers_that_the_kernels_do_not_know_are_refused_by_name(dtype):
+    x = np.ones((2, 3), dtype=dtype)
+    with pytest.raises(DTypeError, match=f"float32 or float64, got {np.dtype(dtype)}"):
+        Tensor(x).weighted_distance(x[:1], x[:1])

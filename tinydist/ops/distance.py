@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinydist import kernels
-from tinydist.errors import ShapeError
+from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result
 
 
@@ -33,6 +33,7 @@ def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0
 
     Raises:
         ShapeError: unless the three shapes fit together.
+        DTypeError: unless they compute in float32 or float64.
     """
     if x.ndim != 2 or center.ndim != 2 or x.shape[1] != center.shape[1] or weight.shape != center.shape:
         raise ShapeError(
@@ -42,6 +43,8 @@ def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0
     if floor < 0:
         raise ValueError(f"weighted_distance: floor is a squared distance and cannot be negative, got {floor}")
     dtype = np.result_type(x, center, weight)  # the kernels compute in the dtype of x
+    if dtype not in (np.float32, np.float64):
+        raise DTypeError(f"weighted_distance computes in float32 or float64, got {dtype}; use array.astype(float)")
     x, center, weight = (a.astype(dtype, copy=False) for a in (x, center, weight))
     squared = kernels.weighted_squares(x, center, weight)
     distance = np.sqrt(np.maximum(squared, squared.dtype.type(floor)))
