@@ -72,7 +72,7 @@ def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: 
         )
     plain = python_function(function)
     if not isinstance(plain, FunctionType):
-        raise UnusableFile(f"{name} in {shown(path)} is a {type(function).__name__}; define it with 'def {name}(...)'")
+        raise UnusableFile(f"{name} in {shown(path)} is of type {type(function).__name__}; define it with 'def {name}(...)'")
     if plain.__code__.co_filename != str(path):
         raise UnusableFile(
             f"{name} in {shown(path)} was not written there but in {plain.__code__.co_filename}; "
@@ -85,8 +85,8 @@ def describe(problem: BaseException, path: Path) -> str:
     message = str(problem).strip()
     place = _place_by_numba(message, path)
     lines = [line for line in message.splitlines() if line.strip()]
-    if place is not None:  # numba's message is a page long; what is wrong stands in its second line or so
-        lines = [line.strip() for line in lines if not line.startswith(("Failed in", "\x1b"))][:3]
+    if place is not None:  # numba's message is a page long
+        lines = [line.strip() for line in lines if not line.startswith(("Failed in", "\x1b"))][:2]
     frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == str(path)]
     if frames and place is None:
         place = frames[-1].lineno

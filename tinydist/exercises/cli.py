@@ -11,6 +11,7 @@ from pathlib import Path
 from tinydist.exercises import pages
 from tinydist.exercises.exercise import DEFAULT_FOLDER, ExerciseError, command, shown
 from tinydist.exercises.judge import Verdict, judge
+from tinydist.exercises.mine import Experiment, report
 from tinydist.exercises.table import EXERCISES, find, number
 from tinydist.exercises.workspace import Workspace
 
@@ -61,8 +62,9 @@ def _list(_options: argparse.Namespace) -> int:
 def _next(options: argparse.Namespace) -> int:
     workspace = Workspace.open(options.dir)
     for exercise in EXERCISES:
-        if not judge(exercise, workspace.path(exercise)).passed:
-            print(pages.opening(exercise, workspace.path(exercise)))
+        verdict = judge(exercise, workspace.path(exercise))
+        if not verdict.passed:
+            print(pages.opening(verdict, workspace.path(exercise)))
             return 0
     print(pages.farewell(workspace.folder))
     return 0
@@ -70,6 +72,10 @@ def _next(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     workspace = Workspace.open(options.dir)
+    if options.mine:
+        for line in report([judge(e, workspace.path(e)) for e in EXERCISES], Experiment()):
+            print(line, flush=True)
+        return 0
     if options.exercise is None:
         verdicts = _judge_all(workspace)
         print(f"\n{pages.summary(verdicts, workspace.folder)}")
@@ -151,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     add("next", _next, "show the first exercise that does not pass yet")
     check = add("check", _check, "judge an answer, or all of them")
     check.add_argument("exercise", nargs="?", metavar="N|NAME", help="number or name (default: all)")
+    check.add_argument("--mine", action="store_true", help="train the paper's models, briefly, with your functions")
     for name, run, words in [
         ("hint", _hint, "show a hint, and one more each time"),
         ("reset", _reset, "start an exercise afresh; your version is kept beside it"),

@@ -26,7 +26,7 @@ def difference(observation: Observation) -> str | None:
 def _numeric_difference(received: Any, expected: NDArray[Any], rtol: float | None, strict: bool) -> str | None:
     array = _as_array(received)
     if array is None or array.dtype.kind not in "fiub":
-        return f"a {type(received).__name__}, not numbers"
+        return f"of type {type(received).__name__}, not numbers"
     if array.shape != expected.shape:
         return f"shape {array.shape} instead of {expected.shape}"
     if strict and array.dtype != expected.dtype:
@@ -34,12 +34,11 @@ def _numeric_difference(received: Any, expected: NDArray[Any], rtol: float | Non
     wrong = ~_close(array, expected, rtol)
     if not wrong.any():
         return None
-    if array.ndim == 0:
+    if array.size == 1:
         return ""
-    where = [int(i) for i in np.argwhere(wrong)[0]]
-    share = f"{int(wrong.sum())} of {wrong.size} entries differ, " if wrong.size > 1 else ""
-    index = tuple(where)
-    return f"{share}the first at {where}: expected {_number(expected[index])}, received {_number(array[index])}"
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    values = f"expected {_number(expected[index])}, received {_number(array[index])}"
+    return f"{int(wrong.sum())} of {wrong.size} entries differ, the first at {list(index)}: {values}"
 
 
 def _close(array: NDArray[Any], expected: NDArray[Any], rtol: float | None) -> NDArray[np.bool_]:

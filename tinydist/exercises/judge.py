@@ -58,7 +58,7 @@ class Run:
 
     seen: list[Observation]
     wrong: Observation | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def passed(self) -> bool:
@@ -96,7 +96,7 @@ def run_check(exercise: Exercise, answer: Any) -> Run:
                 seen.append(observation)
                 if wrong is None and difference(observation) is not None:
                     wrong = observation
-        except Exception as error:  # noqa: BLE001 - a learner's function may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner's function may raise anything
             return Run(seen, wrong, None if wrong else error)
     return Run(seen, wrong)
 

@@ -20,8 +20,9 @@ def contents(exercises: Sequence[Exercise]) -> str:
     return "\n".join([f"   {'exercise':24} {'what you write':56} lesson", *rows])
 
 
-def opening(exercise: Exercise, path: Path) -> str:
+def opening(verdict: Verdict, path: Path) -> str:
     """Where an exercise is, what it asks and how to go on."""
+    exercise = verdict.exercise
     rows = {
         "file": str(shown(path)),
         "lesson": f"lessons/{exercise.lesson}.py",
@@ -29,7 +30,11 @@ def opening(exercise: Exercise, path: Path) -> str:
         "hint": command("hint", exercise.name, path.parent),
     }
     table = "\n".join(f"  {key:7} {value}" for key, value in rows.items())
-    return f"{number(exercise):02} {exercise.name}: {exercise.title}\n\n{paragraphs(exercise.task)}\n\n{table}"
+    title = f"{number(exercise):02} {exercise.name}: {exercise.title}"
+    tried = (
+        [] if verdict.status == "not written" else ["There is an answer already, but it does not pass; check says why."]
+    )
+    return "\n\n".join([title, paragraphs(exercise.task), table, *tried])
 
 
 def farewell(folder: Path) -> str:

@@ -146,7 +146,8 @@ def _kind(result: Any) -> str:
     if result is None:
         return "None: is a return missing?"
     if not isinstance(result, tuple) or len(result) != 2:
-        return f"a {type(result).__name__}" + (f" of {len(result)}" if isinstance(result, tuple) else "")
+        size = f" of {len(result)}" if isinstance(result, tuple) else ""
+        return f"something of type {type(result).__name__}{size}"
     vjps = result[1]
     if not isinstance(vjps, tuple):
         return f"a pair whose second part is a {type(vjps).__name__}; write (rule,) for a tuple of one"

@@ -15,11 +15,12 @@ from tinydist.kernels.sparse import Blocks, compress, decompress
 
 def check_compress(compress: Any) -> Iterator[Observation]:
     """The truth: a walk over all entries."""
-    wide = {(0, 1): 9, (0, 255): 3, (0, 256): 4, (1, 0): 5, (1, 300): 6, (0, 599): 7}
+    columns = 2 * BLOCK + 50
+    wide = {(0, 1): 9, (0, BLOCK - 1): 3, (0, BLOCK): 4, (1, 0): 5, (1, BLOCK + 44): 6, (0, columns - 1): 7}
     for shape, entries in [
-        ((1, 4), {(0, 1): 5, (0, 3): 7}),
+        ((2, 4), {(0, 1): 5, (1, 3): 7}),
         ((3, 2), {(0, 0): 1, (0, 1): 2, (2, 0): 3}),
-        ((2, 600), wide),
+        ((2, columns), wide),
     ]:
         matrix = np.zeros(shape, dtype=np.uint8)
         for place, value in entries.items():
@@ -97,6 +98,12 @@ def compress_without_start(matrix: Array) -> Blocks:
     return Blocks(right.shape, right.pointers[:, 1:], right.offsets, right.values)
 
 
+def compress_whole_columns(matrix: Array) -> Blocks:
+    right = _compress(matrix)
+    block = np.repeat(np.arange(len(right.pointers)), np.diff(right.pointers[:, [0, -1]])[:, 0])
+    return Blocks(right.shape, right.pointers, (right.offsets + BLOCK * block).astype(np.uint16), right.values)
+
+
 def compress_in_int64(matrix: Array) -> Blocks:
     right = _compress(matrix)
     return Blocks(right.shape, right.pointers.astype(np.int64), right.offsets.astype(np.int64), right.values)
@@ -123,6 +130,11 @@ COMPRESS = Exercise(
     check=check_compress,
     mistakes=(
         Mistake(compress_by_column, "The values come column by column. Within a block they are ordered row by row."),
+        Mistake(
+            compress_whole_columns,
+            "The offsets are column numbers of the whole matrix, which do not fit into a byte. Count from the first "
+            "column of the block.",
+        ),
         Mistake(
             compress_counts,
             "The pointers are counts of values. They are positions: the running sum of the counts.",

@@ -87,6 +87,11 @@ def entropy_overflowing(logits: Array, labels: Array) -> Pair:
     return -_at_labels(log_p, labels).mean(), (np.exp(log_p) - _onehot(logits, labels)) / len(logits)
 
 
+def entropy_of_softmax(logits: Array, labels: Array) -> Pair:
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return -np.log(_at_labels(p, labels)).mean(), (p - _onehot(logits, labels)) / len(logits)
+
+
 def entropy_log_of_zero(logits: Array, labels: Array) -> Pair:
     p = np.exp(_log_softmax(logits))
     return -np.log(_at_labels(p, labels)).mean(), (p - _onehot(logits, labels)) / len(logits)
@@ -127,9 +132,12 @@ CROSS_ENTROPY = Exercise(
             entropy_without_one_over_batch,
             "The 1/batch is missing in the gradient: the loss is a mean, so each image has a share of 1/batch in it.",
         ),
-        Mistake(
-            entropy_overflowing,
-            "The shift is missing: e to the power of 1000 overflows. Subtract each row's largest logit first.",
+        *(
+            Mistake(
+                overflowing,
+                "The shift is missing: e to the power of 1000 overflows. Subtract each row's largest logit first.",
+            )
+            for overflowing in (entropy_overflowing, entropy_of_softmax)
         ),
         Mistake(
             entropy_log_of_zero,

@@ -48,6 +48,11 @@ def log_softmax_overflowing(x: Array, axis: int = -1) -> Result:
     return y, (lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True),)
 
 
+def log_softmax_of_softmax(x: Array, axis: int = -1) -> Result:
+    p = np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+    return np.log(p), (lambda g: g - p * g.sum(axis=axis, keepdims=True),)
+
+
 def log_softmax_without_log(x: Array, axis: int = -1) -> Result:
     y, _ = _log_softmax(x, axis, None)
     p = np.exp(y)
@@ -105,10 +110,13 @@ LOG_SOFTMAX = Exercise(
             "The sum of g has lost its axis, so NumPy lines it up with the wrong one: sum with keepdims=True.",
         ),
         Mistake(log_softmax_last_axis, "The argument axis is ignored."),
-        Mistake(
-            log_softmax_overflowing,
-            "The shift is missing: e to the power of a large logit overflows to infinity. Subtract the largest logit "
-            "first; it changes nothing else.",
+        *(
+            Mistake(
+                overflowing,
+                "The shift is missing: e to the power of a large logit overflows to infinity. Subtract the largest "
+                "logit first; it changes nothing else.",
+            )
+            for overflowing in (log_softmax_overflowing, log_softmax_of_softmax)
         ),
     ),
 )

@@ -119,7 +119,7 @@ TOPOLOGICAL_ORDER = Exercise(
     once, and each after all of its own inputs.
 
     Look out: a tensor may be reached in several ways, and may be far away: Python allows about a thousand nested
-    calls, a deep graph needs more. Compare tensors with `is` or id(), never with ==.
+    calls, a deep graph needs more.
     """,
     hints=(
         "A tensor may be appended when all of its inputs have been: a depth-first walk that appends on the way out.",

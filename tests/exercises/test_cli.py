@@ -1,0 +1,165 @@
+"""The commands, as a learner types them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tinydist.exercises.cli import main
+from tinydist.exercises.table import EXERCISES, find
+
+RIGHT_SLOPE = "d = step * direction\nreturn (function(x + d) - function(x - d)) / (2 * step)"
+
+
+@pytest.fixture
+def run(workspace, monkeypatch, capsys):
+    """Run a command in the folder above ./exercises; returns its status, output and errors."""
+    monkeypatch.chdir(workspace.folder.parent)
+
+    def run_command(*words):
+        status = main(words)
+        return status, *capsys.readouterr()
+
+    return run_command
+
+
+def test_a_learners_first_steps(run, answer):
+    status, output, _ = run("next")
+    assert (status, output.splitlines()[0]) == (0, "01 slope: measure a slope with two evaluations")
+    for line in ("file    exercises/01_slope.py", "lesson  lessons/01_a_gradient.py"):
+        assert line in output.replace("\\", "/")
+    assert "check   python -m tinydist.exercises check slope" in output
+
+    answer("slope", "return (function(x + step * direction) - function(x)) / step")
+    status, output, _ = run("check", "1")
+    assert status == 1
+    assert "one-sided difference" in output
+    status, output, _ = run("next")
+    assert "There is an answer already, but it does not pass" in output
+
+    hints = find("slope").hints
+    for count in (1, 2, 3, 3):
+        status, output, _ = run("hint", "slope")
+        assert status == 0
+        words = " ".join(output.split())
+        assert [" ".join(hint.split()) in words for hint in hints] == [True] * count + [False] * (3 - count)
+    assert "python -m tinydist.exercises solution slope" in output
+
+    answer("slope", RIGHT_SLOPE)
+    status, output, _ = run("check", "slope")
+    assert status == 0
+    assert "01 slope passes." in output
+    assert "Next: 02 mul" in output
+    assert run("next")[1].startswith("02 mul: ")
+
+
+def test_check_of_all_counts_and_points_on(run, answer):
+    answer("slope", RIGHT_SLOPE)
+    answer("sum", "return nonsense")
+    status, output, _ = run("check")
+    assert status == 1
+    rows = {line.split()[1]: " ".join(line.split()[2:]) for line in output.splitlines()[: len(EXERCISES)]}
+    assert rows.pop("slope") == "passed"
+    assert rows.pop("sum") == "wrong"
+    assert set(rows.values()) == {"not written"}
+    assert f"1 of {len(EXERCISES)} pass." in output
+    assert "What is wrong with sum: python -m tinydist.exercises check sum" in output
+
+
+def test_progress_shows_a_bar_for_each_lesson(run, answer):
+    answer("slope", RIGHT_SLOPE)
+    status, output, _ = run("progress")
+    assert status == 0
+    bars = {line.split()[0]: line.split()[1] for line in output.splitlines() if line[:2].isdecimal() and "_" in line}
+    assert bars["01_a_gradient"] == "#."
+    assert bars["03_broadcasting"] == "..."
+    assert sum(map(len, bars.values())) == len(EXERCISES)
+
+
+def test_all_answers_of_the_library_reach_the_end(run, workspace, reference):
+    for exercise in EXERCISES:
+        workspace.path(exercise).write_text(reference(exercise), encoding="utf-8")
+    status, output, _ = run("check")
+    assert status == 0, output
+    assert "Every exercise passes" in output
+    assert "python -m tinydist.exercises check --mine" in output
+
+
+def test_list_names_every_exercise(run):
+    _, output, _ = run("list")
+    assert [line.split()[:2] for line in output.splitlines()[1:]] == [
+        [f"{number:02}", exercise.name] for number, exercise in enumerate(EXERCISES, 1)
+    ]
+
+
+def test_reset_and_solution(run, workspace, answer):
+    answer("mul", "return 'mine'")
+    status, output, _ = run("reset", "2")
+    assert status == 0
+    assert "Your version is kept as exercises/02_mul.py.1" in output.replace("\\", "/")
+    assert "return 'mine'" in (workspace.folder / "02_mul.py.1").read_text(encoding="utf-8")
+    status, output, _ = run("solution", "relu")
+    assert "def relu(x: Array) -> Result:" in output
+    assert "def relu_vjp_numpy(" in output, "the twin of the kernel that it calls"
+    first = output.splitlines()[0].replace("\\", "/")
+    assert first.startswith("# ")
+    assert "tinydist/ops/elementwise.py, line " in first
+
+
+def test_start_says_what_it_did(run, workspace, tmp_path):
+    assert "complete already" in run("start")[1]
+    (workspace.folder / "02_mul.py").unlink()
+    assert "Added to exercises: 02_mul.py." in run("start")[1]
+    status, output, _ = run("start", str(tmp_path / "other place"))
+    assert status == 0
+    assert 'python -m tinydist.exercises next --dir "other place"' in output
+    assert run("next", "--dir", "other place")[1].count('--dir "other place"') == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("check", "mull"), "Did you mean 'mul'?"),
+        (("hint", "99"), f"numbered from 1 to {len(EXERCISES)}"),
+        (("solution", "0"), "numbered from 1"),
+        (
+            ("check", "--dir", "nowhere"),
+            "there is no folder nowhere yet. Make it: python -m tinydist.exercises start nowhere",
+        ),
+        (("next", "--dir", "."), "is not a folder of exercises"),
+        (("start", "."), "holds other files"),
+    ],
+)
+def test_wrong_use_is_explained(run, tmp_path, words, message):
+    (tmp_path / "other.txt").write_text("x", encoding="utf-8")
+    status, _, errors = run(*words)
+    assert status == 2
+    assert errors.startswith("error: ")
+    assert message in errors
+
+
+def test_ctrl_c_ends_quietly(run, answer):
+    answer("slope", "raise KeyboardInterrupt")
+    assert run("check", "slope") == (130, "", "\nStopped.\n")
+
+
+def test_pytest_in_the_folder_says_the_same_without_our_internals(workspace, answer):
+    answer("slope", RIGHT_SLOPE)
+    answer("mul", "return a * b, (lambda g: g * b, lambda g: g * a)")
+    command = [sys.executable, "-m", "pytest", str(workspace.folder), "-p", "no:xdist"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=workspace.folder.parent)
+    assert ended.returncode == 1, ended.stderr
+    assert "1 passed" in ended.stdout
+    assert f"{len(EXERCISES) - 1} failed" in ended.stdout
+    words = " ".join(ended.stdout.replace("\nE ", " ").split())
+    assert " ".join(find("mul").mistakes[3].says.split()) in words
+    assert "unbroadcast is not written yet" in words
+    assert "judge.py" not in ended.stdout
+    assert "entry.py" not in ended.stdout
+
+
+def test_the_command_runs_as_a_module(tmp_path):
+    command = [sys.executable, "-m", "tinydist.exercises", "list"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=os.environ)
+    assert "catch_the_bug" in ended.stdout

@@ -1,0 +1,147 @@
+"""Train the paper's models with a learner's functions in the place of the library's."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numba import get_num_threads, set_num_threads
+
+from tinydist import datasets
+from tinydist.exercises.exercise import Exercise, paragraphs
+from tinydist.exercises.judge import Verdict
+from tinydist.exercises.swap import replaced
+from tinydist.models import build_model
+from tinydist.optim import SGD
+from tinydist.training import Measurement, train
+
+MODELS = ("ReLU2", "ReLU2-Neg", "Abs2", "Abs-L2")
+IMAGES, EPOCHS, LR = 1000, 200, 0.001
+
+AGREEMENT = 0.5
+"""Percentage points within which two accuracies agree: your sums may round differently, and many steps amplify that."""
+
+
+@dataclass
+class Part:
+    """A learner's function in the library's place, and how often it was called there."""
+
+    exercise: Exercise
+    answer: Callable[..., Any]
+    calls: int = 0
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        self.calls += 1
+        return self.answer(*inputs, **options)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained: the first `images` of MNIST, raw pixels, full-batch steps.
+
+    The images are held sparse, because then they pass through `compress`.
+    """
+
+    models: Sequence[str] = MODELS
+    images: int = IMAGES
+    epochs: int = EPOCHS
+    seed: int = 0
+
+    def load(self) -> datasets.Dataset:
+        return datasets.load("mnist", train_size=self.images, layout="sparse")
+
+    def run(self, model: str, data: datasets.Dataset) -> Measurement:
+        """Train a model; returns how it ended."""
+        network = build_model(model, seed=self.seed)
+        return train(network, SGD(network.parameters(), lr=LR), data, self.epochs)[-1]
+
+
+@contextmanager
+def in_place(parts: Sequence[Part]) -> Iterator[None]:
+    """Within this block the parts are in the library's place."""
+    with ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(replaced(part.exercise.library, part))
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within this block numba runs on one thread: for arrays this small more would only wait for each other."""
+    before = get_num_threads()
+    set_num_threads(1)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+def report(verdicts: Sequence[Verdict], experiment: Experiment) -> Iterator[str]:
+    """Train with the library's functions and with the learner's, and compare; line by line as it goes."""
+    parts = [Part(verdict.exercise, verdict.answer) for verdict in verdicts if verdict.passed]
+    if not parts:
+        yield "No answer passes yet, so there is nothing to put in the library's place."
+        return
+    yield from _heading(verdicts, parts, experiment)
+    with one_thread():
+        theirs = [experiment.run(model, data) for data in [experiment.load()] for model in experiment.models]
+    agree = True
+    for model, library in zip(experiment.models, theirs, strict=True):
+        row, same = _trained(experiment, model, parts, library)
+        agree = agree and same
+        yield row
+    yield ""
+    yield from _took_part(parts)
+    yield ""
+    if agree:
+        yield f"They agree within {AGREEMENT} points: your functions do what the library's do."
+    else:
+        yield "They do not agree everywhere. Each of your functions passes its check, so this is worth a closer look."
+
+
+def _trained(experiment: Experiment, model: str, parts: Sequence[Part], library: Measurement) -> tuple[str, bool]:
+    """A row of the table, and whether the learner's run agrees with the library's."""
+    try:
+        with one_thread(), in_place(parts):
+            mine = experiment.run(model, experiment.load())
+    except Exception as problem:  # noqa: BLE001 - a learner's function may raise anything
+        return f"{model:10}  stopped: {_where(problem)}", False
+    same = abs(mine.test_accuracy - library.test_accuracy) <= AGREEMENT
+    accuracies = f"{mine.test_accuracy:5.2f}   {library.test_accuracy:7.2f}"
+    dead = f"{mine.dead_outputs:5}   {library.dead_outputs:7}"
+    return f"{model:10}  {accuracies}    {dead}    {'agree' if same else 'differ'}", same
+
+
+def _heading(verdicts: Sequence[Verdict], parts: Sequence[Part], experiment: Experiment) -> Iterator[str]:
+    left_out = [f"{v.exercise.name} ({v.status})" for v in verdicts if not v.passed]
+    yield f"Your functions in the library's place: {len(parts)} of {len(verdicts)}."
+    if left_out:
+        yield paragraphs(f"Left out, so that the library's own take part: {', '.join(left_out)}.")
+    yield ""
+    yield paragraphs(
+        f"A short version of the paper's experiment: MNIST's first {experiment.images} images as raw pixels, "
+        f"{experiment.epochs} full-batch epochs, seed {experiment.seed}. These are not the paper's numbers: its runs "
+        "take 60,000 images and 5,000 epochs or more."
+    )
+    yield ""
+    yield f"{'':10}  test accuracy %    dead outputs of 10"
+    yield f"{'model':10}  yours   library    yours   library"
+
+
+def _where(problem: Exception) -> str:
+    """An exception and the last place in a learner's file that it came through."""
+    frames = [f for f in traceback.extract_tb(problem.__traceback__) if Path(f.filename).name[:2].isdecimal()]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(problem).__name__}: {problem}{place}"
+
+
+def _took_part(parts: Sequence[Part]) -> Iterator[str]:
+    called = [f"{part.exercise.name} {part.calls}" for part in parts if part.calls]
+    silent = [part.exercise.name for part in parts if not part.calls]
+    yield paragraphs(f"Calls of your functions: {', '.join(called) or 'none'}.")
+    if silent:
+        yield paragraphs(f"Not needed by these models, or not by your other functions: {', '.join(silent)}.")
