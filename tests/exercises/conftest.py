@@ -1,6 +1,7 @@
 """A learner's folder, and what a learner may write into it."""
 
 import ast
+import shutil
 import textwrap
 from collections.abc import Callable
 
@@ -14,9 +15,14 @@ from tinydist.exercises.workspace import Workspace
 UNWRITTEN = "    raise NotWrittenYet(__file__)\n"
 
 
+@pytest.fixture(scope="session")
+def fresh_folder(tmp_path_factory):
+    return Workspace.start(tmp_path_factory.mktemp("fresh") / "exercises")[0].folder
+
+
 @pytest.fixture
-def workspace(tmp_path):
-    return Workspace.start(tmp_path / "exercises")[0]
+def workspace(tmp_path, fresh_folder):
+    return Workspace(shutil.copytree(fresh_folder, tmp_path / "exercises"))
 
 
 @pytest.fixture

@@ -72,7 +72,8 @@ def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: 
         )
     plain = python_function(function)
     if not isinstance(plain, FunctionType):
-        raise UnusableFile(f"{name} in {shown(path)} is of type {type(function).__name__}; define it with 'def {name}(...)'")
+        kind = type(function).__name__
+        raise UnusableFile(f"{name} in {shown(path)} is of type {kind}; define it with 'def {name}(...)'")
     if plain.__code__.co_filename != str(path):
         raise UnusableFile(
             f"{name} in {shown(path)} was not written there but in {plain.__code__.co_filename}; "
