@@ -7,6 +7,7 @@ import pytest
 
 from tinydist import Tensor, apply, gradcheck
 from tinydist.errors import DTypeError, GradientCheckError
+from tinydist.gradcheck import central_difference
 
 X = np.random.default_rng(0).uniform(0.5, 2, (3, 4))
 Y = np.random.default_rng(1).uniform(0.5, 2, (3, 4))
@@ -31,6 +32,44 @@ def spoiled_at(index, factor):
         return gradient
 
     return spoil
+
+
+# --- the difference quotient ---------------------------------------------------------------------------------------
+
+
+def test_central_difference_is_the_slope_along_the_direction():
+    matrix = np.array([[2.0, 1.0], [1.0, -3.0]])
+    x, direction = np.array([0.5, -1.0]), np.array([2.0, 1.0])
+    expected = direction @ (matrix @ x)  # of x·Ax/2 along d: d·Ax, and exactly so, since third derivatives vanish
+    assert central_difference(lambda v: v @ matrix @ v / 2, x, direction) == pytest.approx(expected, rel=1e-9)
+    assert central_difference(lambda v: v @ matrix @ v / 2, x, direction, step=0.5) == pytest.approx(
+        expected, rel=1e-14
+    )
+
+
+def test_the_length_of_the_direction_counts():
+    assert central_difference(np.sum, np.ones(3), np.full(3, 10.0)) == pytest.approx(30)
+    assert central_difference(np.sum, np.ones(3), np.zeros(3)) == 0
+
+
+def test_the_error_shrinks_with_the_square_of_the_step():
+    steps = np.array([1e-1, 1e-2, 1e-3])
+    errors = [central_difference(np.exp, np.array(1.0), np.array(1.0), step) - np.e for step in steps]
+    np.testing.assert_allclose(errors, np.e / 6 * steps**2, rtol=0.01)  # h² f''' / 6
+
+
+def test_at_a_kink_the_central_difference_is_the_mean_of_both_slopes():
+    assert central_difference(np.abs, np.array(0.0), np.array(1.0)) == 0
+    assert central_difference(lambda v: np.maximum(v, 0), np.array(0.0), np.array(1.0)) == 0.5
+
+
+def test_central_difference_leaves_x_alone():
+    x = X.copy()
+    central_difference(np.sum, x, np.ones_like(x))
+    np.testing.assert_array_equal(x, X)
+
+
+# --- right and wrong gradients -------------------------------------------------------------------------------------
 
 
 def test_right_gradients_pass():

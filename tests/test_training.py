@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from tinydist import build_model
+from tinydist import Tensor, build_model
 from tinydist.datasets import Dataset, load
-from tinydist.errors import DivergedError
+from tinydist.errors import BackwardError, DivergedError, GraphFreedError
 from tinydist.optim import SGD
-from tinydist.training import accuracy, measured_epochs, train
+from tinydist.training import accuracy, measured_epochs, train, training_step
 
 
 @pytest.fixture
@@ -24,6 +24,54 @@ def data():
 
 def model_for(name, seed=0):
     return build_model(name, in_features=4, hidden=5, classes=3, seed=seed)
+
+
+def parabola(*start):
+    """Two parameters and the loss (a - 3)² + 5 b, whose gradient is (2 (a - 3), 5)."""
+    a, b = (Tensor(value, requires_grad=True) for value in start)
+    return (a, b), lambda: (a - 3.0) ** 2 + 5 * b
+
+
+def test_a_training_step_moves_every_parameter_against_the_gradient():
+    (a, b), loss = parabola(1.0, 2.0)
+    training_step(loss(), SGD([a, b], lr=0.1))
+    assert a.data == pytest.approx(1 + 0.1 * 4)
+    assert b.data == pytest.approx(2 - 0.1 * 5)
+    training_step(loss(), SGD([a, b], lr=0.1))
+    assert a.data == pytest.approx(1.4 + 0.1 * 3.2)
+
+
+def test_a_training_step_uses_the_gradient_of_its_loss_alone():
+    (a, b), loss = parabola(1.0, 2.0)
+    loss().backward()  # left over from something else
+    optimizer = SGD([a, b], lr=0.1)
+    for _ in range(2):
+        training_step(loss(), optimizer)
+    assert b.data == pytest.approx(2 - 2 * 0.1 * 5)
+    assert (a.grad, b.grad) == (pytest.approx(2 * (1.4 - 3)), 5)
+
+
+def test_a_training_step_leaves_other_parameters_where_they_are():
+    (a, b), loss = parabola(1.0, 2.0)
+    unused = Tensor(7.0, requires_grad=True)
+    training_step(loss(), SGD([a, unused], lr=0.1))
+    assert (b.data, unused.data) == (2, 7)
+    assert unused.grad is None
+
+
+def test_a_training_step_uses_the_graph_up():
+    (a, b), loss = parabola(1.0, 2.0)
+    spent = loss()
+    training_step(spent, SGD([a, b], lr=0.1))
+    with pytest.raises(GraphFreedError):
+        training_step(spent, SGD([a, b], lr=0.1))
+
+
+def test_a_training_step_needs_a_single_number_and_moves_nothing_without():
+    a = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(BackwardError, match="one entry, such as a loss"):
+        training_step(a * a, SGD([a], lr=0.1))
+    assert a.data.tolist() == [1, 2]
 
 
 def test_full_batch_descent_matches_backpropagation_written_out(data):

@@ -1,4 +1,4 @@
-"""Summaries and Welch's test, against numbers worked out by hand."""
+"""Summaries, Welch's test and Cohen's d, against numbers worked out by hand."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from tinydist.analysis.statistics import Summary, summarize, welch_p
+from tinydist.analysis.statistics import Summary, cohens_d, summarize, welch_p
 
 
 def test_summary_of_a_sample():
@@ -52,3 +52,38 @@ def test_welch_is_its_formula(a, b):
 
 def test_equal_means_give_p_of_1():
     assert welch_p([1.0, 3.0], [0.0, 4.0]) == 1
+
+
+def test_cohens_d_worked_out_by_hand():
+    a, b = [2.0, 4.0, 6.0], [1.0, 2.0, 3.0, 4.0, 5.0]  # means 4 and 3; squared deviations sum to 8 and 10
+    assert cohens_d(a, b) == pytest.approx(1 / math.sqrt((8 + 10) / (3 + 5 - 2)))
+    assert cohens_d([1.0, 3.0], [11.0, 13.0]) == pytest.approx(-10 / math.sqrt(2))
+
+
+def test_cohens_d_weighs_the_spread_of_the_larger_sample_more():
+    narrow, wide = [0.0, 1.0] * 10, [10.0, 20.0]
+    pooled = math.sqrt((20 * 0.25 + 50) / (20 + 2 - 2))
+    assert cohens_d(wide, narrow) == pytest.approx((15 - 0.5) / pooled)
+
+
+def test_cohens_d_changes_its_sign_with_the_order_and_nothing_with_the_unit():
+    a, b = [95.1, 95.9, 95.4], [94.0, 95.5, 94.7, 95.0]
+    assert cohens_d(a, b) == -cohens_d(b, a) > 0
+    assert cohens_d(np.multiply(a, 100) + 7, np.multiply(b, 100) + 7) == pytest.approx(cohens_d(a, b))
+    assert type(cohens_d(a, b)) is float
+
+
+def test_cohens_d_of_equal_means_is_0():
+    assert cohens_d([1.0, 3.0], [0.0, 4.0]) == 0
+
+
+def test_cohens_d_without_any_spread():
+    assert cohens_d([2.0, 2.0], [1.0, 1.0, 1.0]) == math.inf
+    assert cohens_d([1.0, 1.0], [2.0, 2.0]) == -math.inf
+    assert math.isnan(cohens_d([1.0, 1.0], [1.0, 1.0]))
+
+
+@pytest.mark.parametrize(("a", "b", "sizes"), [([1.0], [1.0, 2.0], "1 and 2"), ([1.0, 2.0], [], "2 and 0")])
+def test_cohens_d_needs_two_values_of_each(a, b, sizes):
+    with pytest.raises(ValueError, match=f"at least two values of each, got {sizes}"):
+        cohens_d(a, b)
