@@ -19,6 +19,9 @@ LESSONS = Path(__file__).resolve().parents[1]
 MARKDOWN = "commonmark+tex_math_dollars+pipe_tables"
 """What Jupyter renders, in pandoc's words. Pandoc's own Markdown reads more into ~, ^ and @."""
 
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+"""What runs a downloaded notebook; without it Jupyter asks."""
+
 
 def gallery_script(lesson: Path) -> str:
     """The lesson as a script for sphinx-gallery.
@@ -59,7 +62,9 @@ def replace_downloads(app: Sphinx) -> None:
     for lesson in sorted(LESSONS.glob("[0-9]*.py")):
         script, notebook = folder / lesson.name, folder / f"{lesson.stem}.ipynb"
         shutil.copy(lesson, script)
-        jupytext.write(jupytext.read(lesson, fmt="py:percent"), notebook)
+        cells = jupytext.read(lesson, fmt="py:percent")
+        cells.metadata["kernelspec"] = KERNEL
+        jupytext.write(cells, notebook)
         with zipfile.ZipFile(folder / f"{lesson.stem}.zip", "w") as both:
             both.write(script, script.name)
             both.write(notebook, notebook.name)
