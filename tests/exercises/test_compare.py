@@ -32,7 +32,7 @@ def test_what_is_right(received, expected):
 @pytest.mark.parametrize(
     ("received", "expected", "words"),
     [
-        (None, np.array(1.0), "nothing came back"),
+        (None, np.array(1.0), "None: was it never returned"),
         (np.array([1.0]), np.array(1.0), "shape (1,) instead of ()"),
         (np.array([1.0], dtype=np.float32), np.array([1.0]), "float32 instead of float64"),
         (np.array([1, 0]), np.array([True, False]), "int64 instead of bool"),

@@ -112,7 +112,7 @@ def test_an_exception_is_reported_with_the_line_of_the_learners_file(verdict_on,
     ("name", "body", "words"),
     [
         ("mul", "a * b", "None: is a return missing?"),
-        ("slope", "1 + 1", "nothing came back: is a return missing?"),
+        ("slope", "1 + 1", "None: was it never returned, or never set?"),
         ("mul", "return a * b", "received  something of type float64"),
         ("neg_like_relu", "return x, (lambda g: g)", "write (rule,) for a tuple of one"),
         ("relu", "x *= x > 0\nreturn x, (lambda g: g * (x > 0),)", "must stay as it was"),

@@ -29,7 +29,11 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, 1 if a checked answer does not pass, 2 for bad use, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is None:
+        parser.print_help()
+        return 2
     try:
         return int(options.run(options))
     except ExerciseError as problem:
@@ -141,7 +145,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=width,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser.set_defaults(run=None)
 
     def add(name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.", allow_abbrev=False)

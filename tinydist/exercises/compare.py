@@ -17,7 +17,7 @@ def difference(observation: Observation) -> str | None:
     """What is wrong, in words; "" if the values speak for themselves; None if nothing is wrong."""
     received, expected = observation.received, observation.expected
     if received is None and expected is not None:
-        return "nothing came back: is a return missing?"
+        return "None: was it never returned, or never set?"
     if isinstance(expected, float | np.ndarray | np.generic):
         return _numeric_difference(received, np.asarray(expected), observation.rtol, strict=type(expected) is not float)
     return None if type(received) is type(expected) and received == expected else ""
@@ -73,7 +73,7 @@ def short(value: Any) -> str:
     """A value in little space."""
     if isinstance(value, str):
         return value
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, float | np.ndarray | np.generic):
         array = np.asarray(value)
         if array.ndim == 0:
             return _number(array[()])

@@ -20,6 +20,7 @@ from tinydist.exercises.exercise import (
     NotWrittenYet,
     Observation,
     command,
+    paragraphs,
     python_function,
     shown,
 )
@@ -138,7 +139,7 @@ def _explain(exercise: Exercise, run: Run, path: Path) -> str:
             parts += ["  It was called with\n" + _rows(run.seen[-1].given)]
     mistake = recognise(exercise, run)
     if mistake is not None:
-        parts += [textwrap.fill(mistake.says, 100)]
+        parts += [paragraphs(mistake.says if run.wrong else f"A known mistake ends like this. {mistake.says}")]
     parts += [f"For a hint: {command('hint', name, path.parent)}"]
     return "\n\n".join(parts)
 

@@ -12,7 +12,7 @@ from typing import Any
 from numba import get_num_threads, set_num_threads
 
 from tinydist import datasets
-from tinydist.exercises.exercise import Exercise, paragraphs
+from tinydist.exercises.exercise import Exercise, paragraphs, python_function
 from tinydist.exercises.judge import Verdict
 from tinydist.exercises.swap import replaced
 from tinydist.models import build_model
@@ -109,7 +109,7 @@ def _trained(experiment: Experiment, model: str, parts: Sequence[Part], library:
         with one_thread(), in_place(parts):
             mine = experiment.run(model, experiment.load())
     except Exception as problem:  # noqa: BLE001 - a learner's function may raise anything
-        return f"{model:10}  stopped: {_where(problem)}", False
+        return f"{model:10}  stopped: {_where(problem, parts)}", False
     same = abs(mine.test_accuracy - library.test_accuracy) <= AGREEMENT
     accuracies = f"{mine.test_accuracy:5.2f}   {library.test_accuracy:7.2f}"
     dead = f"{mine.dead_outputs:5}   {library.dead_outputs:7}"
@@ -132,9 +132,10 @@ def _heading(verdicts: Sequence[Verdict], parts: Sequence[Part], experiment: Exp
     yield f"{'model':10}  yours   library    yours   library"
 
 
-def _where(problem: Exception) -> str:
+def _where(problem: Exception, parts: Sequence[Part]) -> str:
     """An exception and the last place in a learner's file that it came through."""
-    frames = [f for f in traceback.extract_tb(problem.__traceback__) if Path(f.filename).name[:2].isdecimal()]
+    files = {python_function(part.answer).__code__.co_filename for part in parts}
+    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename in files]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(problem).__name__}: {problem}{place}"
 

@@ -1,4 +1,9 @@
-"""All exercises, in the order in which they are best done; an exercise's number is its place in this table."""
+"""All exercises, in the order in which they are best done; an exercise's number is its place in this table.
+
+To add one: write a module in the catalogue like those there (a check, wrong answers, an :class:`Exercise`), and add it
+here. ``tests/exercises/test_every_exercise.py`` then asks whether its stub, the library's own source and each wrong
+answer fare as they should.
+"""
 
 from __future__ import annotations
 

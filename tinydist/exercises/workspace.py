@@ -26,10 +26,10 @@ README = """\
 Each file asks for one function of tinydist: replace the line that raises NotWrittenYet. They are best done in order,
 beside the lessons, but any order works: each is judged by itself, with the library's other functions.
 
-    python -m tinydist.exercises next        what to do now
-    python -m tinydist.exercises check mul   judge one answer (without a name: all)
-    python -m tinydist.exercises hint mul    a hint, and one more each time
-    python -m tinydist.exercises progress    how far you are
+    python -m tinydist.exercises next           what to do now
+    python -m tinydist.exercises check mul      judge one answer (without a name: all)
+    python -m tinydist.exercises hint mul       a hint, and one more each time
+    python -m tinydist.exercises progress       how far you are
     python -m tinydist.exercises check --mine   train the paper's models with your functions
 
 `pytest` in this folder judges all of them as well. `reset` gives a fresh file and keeps yours beside it; `solution`

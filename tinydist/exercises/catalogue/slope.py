@@ -18,10 +18,11 @@ Function = Callable[[Array], float]
 def check_slope(slope: Any) -> Iterator[Observation]:
     """The central difference has closed forms: 2 x d for x², and 3 x² d + h² d³ for x³."""
 
-    def ask(what: str, f: Function, x: Array, d: Array, h: float, truth: float) -> Iterator[Observation]:
-        given = {"function": what, "x": x.copy(), "direction": d.copy(), "step": h}
+    def ask(what: str, f: Function, x: Array, d: Array, h: float | None, truth: float) -> Iterator[Observation]:
+        step = {} if h is None else {"step": h}
+        given = {"function": what, "x": x.copy(), "direction": d.copy(), **step}
         yield about_to_try(given)
-        yield Observation("the slope", slope(f, x, d, h), float(truth), given)
+        yield Observation("the slope", slope(f, x, d, **step), float(truth), given)
         yield Observation("x itself, which must stay as it was", x, given["x"], given)
 
     one, many = np.array([1.0]), np.array([1.0, -2.0, 0.5])
@@ -30,7 +31,7 @@ def check_slope(slope: Any) -> Iterator[Observation]:
     yield from ask("x³", _cubes, np.array([2.0]), one, 0.5, 12.25)
     yield from ask("x² + y² + z²", _squares, many, np.array([0.0, 1.0, 0.0]), 0.1, -4)
     yield from ask("x² + y² + z²", _squares, many, np.array([1.0, 1.0, 4.0]), 0.1, 2)
-    yield from ask("sin x", lambda x: float(np.sin(x).sum()), np.array([0.3]), one, 1e-6, float(np.cos(0.3)))
+    yield from ask("sin x", lambda x: float(np.sin(x).sum()), np.array([0.3]), one, None, float(np.cos(0.3)))
 
 
 def _squares(x: Array) -> float:

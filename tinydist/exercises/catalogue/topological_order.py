@@ -44,7 +44,7 @@ def _ask_order(order_of: Any, graph: str, names: dict[str, Tensor]) -> Iterator[
     if not isinstance(order, list):
         yield Observation("what comes back", f"a {type(order).__name__}", "a list of tensors", given)
     received = [name_of.get(id(tensor), "a constant") for tensor in order]
-    given["came back"] = ", ".join(received)
+    given["came back"] = ", ".join(received) or "nothing"
     yield Observation("the tensors in the list, sorted by name", sorted(received), sorted(names), given)
     for tensor in names.values():
         for parent in tensor.inputs:
