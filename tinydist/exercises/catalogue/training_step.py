@@ -91,7 +91,7 @@ TRAINING_STEP = Exercise(
     name="training_step",
     title="three calls in the right order",
     library=training_step,
-    lesson="06_cross_entropy",
+    lesson="02_the_graph",
     task="""
     What you have: optimizer.zero_grad() forgets all gradients; loss.backward() adds the gradients of this loss to those
     that are there; optimizer.step() moves the parameters against the gradients they have. Put them in order.
