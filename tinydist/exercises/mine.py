@@ -97,8 +97,10 @@ def report(verdicts: Sequence[Verdict], experiment: Experiment) -> Iterator[str]
     yield ""
     yield from _took_part(parts)
     yield ""
-    if agree:
-        yield f"They agree within {AGREEMENT} points: your functions do what the library's do."
+    if not any(part.calls for part in parts):
+        yield "These models were trained by the library alone. Write relu, abs, linear or backward to take part."
+    elif agree:
+        yield f"They agree within {AGREEMENT} points: what was called of yours does what the library's own does."
     else:
         yield "They do not agree everywhere. Each of your functions passes its check, so this is worth a closer look."
 
@@ -117,7 +119,9 @@ def _trained(experiment: Experiment, model: str, parts: Sequence[Part], library:
 
 
 def _heading(verdicts: Sequence[Verdict], parts: Sequence[Part], experiment: Experiment) -> Iterator[str]:
-    left_out = [f"{v.exercise.name} ({v.status})" for v in verdicts if not v.passed]
+    left_out = [f"{v.exercise.name} ({v.status})" for v in verdicts if v.status in ("wrong", "unusable")]
+    unwritten = sum(verdict.status == "not written" for verdict in verdicts)
+    left_out += [f"{unwritten} not written yet"] if unwritten else []
     yield f"Your functions in the library's place: {len(parts)} of {len(verdicts)}."
     if left_out:
         yield paragraphs(f"Left out, so that the library's own take part: {', '.join(left_out)}.")
