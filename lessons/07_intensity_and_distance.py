@@ -4,8 +4,8 @@
 # After this lesson you can explain the two ways to read an output, what a `Neg` layer does to the reading, where each
 # reading wants a unit's zero plane, and what each of the paper's ten networks is forced to.
 #
-# Let a unit compute |w·x + b|. Up to the factor |w| that is the distance of x from the plane w·x + b = 0. It can be
-# read in two ways:
+# Let a unit compute |w·x + b|. Divided by the length of w, that is the distance of x from the plane w·x + b = 0. It can
+# be read in two ways:
 #
 # - **intensity**: large means "this is here". The class lies far from the plane.
 # - **distance**: small means "this is near what I know". The class lies *on* the plane, and 0 is the best value.
@@ -93,8 +93,8 @@ for reading, model in toys.items():
 # ## Ten digits
 #
 # Train the paper's `Abs2` and `Abs2-Neg` on 3,000 digits for 150 epochs, with pixels from 0 to 1 and a learning rate of
-# 0.2. (Short and gentle, to see distributions. The paper has 60,000 digits, 5,000 epochs and raw pixels; with those,
-# lesson 9.)
+# 0.2. (Short and gentle, to see distributions. The paper has 60,000 digits, 5,000 epochs and raw pixels. Raw pixels
+# come in lesson 9.)
 #
 # **Predict first.** For test images, will the output of the right class be above or below the other nine outputs in
 # each network? And will a class lie on both sides of its plane?
@@ -148,13 +148,13 @@ print("figure saved in", folder)
 # %% [markdown]
 # **Notice.** The readings do what they say: at a right class's test images the output is the large one in `Abs2` and
 # the small one in `Abs2-Neg`, and both networks classify equally well. In `Abs2` a class lies far from its plane, and
-# the other classes sit around 0.
+# the other classes much nearer to it.
 #
 # The last two columns hold a surprise. One might expect `Abs2-Neg` to lay each plane through the middle of its class,
 # half of it on either side. It lays it along the *edge*: nearly all of the class and practically everything else is on
 # one side, the class close to the plane and the others further away. There |w·x| is just w·x. So the network uses its
 # unit much as a linear layer would, with a zero at the near end, and Neg turns the axis round. Whether it still does so
-# when it is trained as in the paper is a question for lesson 9.
+# with raw pixels is a question for lesson 9.
 #
 # ## Who is forced to what
 #
@@ -164,12 +164,12 @@ print("figure saved in", folder)
 # | `ReLU2` | ..., ReLU | large; wrong classes may rest at 0, in half of all space |
 # | `Abs2` | ..., Abs | large: far from its plane, on either side |
 # | `ReLU2-Neg` | ..., ReLU, Neg | small; it may rest at 0, in half of all space |
-# | `Abs2-Neg` | ..., Abs, Neg | small: near its plane, on both sides |
+# | `Abs2-Neg` | ..., Abs, Neg | small: near its plane, on either side |
 # | `ReLU-L2`, `Abs-L2` | Linear, activation, OffsetL2 | large: far from its point |
 # | `ReLU-L2-Neg`, `Abs-L2-Neg` | ..., OffsetL2, Neg | small: near its point, the prototype |
 #
-# The last linear layer of these has no bias: with one, it could shift its way round the constraint.
+# Their last linear layer has no bias, so that it cannot shift its way round the constraint.
 #
 # **Exercise.** A distance from a plane is 0 for far too many points; the distance from a point is not. Write it:
-# `python -m tinydist.exercises check weighted_distance`. Then take `data.y_train` in (3, 6) in the first cell, and say
+# `python -m tinydist.exercises check weighted_distance`. Then put threes and sixes in place of zeros and ones, and say
 # beforehand where the planes will be.

@@ -43,7 +43,7 @@ for name in ("ReLU2", "ReLU2-Neg", "Abs2", "Abs2-Neg"):
 # seeds): compare directions. Let z be the number that the right class gets before the last activation; for Abs2-Neg its
 # plane is z = 0. At every step, note how many images push their z at all, how many z have changed sign, how far they
 # moved compared with how large they are, and how far the pushes on a class's z **agree**: the size of their sum over
-# the sum of their sizes, 1 if all push the same way and 0 if half of them push up and half down.
+# the sum of their sizes, 100% if all push the same way and 0% if half of them push up and half down.
 #
 # **Predict first.** If overshoot holds Abs2-Neg back, what will its accuracy on the *training* images be?
 
@@ -186,9 +186,10 @@ print("figure saved in", output)
 # plane, as in lesson 7.
 #
 # What this supports: with 3,000 raw images, what makes Abs2-Neg worse than Abs2 is neither the overshoot nor the
-# reading as a distance, but the wide random start, from which it learns by heart. What it does not: we have set the
-# start, not the agreement, so cancelling pushes go with the harm and need not be its cause. And at 60,000 images and
-# 5,000 steps the paper's gap is 5 points, not 25, and nothing here explains its spread of 2.56.
+# reading as a distance, but the wide random start, from which it learns by heart. The larger spread between seeds goes
+# with it. What it does not: we have set the start, not the agreement, so cancelling pushes go with the harm and need
+# not be its cause. Three seeds say little about a spread. And at 60,000 images and 5,000 steps the paper's gap is 5
+# points, not 25; that it has the same cause is not shown here.
 #
 # **Exercise.** Learning by heart should be harder with more images. Predict the gap for `IMAGES` of 1,000 and 10,000,
 # then run it. To write the pieces: `python -m tinydist.exercises check training_step` and
