@@ -181,8 +181,8 @@ print("figure saved in", output)
 # %% [markdown]
 # **Notice.** With small steps there is little overshoot, at first hardly any, and Abs2-Neg is *worse*, also at equal
 # accuracy on the training images. With a small start there is plenty of overshoot, and it does as well as Abs2 with the
-# same start. So overshoot is neither needed for the harm nor enough for it. Where the pushes agree, little is lost
-# between training and test images; where they cancel, much. And with a small start the class ends up on one side of its
+# same start. So overshoot is neither needed for the harm nor enough for it. Where the pushes agree, less is lost
+# between training and test images; where they cancel, more. And with a small start the class ends up on one side of its
 # plane, as in lesson 7.
 #
 # What this supports: with 3,000 raw images, what makes Abs2-Neg worse than Abs2 is neither the overshoot nor the
