@@ -15,6 +15,7 @@ from itertools import combinations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numba
 import numpy as np
 from scipy import stats
 
@@ -161,6 +162,7 @@ for other in ("ReLU2", "Abs"):
 # 0.001 far from the end of training.
 
 # %%
+numba.set_num_threads(1)  # a thousand images are too few to share out
 settings = [("raw", 0.001), ("normalized", 0.001), ("normalized", 0.5)]
 live = {}
 print(f"{'':27}{'test accuracy %':>16}{'train loss':>12}   dead outputs, seed by seed")
