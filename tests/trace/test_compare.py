@@ -131,7 +131,17 @@ def test_class_by_class(traces, model, head, sign):
     gradient = np.exp(logits) / np.exp(logits).sum() - [0, 1, 0]
     expected = np.stack([outputs, logits, gradient, sign * gradient * slope], axis=1)
     np.testing.assert_allclose(numbers, expected, rtol=1e-3)
-    assert "-0 " not in lines[2] + lines[3] + lines[4] + " "
+
+
+def test_no_zero_has_a_sign():
+    weight = np.array([[1.0], [-1.0], [2.0]])
+    x = Tensor([[-1.0]])
+    linear1 = td.tensor.linear(x, Tensor(weight, requires_grad=True))
+    logits = linear1 * np.array([[-0.0, 0.0, 1.0]])
+    trace = record(logits.cross_entropy([1]), names={"linear1": linear1, "logits": logits})
+    assert np.signbit(trace["linear1"].gradient[0, :2]).all()  # -0.0 · 0.3 and 0.0 · (0.4 - 1)
+    table = classes_table({"it": trace}, 1, 200)
+    assert [line.split()[-1] for line in table.splitlines()[2:4]] == ["0", "0"]
 
 
 def test_class_by_class_fits_too(traces):

@@ -278,9 +278,9 @@ def test_float32_models_pass(name, mnist):
 
 def test_a_probability_next_to_one_in_float32_passes():
     """1 - p has lost most of its digits there."""
-    logits = leaf([[22.0, 9.0, 8.0]], np.float32)
+    logits = leaf([[22.0, 8.0, 7.0]], np.float32)
     check = only_check(logits.cross_entropy([0]), logits=logits)
-    assert 0 < abs(check.rule) < 1e-5
+    assert abs(check.rule / check.slope - 1) > 0.01
     assert check.agrees, str(check)
 
 

@@ -202,9 +202,16 @@ def test_a_graph_has_a_box_for_every_node_and_an_arrow_for_every_use():
     )
 
 
-def test_arrows_go_up_from_inputs_to_results():
-    x = leaf(2.0)
-    (axes,) = figures.graph((x.exp() * x + x).tanh()).axes
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (x.exp() * x + x) * 2,
+        lambda x: x.exp().exp().exp() + x.abs(),
+        lambda x: x.abs() + x.exp().exp().exp(),
+    ],
+)
+def test_arrows_go_up_from_inputs_to_results(function):
+    (axes,) = figures.graph(function(leaf(0.5))).axes
     arrows = [text for text in axes.texts if not text.get_text()]
     assert len(arrows) == 6
     assert all(arrow.xy[1] > arrow.get_position()[1] for arrow in arrows)

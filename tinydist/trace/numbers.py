@@ -109,8 +109,8 @@ def _described(array: Array, result: Array) -> str:
     if array.shape == result.shape:
         return _entry(array, result)
     if array.size < 2:
-        return f"{float(array.item()):.4g}" if array.size else f"nothing, of shape {array.shape}"
-    return f"{float(array.min()):.4g} … {float(array.max()):.4g} of shape {array.shape}"
+        return f"{array.item():.4g}" if array.size else f"nothing, of shape {array.shape}"
+    return f"{array.min():.4g} … {array.max():.4g} of shape {array.shape}"
 
 
 def _finite(array: Array) -> bool:
@@ -127,7 +127,7 @@ def _first_bad(array: Array) -> str:
 
 def _entry(array: Array, bad: Array) -> str:
     """The entry of `array` at the first place where `bad` is not finite; of the same shape."""
-    return f"{float(array[tuple(np.argwhere(~np.isfinite(bad))[0])]):.4g}"
+    return f"{array[tuple(np.argwhere(~np.isfinite(bad))[0])]:.4g}"
 
 
 def _calling_line() -> str:
