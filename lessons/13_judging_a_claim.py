@@ -48,8 +48,8 @@ print(f"t = {t:.2f} (by hand {by_hand:.2f}), p = {p:.0e}; t = 1.14 needs means {
 # on a p-value.
 #
 # How *large* is the difference? p does not say, for it shrinks with the number of runs alone. **Cohen's d** does: the
-# difference of the means over the pooled standard deviation. Here d = 0.38 / 0.19 = 2, two bells that barely overlap.
-# And 0.38 points may still be too small to matter. That is a third question, and it has a test of its own.
+# difference of the means over the pooled standard deviation. Here d = 0.38 / 0.19 = 2: two bells that overlap by a
+# third. And 0.38 points may still be too small to matter. That is a third question, and it has a test of its own.
 #
 # ## "Not significant" is not "equal"
 #
@@ -124,9 +124,9 @@ for (a, b), p_different, p_equal in zip(pairs, different, equal, strict=True):
     print(f"{a + ' - ' + b:24}{difference:11.2f}{cohens_d(quick[a], quick[b]):8.1f}{p_different:12.3f}{p_equal:17.3f}")
 
 # %% [markdown]
-# **Notice.** ReLU2's collapse and Abs2-Neg's loss are beyond doubt, even with three runs. ReLU-L2 and its Neg are shown
-# to be equal. Everything else stays open: ReLU and Abs are not shown to differ, and not shown to be within a point
-# either. ReLU2-Neg is 4.6 points behind ReLU, with a huge d, and still open: three runs know the spread too badly.
+# **Notice.** ReLU2's collapse and Abs2-Neg's loss stand out even with three runs. ReLU-L2 and its Neg are shown to be
+# within a point of each other. Everything else stays open: ReLU and Abs are shown neither to differ nor to be alike.
+# ReLU2-Neg is 4.6 points behind ReLU, with a huge d, and still open: three runs know the spread too badly.
 #
 # A check that assumes no bell curve at all: if the names of two models meant nothing, any way to deal the six runs out
 # to them would be as likely as the one seen. The **permutation test** counts how many differ at least as much.
@@ -181,8 +181,8 @@ for scale, rate in settings:
 # %% [markdown]
 # **Notice.** At 0.001, normalised input kills no output, and Neg is not a rescue but a loss: so early in training, it
 # makes a bad start worse. At 0.5, where ReLU trains well, ReLU2 fails in some runs, by dead outputs again, and equals
-# ReLU in others; with Neg, all runs are fine. So the weakness is the layer's, how much of it shows depends on the step,
-# and a collapse in *every* run belongs to raw pixels. (The 0.5 was picked after trying four rates. A choice made after
+# ReLU in others; with Neg, all runs are fine. So the weakness is the layer's, and how much of it shows depends on the
+# step: here only raw pixels make *every* run collapse. (The 0.5 was picked after trying four rates. A choice made after
 # seeing results is a reason for doubt, so the exercise tries two of the others.)
 #
 # Where Welch and the permutation test disagree, ask why. Welch sees a difference that ReLU2's huge spread could make by
