@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from tinydist import datasets
+from tinydist import Tensor, build_model, datasets
 from tinydist.trace import cli
 
 
@@ -81,6 +81,15 @@ def test_figures_are_saved(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("small")
+def test_the_loss_is_that_of_the_model_with_this_seed_and_input(read, capsys):
+    for seed, input in [(0, "raw"), (3, "raw"), (3, "unit")]:
+        assert cli.main(["Abs2", "--sample", "5", "--seed", str(seed), "--input", input]) == 0
+        data = read("mnist", input)
+        loss = build_model("Abs2", seed=seed)(Tensor(data.x_train[5:6])).cross_entropy(data.y_train[5:6])
+        assert f"Abs2, loss {loss.item():.4g}" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("small")
 def test_training_first_is_training(capsys):
     losses = []
     for epochs in ("0", "20"):
@@ -127,11 +136,12 @@ def test_bad_flags_are_refused_before_any_work(flags, complaint, capsys):
         (["--figures", "FILE/folder"], "Not a directory"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_any_work(flags, complaint, capsys, tmp_path):
+def test_what_cannot_be_done_is_said_before_any_work(flags, complaint, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "_trained", lambda *_: pytest.fail("a model was trained"))
     file = tmp_path / "file"
     file.write_text("mine")
     flags = [flag.replace("FILE", str(file)) for flag in flags]
-    assert cli.main(["Abs", "--train-size", "20", "--epochs", "1000000", *flags]) == 2
+    assert cli.main(["Abs", "--epochs", "5", *flags]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("error: ")

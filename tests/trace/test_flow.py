@@ -1,5 +1,8 @@
 """The flow of a training run equals what is computed apart from it, and training takes no notice of being measured."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -108,6 +111,22 @@ def test_a_model_that_is_no_sequence(data):
     model = Doubled()
     flow = record_flow(model, SGD(model.parameters(), 0.01), data.x_train, data.y_train, 1)
     assert flow.layers == ("loss", "model")
+
+
+def test_activations_are_not_kept_from_moment_to_moment(data):
+    alive, most = [], []
+
+    class Census(nn.Module):
+        def forward(self, x):
+            alive.append(weakref.ref(x))
+            gc.collect()
+            most.append(sum(reference() is not None for reference in alive))
+            return x.abs()
+
+    model = nn.Sequential(linear0=nn.Linear(4, 3, rng=np.random.default_rng(0)), census=Census())
+    record_flow(model, SGD(model.parameters(), 0.01), data.x_train, data.y_train, 10, points=50)
+    assert len(most) == 11
+    assert max(most) <= 2  # this epoch's and the last one's
 
 
 def test_a_loss_that_is_not_finite_stops_it(data):
