@@ -36,9 +36,7 @@ class Watcher(Protocol):
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
         """An op has computed `result` from `inputs`."""
 
-    def pulled_back(
-        self, tensor: Tensor, gradient: NDArray[Any], contributions: Sequence[NDArray[Any] | None]
-    ) -> None:
+    def pulled_back(self, tensor: Tensor, gradient: NDArray[Any], contributions: Sequence[NDArray[Any] | None]) -> None:
         """Backward has reached `tensor` with its complete gradient.
 
         Args:
