@@ -4,6 +4,7 @@
 TINYDIST_FAST set, the lessons train for a few steps only: quick to build, but their prose does not fit the output.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ exclude_patterns = ["generated", "lessons/index.rst"]  # the latter is included 
 
 html_theme = "furo"
 html_title = "tinydist: lessons"
+if "TINYDIST_FAST" in os.environ:
+    html_theme_options = {"announcement": "A quick build: training is cut short, so the text does not fit the numbers."}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
