@@ -16,9 +16,7 @@ from tinydist.tensor import Tensor
 Array = NDArray[Any]
 
 
-def central_difference(
-    function: Callable[[Array], float], x: Array, direction: Array, step: float = 1e-6
-) -> float:
+def central_difference(function: Callable[[Array], float], x: Array, direction: Array, step: float = 1e-6) -> float:
     """Slope of `function` at `x` along `direction`: ``(f(x + h d) - f(x - h d)) / 2h``.
 
     Its error shrinks with h² (the one-sided quotient's only with h), until rounding takes over.

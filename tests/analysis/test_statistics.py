@@ -87,3 +87,8 @@ def test_cohens_d_without_any_spread():
 def test_cohens_d_needs_two_values_of_each(a, b, sizes):
     with pytest.raises(ValueError, match=f"at least two values of each, got {sizes}"):
         cohens_d(a, b)
+
+
+def test_cohens_d_of_samples_without_spread_is_not_left_to_rounding():
+    assert cohens_d([0.1] * 3, [0.2] * 3) == -math.inf  # the variance of three times 0.1 rounds to more than 0
+    assert math.isnan(cohens_d([0.1] * 3, [0.1] * 3))

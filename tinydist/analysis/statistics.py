@@ -49,9 +49,8 @@ def cohens_d(a: Sequence[float], b: Sequence[float]) -> float:
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"cohens_d needs at least two values of each, got {len(a)} and {len(b)}")
+    difference = float(np.mean(a) - np.mean(b))
+    if min(a) == max(a) and min(b) == max(b):  # not by their variances, which rounding may leave above 0
+        return float(np.copysign(np.inf, difference)) if a[0] != b[0] else float("nan")
     squares = (len(a) - 1) * np.var(a, ddof=1) + (len(b) - 1) * np.var(b, ddof=1)
-    pooled = np.sqrt(squares / (len(a) + len(b) - 2))
-    difference = np.mean(a) - np.mean(b)
-    if pooled == 0:
-        return float(np.copysign(np.inf, difference)) if difference else float("nan")
-    return float(difference / pooled)
+    return difference / float(np.sqrt(squares / (len(a) + len(b) - 2)))
