@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from tinydist.bench.epochs import LIBRARIES
 from tinydist.bench.growth import Row
@@ -93,7 +93,7 @@ def _log_axes(time: Axes, memory: Axes, rows: Sequence[Row]) -> None:
         axes.set_yscale("log")
         axes.grid(alpha=0.3)
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.12g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_locator(FixedLocator([row.value for row in rows]))
         axes.xaxis.set_minor_locator(NullLocator())

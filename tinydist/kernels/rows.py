@@ -161,7 +161,7 @@ def _add_rows(vectors: int) -> Callable[..., None]:
 
 
 _make = _add_rows_plain if config.DISABLE_JIT else _add_rows  # type: ignore[attr-defined]
-_add_rows_8, _add_rows_1 = _make(8), _make(1)
+_add_rows_8, _add_rows_4, _add_rows_1 = _make(8), _make(4), _make(1)
 
 
 @kernel(fastmath={"contract"})
@@ -174,6 +174,9 @@ def _add_sparse(
     while j + 8 * LANES <= width:
         _add_rows_8(result, i, j, matrix, first, offsets, values, start, 1, count)
         j += 8 * LANES
+    if j + 4 * LANES <= width:
+        _add_rows_4(result, i, j, matrix, first, offsets, values, start, 1, count)
+        j += 4 * LANES
     while j + LANES <= width:
         _add_rows_1(result, i, j, matrix, first, offsets, values, start, 1, count)
         j += LANES
@@ -193,6 +196,9 @@ def _add_dense(
     while j + 8 * LANES <= width:
         _add_rows_8(result, i, j, matrix, first, None, values, start, stride, count)
         j += 8 * LANES
+    if j + 4 * LANES <= width:
+        _add_rows_4(result, i, j, matrix, first, None, values, start, stride, count)
+        j += 4 * LANES
     while j + LANES <= width:
         _add_rows_1(result, i, j, matrix, first, None, values, start, stride, count)
         j += LANES
