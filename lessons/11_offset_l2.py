@@ -13,6 +13,7 @@
 
 # %%
 import os
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -33,7 +34,7 @@ def distance(points: td.Tensor, prototype: tuple[float, float]) -> td.Tensor:
 points = td.Tensor([[5.0, 1.0], [1.1, 1.0], [1.000001, 1.0], [1.0, 1.0]], requires_grad=True)
 distance(points, (1.0, 1.0)).sum().backward()
 for point, gradient in zip(points.data, points.grad, strict=True):
-    print(f"point {point}: gradient {gradient}, length {np.linalg.norm(gradient):.3f}")
+    print(f"point {point[0]:.6f}, {point[1]:.0f}: gradient {gradient}, length {np.linalg.norm(gradient):.3f}")
 
 # %% [markdown]
 # ## The singular point
@@ -55,7 +56,7 @@ try:
         origin = td.Tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
         td.apply(naive_distance, origin).sum().backward()
 except td.errors.NotFiniteError as problem:
-    print(str(problem).splitlines()[0])
+    print(textwrap.fill(str(problem).splitlines()[0], 90))
 
 # %% [markdown]
 # **Notice.** A NaN, and one NaN is enough: after the next step every weight is NaN. This library gives 0 there (the
@@ -82,7 +83,7 @@ images, labels = data.x_train, data.y_train
 for name in ("ReLU2", "Abs2", "Abs-L2"):
     outputs = td.build_model(name)(td.Tensor(images)).data  # (images, classes), none of them negative
     closed = np.mean(outputs <= np.sqrt(td.nn.OffsetL2.FLOOR))  # where the rules of all three give 0
-    print(f"{name:7} closes the way back for {closed:6.1%} of its outputs; the smallest output is {outputs.min():.3g}")
+    print(f"{name:7} closed for {closed:6.1%} of its outputs; the smallest output is {outputs.min():.3g}")
 
 # %% [markdown]
 # **Notice.** ReLU closes the way for about half. For the other two it is open everywhere. And no image is anywhere
