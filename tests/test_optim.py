@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinydist import Tensor
+from tinydist.errors import StateDictError
 from tinydist.optim import SGD, Adam, Optimizer
 
 STEPS = 7
@@ -200,3 +201,51 @@ def test_adam_corrects_each_parameter_by_its_own_number_of_steps():
         late.grad = np.array([2.0]) if step == 2 else None
         optimizer.step()
     np.testing.assert_allclose(late.data, [0.9], rtol=1e-6)  # the first Adam step is lr, whatever the gradient
+
+
+def steps_of(optimizer, steps):
+    for step in steps:
+        for parameter, gradient in zip(optimizer.parameters, gradients_at(step), strict=True):
+            parameter.grad = np.asarray(gradient)
+        optimizer.step()
+
+
+OPTIMIZERS = {
+    "SGD": lambda p: SGD(p, lr=0.1),
+    "momentum": lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
+    "Adam": lambda p: Adam(p, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_second_optimiser_goes_on_from_the_state_of_the_first(name):
+    first, whole = (OPTIMIZERS[name]([Tensor(start.copy(), requires_grad=True) for start in START]) for _ in range(2))
+    steps_of(first, range(4))
+    second = OPTIMIZERS[name]([Tensor(parameter.data.copy(), requires_grad=True) for parameter in first.parameters])
+    second.load_state_dict(first.state_dict())
+    steps_of(first, [5])  # must not reach the second: the state is a copy
+    steps_of(second, range(4, STEPS))
+    steps_of(whole, range(STEPS))
+    for resumed, straight in zip(second.parameters, whole.parameters, strict=True):
+        assert resumed.data.tobytes() == straight.data.tobytes()
+
+
+def test_only_an_optimiser_with_a_memory_has_a_state():
+    parameter = Tensor([1.0, 2.0], requires_grad=True)
+    assert SGD([parameter], lr=1).state_dict() == {}
+    assert set(SGD([parameter], lr=1, momentum=0.5).state_dict()) == {"velocity0"}
+    assert set(Adam([parameter]).state_dict()) == {"steps", "mean0", "square0"}
+
+
+def test_a_state_that_does_not_fit_is_refused_whole():
+    optimizer = Adam([Tensor([1.0, 2.0], requires_grad=True)])
+    state = {"steps": np.array([9]), "mean0": np.ones(3), "velocity0": np.ones(2)}
+    with pytest.raises(StateDictError) as caught:
+        optimizer.load_state_dict(state)
+    for problem in (
+        "'square0' is missing",
+        "'velocity0' is not remembered by this optimiser",
+        r"'mean0' has shape (3,), the optimiser needs (2,)",
+    ):
+        assert problem in str(caught.value)
+    assert optimizer.state_dict()["steps"] == [0]

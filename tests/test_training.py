@@ -9,7 +9,7 @@ import pytest
 from tinydist import Tensor, build_model
 from tinydist.datasets import Dataset, load
 from tinydist.errors import BackwardError, DivergedError, GraphFreedError
-from tinydist.optim import SGD
+from tinydist.optim import SGD, Adam
 from tinydist.training import accuracy, measured_epochs, train, training_step
 
 
@@ -123,6 +123,45 @@ def test_progress_is_told_after_every_step(data):
     model = model_for("ReLU")
     train(model, SGD(model.parameters(), 0.01), data, 4, steps.append)
     assert steps == [1, 2, 3, 4]
+
+
+def test_measurements_are_told_as_they_are_made(data):
+    told = []
+    model = model_for("ReLU")
+    curve = train(model, SGD(model.parameters(), 0.01), data, 4, told.append, told.append)
+    assert told == [curve[0], 1, curve[1], 2, curve[2], 3, curve[3], 4, curve[4]]
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 9])
+@pytest.mark.parametrize(
+    "optimizer", [lambda p: SGD(p, 0.01), lambda p: SGD(p, 0.01, momentum=0.9), lambda p: Adam(p, 0.01)]
+)
+def test_training_goes_on_where_an_earlier_run_stopped(data, optimizer, start):
+    def keep_state(epoch):
+        if epoch == start:
+            kept.append((model.state_dict(), stepper.state_dict()))
+
+    kept = []
+    model = model_for("Abs2")
+    stepper = optimizer(model.parameters())
+    keep_state(0)
+    whole = train(model, stepper, data, 9, keep_state)
+    resumed = model_for("Abs2", seed=1)
+    second = optimizer(resumed.parameters())
+    (weights, memory), *_ = kept
+    resumed.load_state_dict(weights)
+    second.load_state_dict(memory)
+    curve = train(resumed, second, data, 9, start=start)
+    assert curve == [m for m in whole if m.epoch >= start]
+    for ours, theirs in zip(resumed.parameters(), model.parameters(), strict=True):
+        assert ours.data.tobytes() == theirs.data.tobytes()
+
+
+@pytest.mark.parametrize("start", [-1, 6])
+def test_a_start_outside_the_run_is_refused(data, start):
+    model = model_for("ReLU")
+    with pytest.raises(ValueError, match=f"5 epochs cannot start after {start}; start is from 0 to 5"):
+        train(model, SGD(model.parameters(), 0.01), data, epochs=5, start=start)
 
 
 def test_a_loss_that_is_not_finite_stops_training_with_the_step_and_a_remedy(data):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from tinydist.errors import StateDictError
 from tinydist.tensor import Tensor
 
 
@@ -41,6 +44,37 @@ class Optimizer:
         """Update every parameter that has a gradient."""
         raise NotImplementedError
 
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copies of what the optimiser remembers from step to step, by name; empty if it remembers nothing."""
+        return {name: array.copy() for name, array in self._memory().items()}
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Remember what another optimiser of the same kind, settings and parameters remembered.
+
+        Args:
+            state: what its :meth:`state_dict` gave.
+
+        Raises:
+            StateDictError: naming every missing, unexpected or misshapen entry. Nothing is loaded then.
+        """
+        memory = self._memory()
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        problems = [f"'{name}' is missing" for name in memory.keys() - arrays.keys()]
+        problems += [f"'{name}' is not remembered by this optimiser" for name in arrays.keys() - memory.keys()]
+        problems += [
+            f"'{name}' has shape {arrays[name].shape}, the optimiser needs {memory[name].shape}"
+            for name in memory.keys() & arrays.keys()
+            if arrays[name].shape != memory[name].shape
+        ]
+        if problems:
+            raise StateDictError(f"this state does not fit the optimiser: {'; '.join(sorted(problems))}")
+        for name, array in memory.items():
+            array[...] = arrays[name]
+
+    def _memory(self) -> dict[str, NDArray[Any]]:
+        """The arrays that live from step to step, by name."""
+        return {}
+
     def _gradient(self, parameter: Tensor) -> np.ndarray | None:
         if parameter.grad is None or not self.weight_decay:
             return parameter.grad
@@ -75,6 +109,9 @@ class SGD(Optimizer):
                 gradient = velocity
             parameter.data -= self.lr * gradient
 
+    def _memory(self) -> dict[str, NDArray[Any]]:
+        return {f"velocity{position}": velocity for position, velocity in enumerate(self._velocities)}
+
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1).
@@ -97,7 +134,7 @@ class Adam(Optimizer):
             raise ValueError(f"need 0 <= beta < 1 and eps > 0, got betas={betas}, eps={eps}")
         self.betas = betas
         self.eps = eps
-        self._steps = [0] * len(self.parameters)
+        self._steps = np.zeros(len(self.parameters), dtype=np.int64)
         self._means = [np.zeros_like(p.data) for p in self.parameters]
         self._squares = [np.zeros_like(p.data) for p in self.parameters]
 
@@ -110,9 +147,14 @@ class Adam(Optimizer):
             if gradient is None:
                 continue
             self._steps[position] += 1
-            steps = self._steps[position]
+            steps = int(self._steps[position])
             mean += (1 - beta1) * (gradient - mean)
             square += (1 - beta2) * (gradient * gradient - square)
             unbiased_mean = mean / (1 - beta1**steps)
             unbiased_square = square / (1 - beta2**steps)
             parameter.data -= self.lr * unbiased_mean / (np.sqrt(unbiased_square) + self.eps)
+
+    def _memory(self) -> dict[str, NDArray[Any]]:
+        means = {f"mean{position}": mean for position, mean in enumerate(self._means)}
+        squares = {f"square{position}": square for position, square in enumerate(self._squares)}
+        return {"steps": self._steps, **means, **squares}

@@ -73,6 +73,8 @@ def train(
     data: Dataset,
     epochs: int,
     on_epoch: Callable[[int], None] = lambda _: None,
+    on_measurement: Callable[[Measurement], None] = lambda _: None,
+    start: int = 0,
 ) -> list[Measurement]:
     """Train `model` in place by full-batch steps: every step uses the gradient over all training images.
 
@@ -82,25 +84,32 @@ def train(
         data: training and test images.
         epochs: number of steps.
         on_epoch: called with the number of steps taken after each of them.
+        on_measurement: called with each measurement as soon as it is made.
+        start: steps that the model and its optimiser have taken before. With the state they had after so many
+            steps of an earlier run, this one goes on to the same bits that the earlier one would have reached.
 
     Returns:
-        Measurements at :func:`measured_epochs`; the last is of the trained model.
+        Measurements at those of the :func:`measured_epochs` that are not before `start`; the last is of the trained
+        model.
 
     Raises:
         DivergedError: as soon as the loss is not finite.
     """
     if epochs < 1:
         raise ValueError(f"training needs at least one epoch, got {epochs}")
+    if not 0 <= start <= epochs:
+        raise ValueError(f"training of {epochs} epochs cannot start after {start}; start is from 0 to {epochs}")
     x_train, x_test = as_input(data.x_train), as_input(data.x_test)
     measured = measured_epochs(epochs)
     measurements = []
-    for epoch in range(epochs + 1):
+    for epoch in range(start, epochs + 1):
         logits = model(x_train)
         loss = logits.cross_entropy(data.y_train)
         if not math.isfinite(loss.item()):
             raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
         if epoch in measured:
             measurements.append(_measure(epoch, model, loss.item(), logits.data, x_test, data))
+            on_measurement(measurements[-1])
         if epoch < epochs:
             training_step(loss, optimizer)
             on_epoch(epoch + 1)
