@@ -1,0 +1,84 @@
+"""Activations taken from a model, on networks small enough to work out by hand."""
+
+import numpy as np
+import pytest
+
+import tinydist as td
+from tinydist.analysis.activations import check_activations, check_labels, layer_outputs, node_layers, outputs_after
+from tinydist.errors import ShapeError
+
+X = np.array([[1.0, 2.0], [3.0, -1.0]], dtype=np.float32)
+
+
+@pytest.fixture
+def by_hand():
+    model = td.build_model("Abs2-Neg", in_features=2, hidden=2, classes=2)
+    model.load_state_dict({"linear0.weight": [[1, 0], [0, 2]], "linear0.bias": [-2, 0], "linear1.weight": np.eye(2)})
+    return model
+
+
+def test_every_layer_by_name(by_hand):
+    outputs = layer_outputs(by_hand, X)
+    assert list(outputs) == ["linear0", "act0", "linear1", "act1", "neg"]
+    np.testing.assert_array_equal(outputs["linear0"], [[-1, 4], [1, -2]])
+    np.testing.assert_array_equal(outputs["act0"], [[1, 4], [1, 2]])
+    np.testing.assert_array_equal(outputs["neg"], [[-1, -4], [-1, -2]])
+
+
+def test_sending_on_changed_activations(by_hand):
+    np.testing.assert_array_equal(outputs_after(by_hand, "act0", np.array([[5.0, -3.0]])), [[-5, -3]])
+    np.testing.assert_array_equal(outputs_after(by_hand, "neg", np.array([[5.0, -3.0]])), [[5, -3]])
+
+
+def test_sparse_images_give_the_same(by_hand):
+    pixels = np.array([[0, 200], [3, 0]], dtype=np.uint8)
+    dense, sparse = (layer_outputs(by_hand, x) for x in (pixels.astype(np.float32), td.sparse.SparseMatrix(pixels)))
+    for name, output in dense.items():
+        np.testing.assert_allclose(sparse[name], output, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("ReLU", ["act0", "linear1"]),
+        ("Abs2", ["act0", "act1"]),
+        ("ReLU2-Neg", ["act0", "act1"]),
+        ("Abs-L2-Neg", ["act0", "offset"]),
+    ],
+)
+def test_what_counts_as_nodes(name, layers):
+    assert node_layers(td.build_model(name)) == layers
+
+
+def test_no_graph_is_left_behind(by_hand):
+    layer_outputs(by_hand, X)
+    assert all(parameter.grad is None for parameter in by_hand.parameters())
+
+
+def test_the_first_number_that_is_not_finite_is_named(by_hand):
+    with pytest.raises(ValueError, match=r"got nan for sample 1, unit 0.*diverged"):
+        check_activations(np.array([[1.0, 2.0], [np.nan, np.inf]]))
+    by_hand.linear0.bias.data[1] = np.inf
+    with pytest.raises(ValueError, match="the outputs of linear0 must be finite, got inf for sample 0, unit 1"):
+        layer_outputs(by_hand, X)
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 2), (2, 0), (1, 2, 3)])
+def test_shapes_that_are_no_activations(shape):
+    with pytest.raises(ShapeError, match="samples, units"):
+        check_activations(np.ones(shape))
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ([0, 1, 2], r"shape \(2,\)"),
+        ([[0], [1]], r"shape \(2,\)"),
+        ([0.0, 1.0], "whole numbers"),
+        ([-1, 0], "whole numbers from 0"),
+        ([0, 3], "below 3"),
+    ],
+)
+def test_labels_that_do_not_fit(labels, problem):
+    with pytest.raises(ValueError, match=problem):
+        check_labels(np.array(labels), 2, 3)

@@ -1,0 +1,91 @@
+"""The activations that the analyses look at: taken from a model, checked, and sent on from any layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.errors import ShapeError
+from tinydist.nn import Abs, Module, Neg, ReLU, Sequential
+from tinydist.recording import no_grad
+from tinydist.sparse import SparseMatrix
+from tinydist.tensor import Tensor
+
+Array = NDArray[Any]
+
+
+def check_activations(activations: Array, name: str = "activations") -> None:
+    """Raise unless these are numbers for at least one sample and one unit, all of them finite.
+
+    Raises:
+        ShapeError: unless the shape is (samples, units), neither of them 0.
+        ValueError: naming a sample and a unit that is NaN or infinite.
+    """
+    if activations.ndim != 2 or 0 in activations.shape:
+        raise ShapeError(f"{name} must be of shape (samples, units) and not empty, got {activations.shape}")
+    if not np.isfinite(activations).all():
+        sample, unit = np.argwhere(~np.isfinite(activations))[0]
+        raise ValueError(
+            f"{name} must be finite, got {activations[sample, unit]} for sample {sample}, unit {unit}; "
+            "a model whose training diverged cannot be analysed"
+        )
+
+
+def check_labels(labels: Array, samples: int, classes: int | None = None) -> None:
+    """Raise unless there is a class number for each sample.
+
+    Raises:
+        ShapeError: unless the shape is (samples,).
+        ValueError: unless they are whole numbers from 0 and, where `classes` is given, below it.
+    """
+    if labels.shape != (samples,):
+        raise ShapeError(f"labels must be of shape ({samples},), one for each sample, got {labels.shape}")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        raise ValueError(f"labels must be whole numbers from 0, got {labels.dtype} from {labels.min()}")
+    if classes is not None and labels.max() >= classes:
+        raise ValueError(f"labels must be below {classes}, the number of outputs, got {labels.max()}")
+
+
+def layer_outputs(model: Sequential, x: Array | SparseMatrix) -> dict[str, Array]:
+    """What every layer gives for these images, by the layer's name, in order.
+
+    Args:
+        model: layers in a row, as from :func:`tinydist.build_model`.
+        x: (images, pixels).
+
+    Raises:
+        ValueError: if an output is not finite.
+    """
+    outputs = {}
+    with no_grad():
+        value: Any = x if isinstance(x, SparseMatrix) else Tensor(x)
+        for name, layer in model.children():
+            value = layer(value)
+            check_activations(value.data, f"the outputs of {name}")
+            outputs[name] = value.data
+    return outputs
+
+
+def outputs_after(model: Sequential, layer: str, activations: Array) -> Array:
+    """What the model gives in the end if `layer` gives these activations, (images, classes)."""
+    names = [name for name, _ in model.children()]
+    following = dict(list(model.children())[names.index(layer) + 1 :])
+    with no_grad():
+        return Sequential(**following)(Tensor(activations)).data
+
+
+def node_layers(model: Sequential) -> list[str]:
+    """The layers whose outputs count as nodes: "act0" and the output layer before Neg for the paper's models.
+
+    A layer with an activation right behind it does not count, since the activation has the node's last word; Neg
+    does not count, since it only changes the sign.
+    """
+    layers = list(model.children())
+    followers: list[Module | None] = [*(layer for _, layer in layers[1:]), None]
+    return [
+        name
+        for (name, layer), follower in zip(layers, followers, strict=True)
+        if not isinstance(layer, Neg) and not isinstance(follower, ReLU | Abs)
+    ]

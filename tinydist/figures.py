@@ -1,0 +1,68 @@
+"""What figures share: colours, markers, a canvas that needs no display, and writing to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tinydist.files import atomic_path
+
+BLUE, VERMILION, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#8A8A8A"
+COLORS = (BLACK, VERMILION, BLUE, ORANGE, GREEN, PINK, SKY)
+"""Okabe and Ito's colours, distinguishable with any colour vision; let line styles or markers differ as well."""
+
+MARKERS = "osD^v<>"
+
+CLASS_COLORS = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK, GREY, "#7A5195", "#8C6D00")
+"""Ten colours for ten classes: too many to be told apart by colour alone, so always with :func:`class_marker`."""
+
+
+def class_color(label: int) -> str:
+    """The colour of a class; from the eleventh class on colours come again."""
+    return CLASS_COLORS[label % len(CLASS_COLORS)]
+
+
+def class_marker(label: int) -> str:
+    """A marker that is the class's number itself."""
+    return f"${label}$"
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def panels(
+    count: int, width: float, height: float, columns: int = 4, sharex: bool = False, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, row by row.
+
+    Args:
+        count: at least one.
+        width, height: of a panel, in inches.
+        columns: panels in a row, at most.
+        sharex, sharey: whether all panels have the same scale.
+    """
+    if count < 1:
+        raise ValueError("there is nothing to draw: a figure needs at least one panel")
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = canvas(width * columns, height * rows + 0.8)  # the title takes the rest
+    axes = list(figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.remove()
+    for above in axes[max(count - columns, 0) : count]:  # the lowest of each column
+        above.tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure to a PNG file, in full or not at all."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
