@@ -1,7 +1,12 @@
-"""Means, spreads and tests over runs."""
+"""Means, spreads and tests over runs.
+
+A t-test is an estimated difference with its standard error and degrees of freedom. Every question about the true
+difference (above a value? within a margin?) is then one tail of Student's distribution: see :class:`TTest`.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +30,135 @@ def summarize(values: Sequence[float]) -> Summary:
     """Mean, sample standard deviation and size of at least one value."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     return Summary(float(np.mean(values)), sd, len(values))
+
+
+@dataclass(frozen=True)
+class TTest:
+    """An estimated difference of two means, in the unit of the samples, and how well it is known.
+
+    Each p answers: if the true difference were *not* as named, how often would data speak for it at least this much?
+
+    Attributes:
+        difference: mean of the first sample minus mean of the second.
+        standard_error: of that difference; 0 where nothing varies, and then every p is 0 or 1.
+        df: degrees of freedom.
+    """
+
+    difference: float
+    standard_error: float
+    df: float
+
+    @property
+    def t(self) -> float:
+        """The difference in standard errors; infinite, or NaN for no difference, where nothing varies."""
+        return self.difference / self.standard_error if self.standard_error else self.difference * math.inf
+
+    def p_above(self, value: float = 0.0) -> float:
+        """One-sided p for "the true difference is above `value`"."""
+        if self.standard_error == 0:
+            return 0.0 if self.difference > value else 1.0
+        return float(stats.t.sf((self.difference - value) / self.standard_error, self.df))
+
+    def p_below(self, value: float = 0.0) -> float:
+        """One-sided p for "the true difference is below `value`"."""
+        return TTest(-self.difference, self.standard_error, self.df).p_above(-value)
+
+    def p_differs(self) -> float:
+        """Two-sided p for "the true difference is not 0"."""
+        return min(1.0, 2 * min(self.p_above(), self.p_below()))
+
+    def p_within(self, margin: float) -> float:
+        """p for "the true difference is smaller than `margin`, either way": two one-sided tests (Schuirmann 1987)."""
+        return max(self.p_above(-margin), self.p_below(margin))
+
+    def p_outside(self, margin: float) -> float:
+        """p for "the true difference is larger than `margin`, either way"; with margin 0, the two-sided p."""
+        return min(1.0, 2 * min(self.p_above(margin), self.p_below(-margin)))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of the true difference."""
+        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
+        return self.difference - half, self.difference + half
+
+
+def welch(a: Summary, b: Summary) -> TTest:
+    """Unpaired t-test with unequal variances (Welch 1947).
+
+    Raises:
+        ValueError: for a sample of fewer than two values.
+    """
+    _two_of_each("welch", a.n, b.n)
+    variances = (a.sd**2 / a.n, b.sd**2 / b.n)
+    if sum(variances) == 0:
+        return TTest(a.mean - b.mean, 0.0, a.n + b.n - 2)
+    df = sum(variances) ** 2 / (variances[0] ** 2 / (a.n - 1) + variances[1] ** 2 / (b.n - 1))
+    return TTest(a.mean - b.mean, math.sqrt(sum(variances)), df)
+
+
+def student(a: Summary, b: Summary) -> TTest:
+    """Unpaired t-test with equal variances (Student 1908): n_a + n_b - 2 degrees of freedom.
+
+    Raises:
+        ValueError: for a sample of fewer than two values.
+    """
+    _two_of_each("student", a.n, b.n)
+    df = a.n + b.n - 2
+    pooled = ((a.n - 1) * a.sd**2 + (b.n - 1) * b.sd**2) / df
+    return TTest(a.mean - b.mean, math.sqrt(pooled * (1 / a.n + 1 / b.n)), df)
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> TTest:
+    """t-test of the differences a[i] - b[i]: n - 1 degrees of freedom for n pairs.
+
+    Raises:
+        ValueError: for samples of different sizes, or fewer than two pairs.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"paired needs a partner for every value, got {len(a)} and {len(b)} values")
+    _two_of_each("paired", len(a), len(b))
+    differences = summarize(np.subtract(a, b).tolist())
+    return TTest(differences.mean, differences.sd / math.sqrt(differences.n), differences.n - 1)
+
+
+def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:
+    """The F-test of two standard deviations, one-sided each way; it takes the values to be normally distributed.
+
+    Args:
+        a, b: of at least two values each.
+        ratio: positive.
+
+    Returns:
+        p for "the true deviation of a is more than `ratio` times that of b", and p for "less than". Where neither
+        sample varies, a is not the more variable one.
+
+    Raises:
+        ValueError: for a sample of fewer than two values.
+    """
+    _two_of_each("spread_p", a.n, b.n)
+    if b.sd == 0:
+        return (0.0, 1.0) if a.sd > 0 else (1.0, 0.0)
+    distribution = stats.f(a.n - 1, b.n - 1)
+    statistic = (a.sd / b.sd / ratio) ** 2
+    return float(distribution.sf(statistic)), float(distribution.cdf(statistic))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction for many tests (Holm 1979): p-values that may each be compared with 0.05.
+
+    The smallest of m is multiplied by m, the next by m - 1 and so on; none falls below an earlier one or exceeds 1.
+    Rejecting where the result is below 0.05 then makes *any* false rejection in less than 5% of such families,
+    however the tests depend on each other.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.asarray(p_values, dtype=float)[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(steps))
+    return [float(p) for p in corrected]
+
+
+def _two_of_each(test: str, n_a: int, n_b: int) -> None:
+    if min(n_a, n_b) < 2:
+        raise ValueError(f"{test} needs at least two values of each, got {n_a} and {n_b}")
 
 
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float:

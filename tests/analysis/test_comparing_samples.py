@@ -1,0 +1,159 @@
+"""t-tests, equivalence, spreads and Holm's correction, against scipy, hand-worked formulas and simulations."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from tinydist.analysis.statistics import Summary, TTest, holm, paired, spread_p, student, summarize, welch
+
+SAMPLES = [
+    ([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 9.0, 3.0]),
+    ([95.64, 95.4, 95.8], [95.2, 95.3, 94.9]),
+    ([0.0, 100.0, 50.0, 7.0, 8.0], [49.0, 50.0, 51.0, 52.0, 49.5]),
+]
+TESTS = [
+    (lambda a, b: welch(summarize(a), summarize(b)), lambda a, b, **o: stats.ttest_ind(a, b, equal_var=False, **o)),
+    (lambda a, b: student(summarize(a), summarize(b)), lambda a, b, **o: stats.ttest_ind(a, b, **o)),
+    (paired, lambda a, b, **o: stats.ttest_rel(a, b, **o)),
+]
+values = st.floats(0, 100).map(lambda x: round(x, 2))
+samples = st.lists(values, min_size=2, max_size=12)
+
+
+@pytest.mark.parametrize(("a", "b"), SAMPLES)
+@pytest.mark.parametrize(("ours", "scipys"), TESTS, ids=["welch", "student", "paired"])
+def test_every_tail_and_interval_is_scipys(ours, scipys, a, b):
+    test, expected = ours(a, b), scipys(a, b)
+    assert (test.t, test.df) == pytest.approx((expected.statistic, expected.df))
+    assert test.p_differs() == pytest.approx(expected.pvalue)
+    assert test.interval(0.9) == pytest.approx(tuple(expected.confidence_interval(0.9)))
+    moved = np.subtract(a, 1.5)
+    assert test.p_above(1.5) == pytest.approx(scipys(moved, b, alternative="greater").pvalue)
+    assert test.p_below(1.5) == pytest.approx(scipys(moved, b, alternative="less").pvalue)
+
+
+def test_student_worked_out_by_hand():
+    test = student(summarize([2.0, 4.0, 6.0]), summarize([1.0, 2.0, 3.0, 4.0, 5.0]))  # squared deviations 8 and 10
+    assert (test.difference, test.df) == (1, 6)
+    assert test.standard_error == pytest.approx(math.sqrt(18 / 6 * (1 / 3 + 1 / 5)))
+
+
+def test_paired_looks_only_at_differences():
+    test = paired([10.0, 20.0, 33.0], [9.0, 18.0, 30.0])  # differences 1, 2, 3
+    assert (test.t, test.df) == (pytest.approx(2 * math.sqrt(3)), 2)
+
+
+def test_two_one_sided_tests_reject_both_ends_of_the_margin():
+    a, b = SAMPLES[1]
+    low = stats.ttest_ind(np.add(a, 1), b, equal_var=False, alternative="greater").pvalue
+    high = stats.ttest_ind(np.subtract(a, 1), b, equal_var=False, alternative="less").pvalue
+    assert welch(summarize(a), summarize(b)).p_within(1) == pytest.approx(max(low, high))
+
+
+def test_outside_no_margin_is_the_two_sided_test():
+    a, b = SAMPLES[0]
+    test = welch(summarize(a), summarize(b))
+    assert test.p_outside(0) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert test.p_outside(2) > test.p_outside(0)
+
+
+def test_without_any_spread_every_question_has_a_sure_answer():
+    test = welch(Summary(3.0, 0.0, 4), Summary(2.0, 0.0, 4))
+    assert (test.t, test.p_above(0.5), test.p_above(1), test.p_below(1.5)) == (math.inf, 0, 1, 0)
+    assert (test.p_within(2), test.p_within(0.5), test.p_outside(0.5), test.interval()) == (0, 1, 0, (1, 1))
+
+
+@given(samples, samples)
+def test_swapping_the_samples_flips_the_sign_and_nothing_else(a, b):
+    one, other = welch(summarize(a), summarize(b)), welch(summarize(b), summarize(a))
+    assert one.difference == -other.difference
+    assert (one.p_differs(), one.p_within(1), one.p_outside(1)) == pytest.approx(
+        (other.p_differs(), other.p_within(1), other.p_outside(1))
+    )
+    assert one.p_above(1) == pytest.approx(other.p_below(-1))
+    assert one.interval() == pytest.approx(tuple(-end for end in reversed(other.interval())))
+
+
+@given(samples, samples, st.floats(0.1, 20))
+def test_never_both_within_and_outside_a_margin(a, b, margin):
+    test = welch(summarize(a), summarize(b))
+    assert max(test.p_within(margin), test.p_outside(margin)) >= 0.5
+
+
+@pytest.mark.parametrize("spreads", [(1.0, 1.0), (2.0, 0.5)])
+def test_equivalence_is_wrongly_shown_in_five_percent_at_the_margin_itself(spreads):
+    random = np.random.default_rng(5)
+    studies = [(random.normal(3, spreads[0], 20), random.normal(0, spreads[1], 20)) for _ in range(1000)]
+    tests = [welch(summarize(a), summarize(b)) for a, b in studies]
+    assert 0.03 < np.mean([test.p_within(3) < 0.05 for test in tests]) < 0.07
+    assert 0.01 < np.mean([test.p_outside(3) < 0.05 for test in tests]) < 0.05  # one of its two halves can be wrong
+
+
+def test_spread_is_the_incomplete_beta_function():
+    a, b, ratio = Summary(0, 5.0, 8), Summary(0, 1.5, 5), 2.0
+    f = (5 / 1.5 / 2) ** 2
+    more, less = spread_p(a, b, ratio)
+    assert more == pytest.approx(special.betainc(2, 3.5, 4 / (4 + 7 * f)))
+    assert less == pytest.approx(1 - more)
+
+
+def test_spread_is_wrongly_shown_in_five_percent_at_the_ratio_itself():
+    random = np.random.default_rng(6)
+    studies = [(random.normal(0, 2, 6), random.normal(9, 1, 12)) for _ in range(1500)]
+    p = np.array([spread_p(summarize(a), summarize(b), 2) for a, b in studies])
+    assert ((p < 0.05).mean(axis=0) > 0.033).all()
+    assert ((p < 0.05).mean(axis=0) < 0.067).all()
+
+
+def test_spread_where_one_sample_does_not_vary():
+    assert spread_p(Summary(0, 1.0, 3), Summary(0, 0.0, 3), 2) == (0, 1)
+    assert spread_p(Summary(0, 0.0, 3), Summary(0, 1.0, 3), 2) == (1, 0)
+    assert spread_p(Summary(0, 0.0, 3), Summary(0, 0.0, 3), 2) == (1, 0)
+
+
+def test_holm_worked_out_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == [1, 1]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_holm_is_the_closed_test_of_bonferronis(p):
+    """A hypothesis falls only if every set that holds it falls, by Bonferroni's test of that set."""
+    indices = range(len(p))
+    sets = [s for size in indices for s in itertools.combinations(indices, size + 1)]
+    closed = [max(min(1, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in indices]
+    assert holm(p) == pytest.approx(closed)
+
+
+def test_holm_keeps_any_false_alarm_to_five_percent_of_families():
+    random = np.random.default_rng(7)
+    shared = random.normal(size=(3000, 1))  # the ten true hypotheses are correlated, the three false ones are obvious
+    p = stats.norm.sf(0.5 * shared + math.sqrt(0.75) * random.normal(size=(3000, 10)))
+    families = np.hstack([p, random.uniform(0, 1e-6, (3000, 3))])
+    corrected = np.array([holm(family) for family in families])
+    assert (corrected[:, 10:] < 0.05).all()
+    assert 0.02 < (corrected[:, :10].min(axis=1) < 0.05).mean() < 0.06
+    assert (families[:, :10].min(axis=1) < 0.05).mean() > 0.2  # without the correction
+
+
+@pytest.mark.parametrize("test", [welch, student, lambda a, b: spread_p(a, b, 2)])
+def test_two_values_of_each_are_needed(test):
+    with pytest.raises(ValueError, match="at least two values of each, got 1 and 2"):
+        test(Summary(1, math.nan, 1), Summary(1, 1, 2))
+
+
+def test_pairs_need_partners():
+    with pytest.raises(ValueError, match="got 3 and 2 values"):
+        paired([1.0, 2.0, 3.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="at least two values of each, got 1 and 1"):
+        paired([1.0], [2.0])
+
+
+def test_t_of_nothing():
+    assert math.isnan(TTest(0.0, 0.0, 4).t)
