@@ -1,5 +1,9 @@
+import numpy as np
 import pytest
+from scipy import stats
 
+from tinydist.reproduce.outcomes import Outcome
+from tinydist.reproduce.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
 from tinydist.reproduce.records import RunConfig, RunRecord
 from tinydist.training import Measurement
 
@@ -20,5 +24,32 @@ def record(config):
     def make(model="ReLU", seed=0, accuracy=90.0, dead=0, status="ok", **changes):
         curve = [Measurement(epoch, 1 / (epoch + 1), accuracy, accuracy - 5 + epoch, dead) for epoch in (0, 1, 2, 5)]
         return RunRecord(config(model, seed, **changes), status, 1.25, tuple(curve) if status == "ok" else ())
+
+    return make
+
+
+def _runs(mean, sd, n=20, dead=None):
+    """`n` runs with exactly this mean and deviation: normal quantiles, shuffled; nothing dead unless said."""
+    quantiles = stats.norm.ppf((np.arange(n) + 0.5) / n)
+    standard = (quantiles - quantiles.mean()) / (quantiles.std(ddof=1) if n > 1 else 1)
+    shuffled = np.random.default_rng([n, round(1000 * mean)]).permutation(standard)
+    dead = dead if dead is not None else [0] * n
+    return Outcome(tuple((mean + sd * shuffled).tolist()), tuple(dead), tuple(range(n)))
+
+
+@pytest.fixture(scope="session")
+def runs():
+    """Make up the runs of a model from their mean, standard deviation, number and dead outputs."""
+    return _runs
+
+
+@pytest.fixture(scope="session")
+def published():
+    """The paper's own numbers as runs: 5,000 epochs for the linear models, 50,000 for OffsetL2."""
+
+    def make(n=20):
+        numbers = AFTER_50000_EPOCHS | AFTER_5000_EPOCHS
+        results = {model: _runs(number.mean, number.sd, n) for model, number in numbers.items()}
+        return results | {"ReLU2": _runs(47.20, 12.00, n, dead=[3] * n)}
 
     return make

@@ -1,75 +1,181 @@
+"""Every claim of the ledger, on made-up runs that make it hold, make it fail and leave it open."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from tinydist.reproduce.claims import CLAIMS, Outcome, outcomes, verdict
+from tinydist.models import model_names
+from tinydist.reproduce import ledger
+from tinydist.reproduce.claims import CLAIMS
+from tinydist.reproduce.outcomes import Setting
 
-HEALTHY = {
-    "ReLU": ([90.0, 90.2, 90.1], [0, 0, 0]),
-    "Abs": ([90.3, 90.1, 90.2], [0, 0, 0]),
-    "ReLU2": ([30.0, 50.0, 20.0], [6, 4, 7]),
-    "Abs2": ([90.2, 90.0, 90.4], [0, 0, 0]),
-    "ReLU2-Neg": ([89.0, 88.0, 89.5], [0, 0, 0]),
-    "Abs2-Neg": ([80.0, 70.0, 75.0], [0, 0, 0]),
-    "ReLU-L2": ([91.0, 91.1, 91.2], [0, 0, 0]),
-    "ReLU-L2-Neg": ([91.1, 91.2, 91.0], [0, 0, 0]),
-    "Abs-L2": ([92.0, 92.1, 92.2], [0, 0, 0]),
-    "Abs-L2-Neg": ([92.1, 92.0, 92.2], [0, 0, 0]),
+EXTENDED = Setting("mnist", "raw", 60_000, 50_000, 0.001)
+QUICK = Setting("mnist", "raw", 3_000, 500, 0.001)
+
+FAILING = {
+    "1": {"Abs": (90, 0.2)},
+    "2a": {"ReLU2": (90, 1, 20, [3] * 20)},
+    "2b": {"ReLU2": (47.2, 12)},
+    "3a": {"ReLU2-Neg": (30, 1)},
+    "3b": {"ReLU2-Neg": (90, 1)},
+    "4": {"Abs2": (97, 0.2)},
+    "5a": {"Abs2-Neg": (96, 0.2)},
+    "5b": {"Abs2-Neg": (90, 0.1)},
+    "6a": {"Abs-Bias": (90, 0.2)},
+    "6b": {"ReLU2-Bias": (95, 0.2)},
+    "7a": {"Abs-L2-Neg": (90, 0.2)},
+    "7b": {"ReLU-L2": (47, 5)},
+    "7c": {"Abs-L2": (95, 0.1)},
+    "7d": {"Abs-L2": (96.5, 0.1)},
+    "8": {"Abs2-Neg": (90.08, 2.56, 20, [0] * 19 + [1])},
 }
-BIAS_TWINS = {f"{model}-Bias": HEALTHY[model] for model in ("ReLU", "Abs", "ReLU2", "Abs2", "ReLU2-Neg", "Abs2-Neg")}
+"""For each claim, runs that contradict it: mean, standard deviation, number, dead outputs."""
 
-CONTRADICTIONS = {
-    "The ReLU and Abs baselines are alike": {"Abs": ([92.0] * 3, [0] * 3)},
-    "ReLU2 fails catastrophically": {"ReLU2": ([89.0] * 3, [6] * 3)},
-    "ReLU2 fails by dead outputs": {"ReLU2": ([30.0] * 3, [0, 1, 0])},
-    "Negating the output rescues ReLU2": {"ReLU2-Neg": ([50.0] * 3, [0] * 3)},
-    "Abs2 does not fail": {"Abs2": ([90.0, 90.0, 70.0], [0] * 3)},
-    "Abs2-Neg is worse and less stable than Abs2": {"Abs2-Neg": ([75.0, 75.0, 75.0], [0] * 3)},
-    "OffsetL2 closes the gap between plain and Neg": {"ReLU-L2-Neg": ([89.0] * 3, [0] * 3)},
-    "ReLU-L2 avoids the failure of ReLU2": {"ReLU-L2": ([91.0, 91.0, 80.0], [0] * 3)},
-    "Abs-L2 beats both baselines": {"Abs-L2": ([90.15] * 3, [0] * 3)},
-    "Abs networks have no dead outputs": {"Abs2-Neg": ([80.0, 70.0, 75.0], [0, 1, 0])},
-    "A bias in the second layer changes none of this": {"Abs-Bias": ([80.0, 80.1, 80.2], [0] * 3)},
+OPEN = {
+    "1": {"Abs": (95.26, 5)},
+    "2a": {"ReLU2": (85, 10, 20, [3] * 20)},
+    "2b": {"ReLU2": (47.2, 12, 20, [0, 4] * 10)},
+    "3a": {"ReLU2-Neg": (57.5, 0.2)},
+    "3b": {"ReLU2-Neg": (94.6, 3)},
+    "4": {"Abs2": (95.35, 3)},
+    "5a": {"Abs2-Neg": (94.3, 2.5)},
+    "5b": {"Abs2-Neg": (90, 0.4)},
+    "6a": {"ReLU2-Neg-Bias": (94.92, 3)},
+    "6b": {"ReLU2-Bias": (85, 10)},
+    "7a": {"ReLU-L2-Neg": (97, 3)},
+    "7b": {"ReLU-L2": (86, 5)},
+    "7c": {"Abs-L2": (95.7, 0.2)},
+    "7d": {"Abs-L2": (97.2, 0.5)},
+    "8": {"Abs": (95, 0.2, 3), "Abs2": (95, 0.2, 3), "Abs2-Neg": (90, 2, 3)},
 }
-"""For each claim, data under which it is false."""
+"""For each claim, runs that cannot settle it."""
 
 
-def results(changes):
-    return {
-        model: Outcome(tuple(accuracies), tuple(dead))
-        for model, (accuracies, dead) in (HEALTHY | BIAS_TWINS | changes).items()
-    }
+each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.number)
 
 
-def test_every_claim_has_data_that_contradict_it():
-    assert {claim.statement for claim in CLAIMS} == set(CONTRADICTIONS)
+@pytest.fixture
+def judge(runs, published):
+    """The verdict on a claim: by the paper's own numbers, but for some models, or by other results."""
+
+    def verdict(claim, changes=None, setting=EXTENDED, results=None):
+        changed = {model: runs(*given) for model, given in (changes or {}).items()}
+        judged = ledger.verdicts((published() if results is None else results) | changed, setting)
+        return next(verdict for verdict in judged if verdict.claim == claim)
+
+    return verdict
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.statement)
-def test_verdicts_follow_the_data(claim):
-    assert verdict(claim, results({})).result == "held"
-    assert verdict(claim, results(CONTRADICTIONS[claim.statement])).result == "did not hold"
+def test_the_table_names_each_claim_once_and_only_models_that_exist():
+    numbers = [claim.number for claim in CLAIMS]
+    assert numbers == sorted(set(numbers))
+    assert {number[0] for number in numbers} == set("12345678")
+    assert {model for claim in CLAIMS for model in claim.models} <= set(model_names())
+    comparisons = [comparison for claim in CLAIMS for comparison in claim.comparisons]
+    assert len(set(comparisons)) == len(comparisons)  # none counts twice in Holm's correction
 
 
-def test_no_gap_means_no_rescue():
-    claim = next(c for c in CLAIMS if c.statement.startswith("Negating"))
-    better_than_relu = {"ReLU2": ([95.0] * 3, [0] * 3), "ReLU2-Neg": ([96.0] * 3, [0] * 3)}
-    assert verdict(claim, results(better_than_relu)).result == "did not hold"
+@each_claim
+def test_the_papers_own_numbers_bear_the_claim_out(claim, judge):
+    verdict = judge(claim)
+    assert verdict.result == "held"
+    assert {evidence.word for evidence in verdict.evidence} == {"shown"}
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.statement)
-def test_without_its_models_a_claim_is_not_tested_and_says_what_is_missing(claim):
+@each_claim
+def test_runs_that_contradict_a_claim_refute_it(claim, judge):
+    verdict = judge(claim, FAILING[claim.number])
+    assert verdict.result == "did not hold"
+    assert "refuted" in [evidence.word for evidence in verdict.evidence]
+
+
+@each_claim
+def test_runs_that_cannot_settle_a_claim_leave_it_open(claim, judge):
+    assert judge(claim, OPEN[claim.number]).result == "not enough evidence"
+
+
+@each_claim
+def test_without_its_models_a_claim_is_not_tested_and_says_what_is_missing(claim, judge, published):
     missing = claim.models[-1]
-    data = {model: outcome for model, outcome in results({}).items() if model != missing}
-    judged = verdict(claim, data)
-    assert judged.result == "not tested"
-    assert missing in judged.evidence
+    verdict = judge(claim, results={m: outcome for m, outcome in published().items() if m != missing})
+    assert verdict.result == "not tested"
+    assert verdict.evidence[0].decision == f"needs a successful run of {missing}"
 
 
-def test_one_run_says_nothing_of_spread():
-    claim = next(c for c in CLAIMS if "less stable" in c.statement)
-    single = results({"Abs2-Neg": ([75.0], [0])})
-    assert verdict(claim, single).evidence == "needs 2 successful runs of Abs2-Neg"
+@each_claim
+def test_one_run_of_each_model_settles_nothing(claim, judge, runs, published):
+    one = {model: runs(mean, 0.0, 1) for mean, model in enumerate(published())}
+    assert judge(claim, results=one).result == "not enough evidence"
 
 
-def test_failed_runs_are_left_out_of_outcomes(record):
-    runs = [record("ReLU", 0, 90.0), record("Abs", 0, status="diverged"), record("ReLU", 1, 80.0, dead=3)]
-    assert outcomes(runs) == {"ReLU": Outcome((90.0, 80.0), (0, 3))}
+@each_claim
+def test_more_runs_of_the_same_mean_and_spread_never_take_back_that_a_claim_held(claim, judge, published):
+    held = [judge(claim, results=published(n)).result == "held" for n in (2, 3, 5, 10, 20, 60)]
+    assert held == sorted(held)
+    assert held[-1]
+
+
+@each_claim
+def test_nothing_is_said_for_other_input_by_the_runs_of_one(claim, judge):
+    raw, normalized = (judge(claim, setting=replace(EXTENDED, input=name)) for name in ("raw", "normalized"))
+    assert (raw.setting.input, normalized.setting.input) == ("raw", "normalized")
+    assert raw.evidence == normalized.evidence
+
+
+def test_one_dead_output_is_enough_against_never(judge):
+    claim = CLAIMS[-1]
+    verdict = judge(claim, {"Abs": (95, 0.2, 1, [1])})
+    assert verdict.result == "did not hold"
+    assert "1 of 41 runs" in verdict.evidence[0].numbers
+
+
+def test_a_claim_about_a_protocol_is_tested_there_only(judge):
+    claim = next(claim for claim in CLAIMS if claim.only_there)
+    verdict = judge(claim, setting=QUICK)
+    assert (verdict.result, verdict.protocol) == ("not tested", "reduced protocol")
+    assert verdict.evidence[0].decision == "needs 60,000 training images and 50,000 epochs"
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({"epochs": 5_000}, "the paper's protocol"),
+        ({"epochs": 5_000, "input": "normalized"}, "the paper's protocol"),
+        ({"epochs": 4_999}, "reduced protocol"),
+        ({"epochs": 5_000, "train_size": 59_999}, "reduced protocol"),
+        ({"epochs": 50_000}, "another protocol"),
+        ({"epochs": 5_000, "lr": 0.01}, "another protocol"),
+        ({"epochs": 500, "dataset": "fashion-mnist"}, "another protocol"),
+    ],
+)
+def test_every_verdict_says_how_far_its_protocol_is_from_the_papers(change, label, judge):
+    assert judge(CLAIMS[0], setting=replace(EXTENDED, **change)).protocol == label
+
+
+def test_fewer_runs_than_the_papers_are_a_reduced_protocol(judge):
+    at_5000 = replace(EXTENDED, epochs=5_000)
+    assert judge(CLAIMS[0], {"Abs": (95, 0.2, 19)}, at_5000).protocol == "reduced protocol"
+
+
+def test_p_values_are_corrected_for_all_comparisons_that_were_made(judge, runs, published):
+    claim = CLAIMS[0]
+    pair = {model: runs(mean, 0.5, 3) for model, mean in (("ReLU", 95.0), ("Abs", 95.1))}
+    alone = judge(claim, results=pair).evidence[0].decision
+    among_others = judge(claim, results=published() | pair).evidence[0].decision
+    p_alone, p_among_others = (float(re.search(r"p for it ([\d.]+)", text)[1]) for text in (alone, among_others))
+    assert p_alone < p_among_others
+
+
+def test_models_that_are_all_the_same_are_hardly_ever_called_different(runs, published):
+    """With 3 runs each, from one distribution: none of the claims of a difference or of more spread is true."""
+    false = {"2a", "3a", "5a", "5b", "6b", "7c"}
+    random = np.random.default_rng(8)
+    wrong = 0
+    for _ in range(60):
+        results = {
+            model: replace(runs(90, 1, 3), accuracies=tuple(random.normal(90, 1, 3).tolist())) for model in published()
+        }
+        wrong += any(v.result == "held" for v in ledger.verdicts(results, QUICK) if v.claim.number in false)
+    assert wrong <= 6

@@ -1,6 +1,9 @@
 from dataclasses import replace
 
+import pytest
+
 from tinydist.reproduce import report
+from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.protocols import PROTOCOLS
 
 
@@ -42,8 +45,39 @@ def test_another_learning_rate_or_input_is_not_the_papers_protocol(config):
     assert described.startswith("the paper's protocol as described")
 
 
-def test_verdicts_come_with_criterion_and_evidence(record):
-    text = " ".join(report.verdicts([record("ReLU", 0, 90.0), record("Abs", 0, 90.5)]).split())
-    assert "Claims that held: 1" in text
-    assert "[means less than 1 point apart]: ReLU 90.00, Abs 90.50" in text
-    assert "Claims not tested: 10" in text
+def test_verdicts_come_with_criterion_evidence_input_and_protocol(record):
+    runs = [record(model, seed, 90.0 + seed) for model in ("ReLU", "Abs") for seed in range(3)]
+    text = report.verdicts(runs)
+    assert "NOT ENOUGH EVIDENCE: 1" in text
+    assert "NOT TESTED: 14" in text
+    assert "1   The ReLU and Abs baselines do not differ (raw input, reduced protocol)" in text
+    assert "over all comparisons made, 1 here" in " ".join(text.split())
+    assert "open: ReLU within 1 point of Abs; p for it" in text
+    assert "+0.00, 95% [-2.27, +2.27], d 0.0, n 3 and 3" in text  # 2.7764 * sqrt(2 / 3): Student's 97.5% point, 4 df
+
+
+def test_raw_and_normalized_input_have_verdicts_of_their_own(record):
+    runs = [
+        record(model, seed, 90.0 + 9 * seed, dead=dead, input=name)
+        for name, dead in (("raw", 1), ("normalized", 0))
+        for model in ("Abs", "Abs2", "Abs2-Neg")
+        for seed in range(2)
+    ]
+    raw, normalized = report.verdicts(runs).split("\n\nClaims of the paper")
+    assert "DID NOT HOLD: 1" in raw
+    assert "normalized" not in raw
+    assert "8   Abs networks have no dead outputs (normalized input" in normalized
+    assert "DID NOT HOLD" not in normalized
+    assert "raw input" not in normalized
+
+
+@pytest.mark.parametrize("n", [1, 3, 20])
+def test_the_report_fits_110_columns(published, n):
+    text = report.verdicts_on(Setting("mnist", "normalized", 60_000, 50_000, 0.001), published(n))
+    assert max(map(len, f"{text}\n{report.contradictions()}".splitlines())) <= 110
+
+
+def test_the_contradictions_come_with_their_numbers():
+    text = " ".join(report.contradictions().split())
+    assert "t(38) = 1.14, p = 0.26" in text
+    assert "t(38) = 6.32" in text

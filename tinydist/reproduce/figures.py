@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from tinydist.analysis.statistics import summarize
 from tinydist.files import atomic_path
 from tinydist.models import ACTIVATIONS, parse_model_name
-from tinydist.reproduce.claims import outcomes
+from tinydist.reproduce.outcomes import outcomes
 from tinydist.reproduce.records import RunRecord
 
 # Okabe and Ito's colours, distinguishable with any colour vision; one for each head, shared by the activations.

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 
 from tinydist.analysis.statistics import summarize
 from tinydist.datasets import INPUTS
-from tinydist.reproduce.claims import CLAIMS, Outcome, outcomes, verdict
+from tinydist.reproduce import ledger
+from tinydist.reproduce.contradictions import CONTRADICTIONS
+from tinydist.reproduce.outcomes import Outcome, Outcomes, Setting, by_setting, outcomes
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.published import published
 from tinydist.reproduce.records import RunConfig, RunRecord
 
-WIDTH = 100
+WIDTH = 110
+RULE = (
+    "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
+    "0.05, Holm-corrected over all comparisons made, {made} here. Otherwise there is not enough evidence."
+)
 
 
 def protocol_label(config: RunConfig, protocol: Protocol) -> str:
@@ -65,23 +71,50 @@ def _measured(outcome: Outcome | None) -> tuple[str, str, str]:
 
 
 def verdicts(records: Sequence[RunRecord]) -> str:
-    """The claims that held in these runs, those that did not, and those that were not put to the test."""
-    results = outcomes(records)
-    judged = [verdict(claim, results) for claim in CLAIMS]
-    lines = []
-    for result in ("held", "did not hold", "not tested"):
-        group = [v for v in judged if v.result == result]
-        if not group:
-            continue
-        lines.append(f"Claims {'that ' if result != 'not tested' else ''}{result}: {len(group)}")
-        for v in group:
-            lines += textwrap.wrap(
-                f"{v.claim.statement} [{v.claim.test}]: {v.evidence}",
-                WIDTH,
-                initial_indent="  * ",
-                subsequent_indent="    ",
-            )
+    """The ledger of the paper's claims, for each setting among these runs a section of its own."""
+    return "\n\n".join(verdicts_on(setting, results) for setting, results in by_setting(records).items())
+
+
+def verdicts_on(setting: Setting, results: Outcomes) -> str:
+    """The verdicts on the runs of one setting, grouped, each with its evidence."""
+    judged = ledger.verdicts(results, setting)
+    made = sum(bool(evidence.numbers) for verdict in judged for evidence in verdict.evidence)
+    lines = _wrapped(f"Claims of the paper, on {setting}. {RULE.format(made=made)}")
+    for result in ledger.RESULTS:
+        group = [verdict for verdict in judged if verdict.result == result]
+        if group:
+            lines += ["", f"{result.upper()}: {len(group)}"]
+        for verdict in group:
+            lines += _told(verdict)
     return "\n".join(lines)
+
+
+def _told(verdict: ledger.Verdict) -> list[str]:
+    """The claim, for which input and protocol, what the paper bases it on, and the evidence."""
+    claim, indent = verdict.claim, 6
+    lines = _wrapped(
+        f"{claim.number:4}{claim.statement} ({verdict.setting.input} input, {verdict.protocol})", 2, indent
+    )
+    if verdict.result == ledger.UNTESTED:
+        return lines + _wrapped(verdict.evidence[0].decision, indent, indent)
+    lines += _wrapped(f"the paper: {claim.source}, {claim.protocol.epochs:,} epochs", indent, indent)
+    for evidence in verdict.evidence:
+        lines += _wrapped(f"{evidence.word}: {evidence.decision}", indent, indent + 2)
+        lines += _wrapped(evidence.numbers, indent + 2, indent + 2)
+    return lines
+
+
+def contradictions() -> str:
+    """What the paper's own numbers say against each other."""
+    lines = _wrapped("The paper against itself: numbers recomputed from its own tables, with 20 runs a model.")
+    for entry in CONTRADICTIONS:
+        lines += _wrapped(f"* {entry.stated}", indent=2, hanging=4)
+        lines += _wrapped(entry.recomputed, indent=4, hanging=4)
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: int = 0, hanging: int = 0) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * hanging)
 
 
 def failures(records: Sequence[RunRecord]) -> str:

@@ -1,0 +1,66 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tinydist.errors import DataError
+from tinydist.reproduce.outcomes import Outcome, Setting, by_setting, outcomes, read_csv
+
+HEADER = "model,seed,dataset,input,train_size,epochs,lr,test_accuracy,dead_outputs,status\n"
+
+
+def test_failed_runs_are_left_out(record):
+    runs = [record("ReLU", 0, 90.0), record("Abs", 0, status="diverged"), record("ReLU", 1, 80.0, dead=3)]
+    assert outcomes(runs) == {"ReLU": Outcome((90.0, 80.0), (0, 3), (0, 1))}
+
+
+def test_inputs_sizes_and_rates_are_kept_apart(record):
+    base = record("ReLU", 0, 90.0)
+    others = [{"input": "normalized"}, {"train_size": 51}, {"epochs": 5}, {"lr": 0.01}, {"dataset": "fashion-mnist"}]
+    runs = [base, *(replace(base, config=replace(base.config, **change)) for change in others)]
+    grouped = by_setting(runs)
+    assert len(grouped) == len(runs)
+    assert all(results == {"ReLU": Outcome((90.0,), (0,), (0,))} for results in grouped.values())
+
+
+def test_settings_without_a_successful_run_stay_in_sight(record):
+    assert list(by_setting([record("ReLU", 0, status="diverged")]).values()) == [{}]
+
+
+def test_csv_gives_what_records_give(record, tmp_path):
+    runs = [
+        record("ReLU", 0, 90.5),
+        record("ReLU", 1, 80.0, dead=3),
+        record("Abs", 0, status="diverged"),
+        record("Abs", 0, 70.0, input="normalized"),
+    ]
+    rows = [record.row() for record in runs]
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in [rows[0], *(row.values() for row in rows)]))
+    assert read_csv(path) == by_setting(runs)
+
+
+def test_the_quick_run_that_comes_with_the_project_can_be_read():
+    path = Path(__file__).parents[2] / "data/results/quick/results.csv"
+    ((setting, results),) = read_csv(path).items()
+    assert setting == Setting("mnist", "raw", 3_000, 500, 0.001)
+    assert {len(outcome.accuracies) for outcome in results.values()} == {3}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name,accuracy\nReLU,90\n", "line 2 is not a run"),
+        (HEADER + "ReLU,0,mnist,raw,50,4,0.001,90,0,ok\nReLU,1,mnist,raw,50,4,0.001,ninety,0,ok\n", "line 3 is not"),
+        (HEADER + "ReLU,0,mnist\n", "results.csv, line 2"),
+    ],
+)
+def test_a_file_that_is_not_results_is_refused_with_the_line(tmp_path, text, problem):
+    path = tmp_path / "results.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=problem):
+        read_csv(path)
+
+
+def test_accuracies_in_the_order_of_seeds():
+    assert Outcome((1.0, 2.0, 3.0), (0, 0, 0), (5, 4, 6)).by_seed == (2.0, 1.0, 3.0)
