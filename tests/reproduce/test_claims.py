@@ -117,13 +117,6 @@ def test_more_runs_of_the_same_mean_and_spread_never_take_back_that_a_claim_held
     assert held[-1]
 
 
-@each_claim
-def test_nothing_is_said_for_other_input_by_the_runs_of_one(claim, judge):
-    raw, normalized = (judge(claim, setting=replace(EXTENDED, input=name)) for name in ("raw", "normalized"))
-    assert (raw.setting.input, normalized.setting.input) == ("raw", "normalized")
-    assert raw.evidence == normalized.evidence
-
-
 def test_one_dead_output_is_enough_against_never(judge):
     claim = CLAIMS[-1]
     verdict = judge(claim, {"Abs": (95, 0.2, 1, [1])})
@@ -147,6 +140,7 @@ def test_a_claim_about_a_protocol_is_tested_there_only(judge):
         ({"epochs": 5_000, "train_size": 59_999}, "reduced protocol"),
         ({"epochs": 50_000}, "another protocol"),
         ({"epochs": 5_000, "lr": 0.01}, "another protocol"),
+        ({"epochs": 5_000, "input": "unit"}, "another protocol"),
         ({"epochs": 500, "dataset": "fashion-mnist"}, "another protocol"),
     ],
 )

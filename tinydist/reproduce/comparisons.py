@@ -169,7 +169,7 @@ class NeverDead:
     min_runs = 1
 
     def __str__(self) -> str:
-        return f"no dead output in {', '.join(self.models)}, nor in a tenth of all possible runs"
+        return f"no dead output in {', '.join(self.models)} (in fewer than 1 run in 10)"
 
     def examine(self, results: Outcomes) -> Finding:
         hit, runs = _runs_with_dead(results[model] for model in self.models)

@@ -38,7 +38,7 @@ def first_table(model: str) -> Summary:
 
 def _t(test: TTest) -> str:
     p = test.p_differs()
-    return f"t({test.df:g}) = {test.t:.2f}, p {f'= {p:.2f}' if p >= 0.01 else f'= {p:.0e}'}"
+    return f"t({test.df:g}) = {test.t:.2f}, p = {p:.1g}"
 
 
 def _t_in_both(a: str, b: str) -> str:

@@ -10,7 +10,8 @@ and over all p against, of every comparison of the ledger that could be made. Th
 * has not enough evidence otherwise: the runs are too few, or too far apart, to tell;
 * is not tested where a model has no run, or the claim is about a protocol that was not run.
 
-So in at most 5% of ledgers is any false claim said to have held, and in at most 5% any true one not to.
+So a false claim is said to have held in at most 5% of such ledgers, and a true one not to have held in at most 5%, as
+far as the tests' own assumptions go: means of runs that are nearly normal and, for spreads, runs that are.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Verdict:
         result: "held", "did not hold", "not enough evidence" or "not tested".
         evidence: the numbers that decided, or what is missing.
         setting: of the runs, whose input the verdict is for.
-        protocol: "the paper's protocol", "reduced protocol" or "another protocol", as the claim sees it.
+        protocol: "the paper's protocol", "reduced protocol" or "another protocol", as the claim sees it. Both raw input,
+            which the author's program feeds, and normalized input, which the paper describes, count as the paper's.
     """
 
     claim: Claim
@@ -99,7 +101,7 @@ def _missing(claim: Claim, results: Outcomes, setting: Setting) -> str:
 def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:
     runs = min((results[model].accuracy.n for model in claim.models if model in results), default=0)
     ours, theirs = (setting.train_size, setting.epochs, runs), claim.protocol
-    if setting.dataset != "mnist" or setting.lr != LR:
+    if setting.dataset != "mnist" or setting.lr != LR or setting.input not in ("raw", "normalized"):
         return "another protocol"
     if any(a < b for a, b in zip(ours, (theirs.train_size, theirs.epochs, theirs.runs), strict=True)):
         return "reduced protocol"
