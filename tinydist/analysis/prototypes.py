@@ -1,0 +1,246 @@
+"""What units and prototypes stand for, in images.
+
+Three answers, from the first layer to the last:
+
+* a hidden unit's weight row is an image itself: the pre-activation is the image's product with it, plus the bias;
+* an output, seen from one image, changes to first order along its gradient there: that image plus a step along it is
+  the one that raises the output most among all images as far away, minus the step the one that lowers it most;
+* an OffsetL2 prototype mu is a point among the hidden activations; the training images nearest to it show where it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from tinydist.analysis.activations import check_activations, check_labels, layer_outputs
+from tinydist.errors import ShapeError
+from tinydist.figures import panels
+from tinydist.nn import Linear, Neg, OffsetL2, Sequential
+from tinydist.sparse import SparseMatrix
+from tinydist.tensor import Tensor
+
+Array = NDArray[Any]
+
+
+def unit_images(model: Sequential) -> Array:
+    """The weight rows of the first layer, one image for each hidden unit; a copy, (hidden, pixels).
+
+    A short training leaves most of the random start in them. What was learned is the difference from the images of a
+    fresh model with the same seed.
+
+    Raises:
+        TypeError: unless the first layer is a Linear.
+    """
+    _, first = next(model.children())
+    if not isinstance(first, Linear):
+        raise TypeError(f"only the weights of a first Linear layer are images; the first layer is {first!r}")
+    return first.weight.data.copy()
+
+
+@dataclass(frozen=True)
+class OutputImages:
+    """What changes each output most, to first order from one image.
+
+    Attributes:
+        start: the image, (pixels,).
+        outputs: the outputs at `start`, before any Neg, (classes,).
+        gradients: of each output with respect to the image, (classes, pixels); 0 for an output that is off there.
+    """
+
+    start: NDArray[Any]
+    outputs: NDArray[Any]
+    gradients: NDArray[Any]
+
+    @property
+    def own_gradients(self) -> NDArray[Any]:
+        """The gradients less their mean over the outputs: what changes one output against the others.
+
+        A softmax does not notice what all outputs share. (classes, pixels).
+        """
+        return self.gradients - self.gradients.mean(axis=0)
+
+    def step(self, length: float) -> NDArray[Any]:
+        """The images `length` away from the start that raise each output most; lower it, for a negative length.
+
+        The distance is Euclidean, in the unit of the pixels; images may leave the range of pixels. (classes, pixels);
+        the start itself where the gradient is 0.
+        """
+        norms = np.linalg.norm(self.gradients, axis=1, keepdims=True)
+        return self.start + length * self.gradients / np.where(norms > 0, norms, 1)
+
+
+def output_images(model: Sequential, start: Array) -> OutputImages:
+    """The gradient of every output (before any Neg) with respect to the image `start`, such as a mean image.
+
+    Args:
+        model: layers in a row, as from :func:`tinydist.build_model`.
+        start: one image, (pixels,).
+
+    Raises:
+        ShapeError: unless it is one image.
+        ValueError: if it is not finite.
+    """
+    if start.ndim != 1:
+        raise ShapeError(f"start must be one image, of shape (pixels,), got {start.shape}")
+    check_activations(start[None], "start")
+    before_neg = Sequential(**{name: layer for name, layer in model.children() if not isinstance(layer, Neg)})
+    gradients = []
+    classes = before_neg(Tensor(start[None])).shape[1]
+    for output in range(classes):
+        image = Tensor(start[None], requires_grad=True)
+        outputs = before_neg(image)
+        outputs[0, output].backward()
+        assert image.grad is not None
+        gradients.append(image.grad[0])
+    for parameter in model.parameters():
+        parameter.grad = None
+    return OutputImages(start.copy(), outputs.data[0], np.array(gradients))
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The images nearest to each prototype.
+
+    Attributes:
+        images: their numbers, the nearest first, (prototypes, count).
+        labels: their classes, (prototypes, count).
+        distances: theirs from the prototype, (prototypes, count).
+        median_distances: of all images from the prototype, (prototypes,): what "near" has to be compared with.
+    """
+
+    images: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    distances: NDArray[Any]
+    median_distances: NDArray[Any]
+
+
+def relative_distances(distances: Array) -> Array:
+    """Distances less their mean over the prototypes, (images, prototypes): nearer to this prototype than to the others.
+
+    With all prototypes far away, the nearest images are the same for each of them; these tell them apart.
+    """
+    check_activations(distances, "distances")
+    return distances - distances.mean(axis=1, keepdims=True)
+
+
+def nearest_images(distances: Array, labels: Array, count: int = 5) -> Nearest:
+    """The images with the smallest distance from each prototype.
+
+    Args:
+        distances: (images, prototypes), from :func:`prototype_distances` or :func:`relative_distances`, or any
+            outputs that are read as distances.
+        labels: classes of the images, (images,).
+        count: how many; at most as many as there are images. Of equals the lower number comes first.
+
+    Raises:
+        ShapeError, ValueError: if anything does not fit, or is not finite.
+    """
+    check_activations(distances, "distances")
+    check_labels(labels, len(distances))
+    if not 1 <= count <= len(distances):
+        raise ValueError(f"count must be from 1 to {len(distances)}, the number of images, got {count}")
+    images = np.argsort(distances, axis=0, kind="stable")[:count].T
+    near = np.take_along_axis(distances.T, images, axis=1)
+    return Nearest(images, labels[images], near, np.median(distances, axis=0))
+
+
+def prototype_distances(model: Sequential, x: Array | SparseMatrix, weighted: bool = True) -> Array:
+    """How far the hidden activations of each image are from each prototype mu of the model's OffsetL2 layer.
+
+    Args:
+        model: one of the L2 models.
+        x: images, (images, pixels).
+        weighted: with the layer's own scales alpha, as the network sees it; otherwise the Euclidean distance.
+
+    Returns:
+        (images, classes).
+
+    Raises:
+        TypeError: if the model has no OffsetL2 layer.
+    """
+    layers = list(model.children())
+    for (before, _), (name, layer) in itertools.pairwise(layers):
+        if isinstance(layer, OffsetL2):
+            outputs = layer_outputs(model, x)
+            if weighted:
+                return outputs[name]
+            return Tensor(outputs[before]).weighted_distance(layer.mu.data, np.ones_like(layer.mu.data)).data
+    raise TypeError(f"this model has no prototypes: none of its layers {[n for n, _ in layers]} is an OffsetL2")
+
+
+def nearest_table(nearest: Nearest) -> str:
+    """A line a prototype: classes of the nearest images, how near the first is, and the median of all images."""
+    lines = [f"{'prototype':>9}  {'nearest':>8}  {'median':>8}  classes of the nearest images"]
+    for prototype, (labels, distances, median) in enumerate(
+        zip(nearest.labels, nearest.distances, nearest.median_distances, strict=True)
+    ):
+        lines.append(f"{prototype:9}  {distances[0]:8.3g}  {median:8.3g}  {' '.join(map(str, labels))}")
+    return "\n".join(lines)
+
+
+def outputs_table(found: OutputImages) -> str:
+    """A line an output: its value at the start, and the length of its gradient (output per unit of distance)."""
+    lines = [f"{'output':>6}  {'at the start':>12}  {'|gradient|':>10}"]
+    for output, (value, gradient) in enumerate(zip(found.outputs, found.gradients, strict=True)):
+        lines.append(f"{output:6}  {value:12.4g}  {np.linalg.norm(gradient):10.4g}")
+    return "\n".join(lines)
+
+
+def weights_figure(images: Array, titles: Sequence[str], label: str) -> Figure:
+    """Weight rows or gradients as images, each on a scale of its own: orange is positive, purple negative, white 0.
+
+    Args:
+        images: (images, pixels), square.
+        titles: one for each.
+        label: what was trained on what, shown under the title.
+    """
+    check_activations(images, "images")
+    figure, all_axes = panels(len(images), 1.5, 1.7, columns=8)
+    for axes, image, title in zip(all_axes, images, titles, strict=True):
+        largest = np.abs(image).max() or 1.0
+        _show(axes, image, cmap="PuOr_r", vmin=-largest, vmax=largest)
+        axes.set_title(title, fontsize=8)
+    figure.suptitle(f"Orange: positive; purple: negative; each on its own scale\n{label}", fontsize=10)
+    return figure
+
+
+def nearest_figure(nearest: Mapping[str, Nearest], x: Array, label: str) -> Figure:
+    """A row of images for each model and prototype: those nearest to it.
+
+    Args:
+        nearest: by model.
+        x: the images that the numbers in it refer to, (images, pixels), square.
+        label: what was trained on what, shown under the title.
+    """
+    rows = [(model, prototype) for model, found in nearest.items() for prototype in range(len(found.images))]
+    count = min(found.images.shape[1] for found in nearest.values())
+    figure, all_axes = panels(len(rows) * count, 0.95, 0.95, columns=count)
+    for position, axes in enumerate(all_axes):
+        model, prototype = rows[position // count]
+        found, place = nearest[model], position % count
+        _show(axes, x[found.images[prototype, place]], cmap="gray_r")
+        own = found.labels[prototype, place] == prototype
+        axes.set_title(f"{found.distances[prototype, place]:.3g}{'' if own else ' ≠'}", fontsize=7, pad=2)
+        if place == 0:
+            axes.set_ylabel(f"{model} {prototype}", fontsize=8, rotation=0, ha="right", va="center")
+    figure.suptitle(
+        f"Nearest images to each prototype,\nwith their distances (≠: of another class)\n{label}", fontsize=9
+    )
+    return figure
+
+
+def _show(axes: Axes, image: Array, **look: Any) -> None:
+    side = int(np.sqrt(image.size))
+    if side * side != image.size:
+        raise ShapeError(f"only square images can be drawn, got {image.size} pixels")
+    axes.imshow(image.reshape(side, side), **look)
+    axes.set_xticks([])
+    axes.set_yticks([])
