@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from tinydist.reproduce import records, sweep
-from tinydist.reproduce.records import load_record
+from tinydist.reproduce.records import is_finished, load_record
 
 
 def outcomes(runs):
@@ -42,7 +42,7 @@ def test_interrupted_in_the_middle_what_was_finished_stays(config, tmp_path, mon
         patch.setattr(sweep, "execute", interrupt_second)
         with pytest.raises(KeyboardInterrupt):
             sweep.sweep(configs, tmp_path, jobs=1)
-    assert [c.path(tmp_path).exists() for c in configs] == [True, False]
+    assert [is_finished(c, tmp_path) for c in configs] == [True, False]
     resumed = sweep.sweep(configs, tmp_path, jobs=1)
     fresh = sweep.sweep(configs, tmp_path / "fresh", jobs=1)
     assert outcomes(resumed) == outcomes(fresh)
@@ -52,14 +52,14 @@ def test_interrupted_in_the_middle_what_was_finished_stays(config, tmp_path, mon
 def test_a_run_that_diverges_is_recorded_and_the_others_go_on(config, tmp_path):
     runs = sweep.sweep([config("ReLU", seed, lr=1e30) for seed in (0, 1)], tmp_path, jobs=1)
     assert all(run.status.startswith("diverged: the training loss became") for run in runs)
-    assert load_record(runs[1].config.path(tmp_path)) == runs[1]
+    assert load_record(runs[1].config.folder(tmp_path)) == runs[1]
 
 
 def test_a_full_disk_loses_only_the_run_that_did_not_fit(config, tmp_path, monkeypatch):
     original = records.write_atomically
 
     def full(path, text):
-        if "seed1" in path.name:
+        if "seed1" in path.parent.name and path.name == "result.json":
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         original(path, text)
 
@@ -68,5 +68,5 @@ def test_a_full_disk_loses_only_the_run_that_did_not_fit(config, tmp_path, monke
         patch.setattr(records, "write_atomically", full)
         with pytest.raises(OSError, match="No space left"):
             sweep.sweep(configs, tmp_path, jobs=1)
-    assert load_record(configs[0].path(tmp_path)).status == "ok"
+    assert load_record(configs[0].folder(tmp_path)).status == "ok"
     assert len(sweep.sweep(configs, tmp_path, jobs=1)) == 2

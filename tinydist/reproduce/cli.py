@@ -18,8 +18,9 @@ from tinydist.models import PAPER_MODELS
 from tinydist.reproduce import report
 from tinydist.reproduce.figures import save_figures
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
-from tinydist.reproduce.records import RunConfig, RunRecord, write_csv
-from tinydist.reproduce.sweep import load_data, sweep
+from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
+from tinydist.reproduce.run import load_data
+from tinydist.reproduce.sweep import CHECKPOINT_EVERY, sweep
 
 DESCRIPTION = """\
 Rerun "Neural Networks Learn Distance Metrics" (arXiv 2502.02103): train the paper's models by full-batch gradient
@@ -28,8 +29,8 @@ descent on real MNIST, print a table beside the published numbers, and say which
 protocols:
 """
 EPILOG = """\
-Results go to DIR: results.csv (a row a run), runs/ (a record a run, with its learning curve), accuracy.png and
-learning_curves.png. Finished runs are kept on Ctrl-C, and the same command goes on where it stopped.
+Results go to DIR: results.csv (a row a run), runs/ (a folder a run, with its learning curve and trained weights),
+accuracy.png and learning_curves.png. Stop it at any time, by Ctrl-C or however: the same command goes on from there.
 
 examples:
   python -m tinydist.reproduce                                     the quick protocol, all ten models
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.mkdir(parents=True, exist_ok=True)
         write_csv(out)
         print(_heading(configs, protocol, data, out), flush=True)
-        records = sweep(configs, out, options.jobs)
+        records = sweep(configs, out, options.jobs, options.checkpoint_every)
         figures = save_figures(records, report.protocol_label(configs[0], protocol), out)
     except KeyboardInterrupt:
         print(f"\nStopped. {_saved(configs, out)}; the same command goes on from there.", file=sys.stderr)
@@ -102,8 +103,9 @@ def _heading(configs: Sequence[RunConfig], protocol: Protocol, data: datasets.Da
 
 
 def _saved(configs: Sequence[RunConfig], out: Path) -> str:
-    saved = sum(config.path(out).exists() for config in configs)
-    return f"{saved} of {len(configs)} runs are saved in {out}"
+    finished = sum(is_finished(config, out) for config in configs)
+    half_done = sum((config.folder(out) / CHECKPOINT).exists() and not is_finished(config, out) for config in configs)
+    return f"{finished} of {len(configs)} runs are finished and {half_done} half done in {out}"
 
 
 def _configs(options: argparse.Namespace, protocol: Protocol, layout: str) -> list[RunConfig]:
@@ -183,6 +185,13 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="how images are held: dense, or sparse (non-zero pixels only); auto takes the faster one for the data; "
         "results agree within rounding (default: auto)",
+    )
+    add(
+        "--checkpoint-every",
+        type=positive_real,
+        default=CHECKPOINT_EVERY,
+        metavar="S",
+        help="save the state of every run each S seconds, so that no more is ever lost (default: %(default)g)",
     )
     add("--dataset", choices=datasets.SOURCES, default="mnist", help="data set (default: mnist)")
     return parser

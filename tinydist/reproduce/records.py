@@ -1,7 +1,14 @@
-"""One run on disk: its settings, its outcome, its learning curve.
+"""Runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-seedN``, with these files:
 
-``DIR/runs/MODEL-seedN.json`` is the record of a run, written when the run ends. ``DIR/results.csv`` is a view of
-all records, rewritten whenever one is added.
+* ``config.json``: ``settings`` and ``data`` (checksums), which decide the outcome and must agree for a run to be
+  continued or kept; and ``parts``, for information: when, where, with which versions and from which epoch the run was
+  computed, an entry for each time it was begun or continued;
+* ``metrics.jsonl``: the measurements, a line each, written as they are made;
+* ``checkpoint.npz``: what the run needs to go on, see :mod:`tinydist.reproduce.checkpoints`;
+* ``model.npz``: the trained weights, for ``model.load_state_dict(np.load(path))``; absent if the run failed;
+* ``result.json``: the outcome. It is written last, and it alone says that the run is finished.
+
+``DIR/results.csv`` is a view of all finished runs, rewritten whenever one is added.
 """
 
 from __future__ import annotations
@@ -12,10 +19,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from tinydist.datasets import SOURCES
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
 from tinydist.training import Measurement
+
+CONFIG, METRICS, CHECKPOINT, WEIGHTS, RESULT = (
+    *("config.json", "metrics.jsonl", "checkpoint.npz", "model.npz", "result.json"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,9 +55,16 @@ class RunConfig:
     epochs: int
     lr: float
 
-    def path(self, out: Path) -> Path:
-        """Where the record of this run belongs in the results folder `out`."""
-        return out / "runs" / f"{self.model}-seed{self.seed}.json"
+    def __str__(self) -> str:
+        return f"{self.model} seed {self.seed}"
+
+    def folder(self, out: Path) -> Path:
+        """Where this run belongs in the results folder `out`."""
+        return out / "runs" / f"{self.model}-seed{self.seed}"
+
+    def checksums(self) -> dict[str, str]:
+        """sha256 of the files of the data set, by name; no other contents are ever loaded."""
+        return {file.name: file.sha256 for file in SOURCES[self.dataset].files}
 
 
 @dataclass(frozen=True)
@@ -75,53 +95,107 @@ class RunRecord:
         return {**asdict(self.config), **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
     def save(self, out: Path) -> None:
-        write_atomically(self.config.path(out), json.dumps(asdict(self), indent=1))
+        """Write ``result.json``: from then on the run is finished."""
+        outcome = {"status": self.status, "seconds": self.seconds, "curve": [asdict(m) for m in self.curve]}
+        write_atomically(self.config.folder(out) / RESULT, json.dumps(outcome, indent=1))
 
 
-def load_record(path: Path) -> RunRecord:
-    """Read a record back.
+def write_config(config: RunConfig, out: Path, parts: list[dict[str, Any]]) -> None:
+    """Write ``config.json``, and with it make the folder of the run."""
+    contents = {"settings": asdict(config), "data": config.checksums(), "parts": parts}
+    write_atomically(config.folder(out) / CONFIG, json.dumps(contents, indent=1))
+
+
+def load_config(folder: Path) -> tuple[RunConfig, list[dict[str, Any]]]:
+    """The settings of the run in `folder`, and the parts in which it was computed.
 
     Raises:
-        DataError: if the file is not a whole record.
+        DataError: if ``config.json`` is absent, damaged, of another run, or names other data than today's.
     """
+    path = folder / CONFIG
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        curve = tuple(Measurement(**measurement) for measurement in fields["curve"])
-        return RunRecord(RunConfig(**fields["config"]), fields["status"], fields["seconds"], curve)
+        contents = json.loads(path.read_text(encoding="utf-8"))
+        config, parts, checksums = RunConfig(**contents["settings"]), list(contents["parts"]), contents["data"]
+        if config.folder(folder.parent.parent) != folder:
+            raise ValueError(f"it is of {config}")
+        if config.checksums() != checksums:
+            raise ValueError(f"its data set {config.dataset} had other contents than the one that is known now")
+    except (OSError, ValueError, TypeError, KeyError) as reason:
+        raise DataError(f"{path} is not the config of this run ({reason}); {_remedy(folder)}") from None
+    return config, parts
+
+
+def load_record(folder: Path) -> RunRecord:
+    """Read back the finished run in `folder`.
+
+    Raises:
+        DataError: if ``config.json`` or ``result.json`` is not whole.
+    """
+    config, _ = load_config(folder)
+    path = folder / RESULT
+    try:
+        outcome = json.loads(path.read_text(encoding="utf-8"))
+        curve = tuple(Measurement(**measurement) for measurement in outcome["curve"])
+        if not curve and outcome["status"] == "ok":
+            raise ValueError("no measurement")
+        return RunRecord(config, outcome["status"], float(outcome["seconds"]), curve)
     except (ValueError, TypeError, KeyError) as reason:
+        raise DataError(f"{path} is not the result of a run ({reason}); {_remedy(folder)}") from None
+
+
+def _remedy(folder: Path) -> str:
+    return f"delete the folder {folder.name}, and the run will be repeated"
+
+
+def load_configs(out: Path) -> list[RunConfig]:
+    """The settings of all runs in `out`, finished or not, by model and seed.
+
+    Raises:
+        DataError: if one is damaged, or `out` holds records of an older form.
+    """
+    old = sorted((out / "runs").glob("*.json"))
+    if old:
         raise DataError(
-            f"{path} is not the record of a run ({reason}); delete it, and the run will be repeated"
-        ) from None
+            f"{out} holds runs as an older version recorded them (runs/{old[0].name}), without weights or checkpoints. "
+            "They cannot be mixed with new ones: choose another folder with --out"
+        )
+    folders = [path.parent for path in (out / "runs").glob("*/*") if not path.name.startswith(".")]
+    return sorted((load_config(folder)[0] for folder in set(folders)), key=lambda c: (c.model, c.seed))
+
+
+def is_finished(config: RunConfig, out: Path) -> bool:
+    return (config.folder(out) / RESULT).exists()
 
 
 def load_finished(configs: Iterable[RunConfig], out: Path) -> dict[RunConfig, RunRecord]:
     """The records in `out` of those runs that are already finished.
 
     Raises:
-        DataError: if a record belongs to a run with other settings, or is damaged.
+        DataError: if a run in `out`, finished or not, has other settings, or is damaged.
     """
+    known = {config.folder(out): config for config in load_configs(out)}
     finished = {}
     for config in configs:
-        path = config.path(out)
-        if not path.exists():
+        found = known.get(config.folder(out))
+        if found is None:
             continue
-        record = load_record(path)
-        if record.config != config:
-            found, wanted = asdict(record.config), asdict(config)
-            changes = ", ".join(f"{k} {found[k]} (now {wanted[k]})" for k in wanted if found[k] != wanted[k])
+        if found != config:
+            was, now = asdict(found), asdict(config)
+            changes = ", ".join(f"{k} {was[k]} (now {now[k]})" for k in now if was[k] != now[k])
             raise DataError(f"{out} holds runs with other settings: {changes}. Choose another folder with --out")
-        finished[config] = record
+        if is_finished(config, out):
+            finished[config] = load_record(config.folder(out))
     return finished
 
 
 def write_csv(out: Path) -> Path:
-    """Rewrite ``results.csv`` from all records in `out`."""
-    records = [load_record(path) for path in sorted((out / "runs").glob("*.json"))]
+    """Rewrite ``results.csv`` from all finished runs in `out`."""
+    records = [load_record(config.folder(out)) for config in load_configs(out) if is_finished(config, out)]
     text = io.StringIO()
     if records:
         writer = csv.DictWriter(text, fieldnames=records[0].row(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(record.row() for record in sorted(records, key=lambda r: (r.config.model, r.config.seed)))
+        writer.writerows(record.row() for record in records)
     path = out / "results.csv"
     write_atomically(path, text.getvalue())
     return path
