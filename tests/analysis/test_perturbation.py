@@ -170,3 +170,10 @@ def test_figures():
     figure = nodes_figure({"ReLU": [found, curves([80, 80], [80, 80])]}, "a protocol")
     assert "1 of 2 without a crossing" in figure.axes[0].get_title()
     figure.draw_without_rendering()
+
+
+def test_constant_nodes_are_never_moved(rng):
+    h = np.full((5, 200), 1, dtype=np.float32) * rng.normal(size=200).astype(np.float32)
+    seen = []
+    clamp_curves(h, np.zeros(5, dtype=int), lambda h: seen.append(h) or h, per="node")
+    assert all(np.array_equal(changed, h) for changed in seen)

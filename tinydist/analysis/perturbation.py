@@ -148,8 +148,8 @@ def clamp_curves(
         return accuracy(outputs_of(changed), labels)
 
     chosen = activations[:, nodes]
-    # Written so that 100% is exactly `high`, whatever rounding does.
-    thresholds = [(low * (1 - p / 100) + high * (p / 100)).astype(activations.dtype) for p in percents]
+    # Exact at 0 and 100%; clipped, so that rounding does not move a node that is constant.
+    thresholds = [np.clip(low * (1 - p / 100) + high * (p / 100), low, high) for p in percents]
     return Perturbation(
         percents=np.array(percents, dtype=float),
         unclamped=accuracy(outputs_of(activations), labels),
@@ -174,7 +174,7 @@ def perturb_layer(
 
 
 def perturb_nodes(model: Sequential, x: Array | SparseMatrix, labels: Array, layer: str = "act0") -> list[Perturbation]:
-    """Clamp one node of a layer at a time, at every fifth percentage of its own range; one result a node."""
+    """One node of a layer clamped at a time, at every fifth percentage of its own range; one result a node."""
     activations = layer_outputs(model, x)[layer]
     return [
         clamp_curves(
@@ -209,7 +209,7 @@ def nodes_table(perturbations: Sequence[Perturbation], count: int = 10) -> str:
 
 
 def layer_figure(perturbations: Mapping[str, Perturbation], label: str) -> Figure:
-    """A panel a model: both curves, half of the accuracy, and where the author's notes have the half."""
+    """A panel a model: both curves, half of the accuracy, and where the author's notes have it."""
     figure, all_axes = panels(len(perturbations), 3.2, 2.7, sharey=True)
     for axes, (model, found) in zip(all_axes, perturbations.items(), strict=True):
         half = found.unclamped / 2
@@ -225,11 +225,8 @@ def layer_figure(perturbations: Mapping[str, Perturbation], label: str) -> Figur
     for axes in all_axes[::4]:
         axes.set_ylabel("accuracy, %")
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=9)
-    figure.suptitle(
-        "Hidden activations clamped. Open marks: half lost by the author's notes, from below (circle), above (triangle)"
-        f"\n{label}",
-        fontsize=10,
-    )
+    heading = "Hidden activations clamped. Open marks: half lost by the author's notes (circle: below, triangle: above)"
+    figure.suptitle(f"{heading}\n{label}", fontsize=10)
     return figure
 
 
