@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import tinydist as td
-from tinydist.analysis.activations import check_activations, check_labels, layer_outputs, node_layers, outputs_after
+from tinydist.analysis.activations import (
+    check_activations,
+    check_labels,
+    layer_output,
+    layer_outputs,
+    node_layers,
+    outputs_after,
+)
 from tinydist.errors import ShapeError
 
 X = np.array([[1.0, 2.0], [3.0, -1.0]], dtype=np.float32)
@@ -23,6 +30,17 @@ def test_every_layer_by_name(by_hand):
     np.testing.assert_array_equal(outputs["linear0"], [[-1, 4], [1, -2]])
     np.testing.assert_array_equal(outputs["act0"], [[1, 4], [1, 2]])
     np.testing.assert_array_equal(outputs["neg"], [[-1, -4], [-1, -2]])
+
+
+def test_one_layer_by_name(by_hand):
+    np.testing.assert_array_equal(layer_output(by_hand, X, "act1"), [[1, 4], [1, 2]])
+    with pytest.raises(ValueError, match="no layer 'act2'; it has linear0, act0, linear1, act1, neg"):
+        layer_output(by_hand, X, "act2")
+
+
+def test_images_of_another_size_are_refused(by_hand):
+    with pytest.raises(ShapeError, match=r"\(batch, 2\), got \(1, 3\)"):
+        layer_outputs(by_hand, np.ones((1, 3), dtype=np.float32))
 
 
 def test_sending_on_changed_activations(by_hand):

@@ -68,6 +68,18 @@ def layer_outputs(model: Sequential, x: Array | SparseMatrix) -> dict[str, Array
     return outputs
 
 
+def layer_output(model: Sequential, x: Array | SparseMatrix, layer: str) -> Array:
+    """What one layer gives for these images, (images, units).
+
+    Raises:
+        ValueError: if the model has no layer of this name, or an output is not finite.
+    """
+    names = [name for name, _ in model.children()]
+    if layer not in names:
+        raise ValueError(f"the model has no layer {layer!r}; it has {', '.join(names)}")
+    return layer_outputs(model, x)[layer]
+
+
 def outputs_after(model: Sequential, layer: str, activations: Array) -> Array:
     """What the model gives in the end if `layer` gives these activations, (images, classes)."""
     names = [name for name, _ in model.children()]

@@ -93,7 +93,7 @@ def unit_distributions(
     """Each unit's distribution by class.
 
     Args:
-        values: pre-activations, (samples, units), such as ``layer_outputs(model, x)["linear0"]``.
+        values: pre-activations, (samples, units), such as ``layer_output(model, x, "linear0")``.
         labels: (samples,), below `classes`.
         units: which; by default the six most telling ones.
         classes: how many there are.

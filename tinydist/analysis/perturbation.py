@@ -29,7 +29,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tinydist.analysis.activations import check_activations, check_labels, layer_outputs, outputs_after
+from tinydist.analysis.activations import check_activations, check_labels, layer_output, outputs_after
 from tinydist.figures import BLUE, GREY, VERMILION, panels
 from tinydist.nn import Sequential
 from tinydist.sparse import SparseMatrix
@@ -169,13 +169,13 @@ def perturb_layer(
         layer: whose outputs to clamp.
         per: whose range the percentages refer to, "node" or "layer".
     """
-    activations = layer_outputs(model, x)[layer]
+    activations = layer_output(model, x, layer)
     return clamp_curves(activations, labels, lambda h: outputs_after(model, layer, h), per=per)
 
 
 def perturb_nodes(model: Sequential, x: Array | SparseMatrix, labels: Array, layer: str = "act0") -> list[Perturbation]:
     """One node of a layer clamped at a time, at every fifth percentage of its own range; one result a node."""
-    activations = layer_outputs(model, x)[layer]
+    activations = layer_output(model, x, layer)
     return [
         clamp_curves(
             activations, labels, lambda h: outputs_after(model, layer, h), [node], per="node", percents=NODE_PERCENTS
