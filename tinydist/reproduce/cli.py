@@ -15,7 +15,7 @@ from tinydist.arguments import model_list, not_negative, positive, positive_real
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce import report
+from tinydist.reproduce import report, status
 from tinydist.reproduce.figures import save_figures
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
@@ -36,11 +36,15 @@ examples:
   python -m tinydist.reproduce                                     the quick protocol, all ten models
   python -m tinydist.reproduce --models ReLU2,ReLU2-Neg --runs 10  two models, ten seeds each
   python -m tinydist.reproduce --input normalized                  the input that the paper describes
+  python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["status"]:
+        return status.main(arguments[1:])
     options = _parser().parse_args(arguments)
     protocol = _protocol(options)
     start = time.perf_counter()
