@@ -147,7 +147,7 @@ CLAIMS: Sequence[Claim] = (
     Claim(
         "8",
         "Abs networks have no dead outputs",
-        "no dead nodes in any layer; runs record the outputs only",
+        "no dead nodes in any layer (runs record those of the output)",
         PAPER,
         (NeverDead(("Abs", "Abs2", "Abs2-Neg")),),
     ),

@@ -46,8 +46,8 @@ class Verdict:
         result: "held", "did not hold", "not enough evidence" or "not tested".
         evidence: the numbers that decided, or what is missing.
         setting: of the runs, whose input the verdict is for.
-        protocol: "the paper's protocol", "reduced protocol" or "another protocol", as the claim sees it. Raw input, which
-            the author's program feeds, and normalized input, which the paper describes, both count as the paper's.
+        protocol: "the paper's protocol", "reduced protocol" or "another protocol", as the claim sees it. Raw input, as
+            the author's program feeds it, and normalized input, as the paper describes it, both count as the paper's.
     """
 
     claim: Claim

@@ -97,7 +97,7 @@ def _told(verdict: ledger.Verdict) -> list[str]:
     )
     if verdict.result == ledger.UNTESTED:
         return lines + _wrapped(verdict.evidence[0].decision, indent, indent)
-    lines += _wrapped(f"the paper: {claim.source}, {claim.protocol.epochs:,} epochs", indent, indent)
+    lines += _wrapped(f"the paper, {claim.protocol.epochs:,} epochs: {claim.source}", indent, indent)
     for evidence in verdict.evidence:
         lines += _wrapped(f"{evidence.word}: {evidence.decision}", indent, indent + 2)
         lines += _wrapped(evidence.numbers, indent + 2, indent + 2)
