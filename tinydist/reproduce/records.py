@@ -157,7 +157,7 @@ def load_configs(out: Path) -> list[RunConfig]:
     if old:
         raise DataError(
             f"{out} holds runs as an older version recorded them (runs/{old[0].name}), without weights or checkpoints. "
-            "They cannot be mixed with new ones: choose another folder with --out"
+            "They cannot be mixed with new ones: choose another folder with --out, or move this one away"
         )
     folders = [path.parent for path in (out / "runs").glob("*/*") if not path.name.startswith(".")]
     return sorted((load_config(folder)[0] for folder in set(folders)), key=lambda c: (c.model, c.seed))
