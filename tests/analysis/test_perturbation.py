@@ -133,16 +133,17 @@ def model():
 
 
 def test_a_model_clamped_as_a_layer_and_node_by_node(model):
-    x, labels = np.array([[10.0, 0.0], [0.0, 1.0], [0.0, 1.0]], dtype=np.float32), np.array([0, 1, 1])
+    x, labels = np.array([[10, 0], [3, 0], [0, 1], [0, 1]], dtype=np.float32), np.array([0, 0, 1, 1])
     layer = perturb_layer(model, x, labels)
-    # One range, 0 to 10: from just above 10% on, both units of the second and third image are raised alike.
+    # One range, 0 to 10: from 10% on, both units of the last two images are raised alike, and the first of equals wins.
     assert layer.half_lost_from_below == 10
     assert layer.from_above[1] == 100
     first, second = perturb_nodes(model, x, labels)
     assert tuple(first.percents) == NODE_PERCENTS
-    assert first.from_below[2] == pytest.approx(100 / 3)  # x raised to 1 ties, and the first of equals wins
-    assert first.from_above[0] == pytest.approx(100)  # x = 0 and y = 0 tie for the first image
-    assert second.from_above[0] == pytest.approx(100 / 3)
+    assert first.from_below[2] == 50  # x raised to 1 ties with y = 1
+    assert first.from_above[0] == 100  # x = 0 ties with y = 0
+    assert second.from_above[0] == 50
+    assert second.from_below[-1] == 100  # y raised to 1, the end of its own range, not to 10
 
 
 def test_published_numbers_stand_beside_the_measured_ones():
