@@ -13,8 +13,7 @@ The paper (arXiv 2502.02103) leaves some of this open. Decided here:
   the author's notes throughout: with 3,000 images and 200 epochs, ReLU, ReLU2, ReLU2-Neg and Abs2 come closer with the
   layer's, Abs and Abs2-Neg with the node's, and from above these two lose half at 7 to 16% with either, not at 30 and
   35%. A node clamped alone is clamped in its own range;
-* it is observed on the same images on which the accuracy is measured, so that an end of each curve is the network
-  as it is;
+* it is observed on the images on which the accuracy is measured, so that one end of each curve changes nothing;
 * half the accuracy is lost where at most half of the accuracy without clamping is left (not half of the way down to
   guessing). With the clamp from below that is the smallest such p, with the clamp from above the largest.
 """
@@ -105,10 +104,7 @@ def observed_range(activations: Array, per: str = "layer") -> tuple[Array, Array
 
     Args:
         activations: (samples, nodes).
-        per: "node" or "layer".
-
-    Raises:
-        ShapeError, ValueError: if the activations are not finite, or `per` is neither.
+        per: "node" or "layer"; anything else is a ValueError.
     """
     check_activations(activations)
     if per not in ("node", "layer"):
