@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print_results(records: Sequence[RunRecord], protocol: Protocol) -> None:
     print(f"\n{report.table(records)}\n")
     print(report.verdicts(records))
+    print(f"\n{report.contradictions()}")
     print(f"\n{report.protocol_notes(records[0].config, protocol)}")
     if failed := report.failures(records):
         print(f"\n{failed}")
