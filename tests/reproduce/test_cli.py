@@ -15,6 +15,7 @@ def test_end_to_end_on_a_tiny_run(tmp_path, capsys):
     assert "raw pixels 0 to 255, as the author's program fed them" in shown
     assert "47.20 ± 12.00 at 5,000 epochs" in shown
     assert "Claims " in shown
+    assert "The paper against itself" in shown
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["model"], row["seed"]) for row in rows] == [(m, s) for m in ("ReLU", "ReLU2") for s in ("0", "1")]
