@@ -8,10 +8,10 @@ import pytest
 from tinydist.bench import measure
 
 
-def test_candidates_take_turns_after_one_uncounted_run_each():
+def test_candidates_take_turns_with_an_uncounted_run_before_each_counted_one():
     order = []
     timings = measure.interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repetitions=3)
-    assert order == ["a", "b"] * 4
+    assert order == ["a", "b", *["a", "a", "b", "b"] * 3]
     assert set(timings) == {"a", "b"}
 
 

@@ -45,7 +45,8 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int
     """Time all candidates in turn, again and again, so that a machine that slows down slows them all.
 
     Each runs once first, uncounted, which is when numba compiles and memory is allocated. A pause before every run
-    lets the threads of the library that ran before, which go on spinning for a while, come to rest.
+    lets the threads of the library that ran before, which go on spinning for a while, come to rest, and an uncounted
+    run after it wakes one's own.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for run in candidates.values():
@@ -53,6 +54,7 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int
     for _ in range(repetitions):
         for name, run in candidates.items():
             time.sleep(PAUSE)
+            run()
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
