@@ -8,7 +8,7 @@ import pytest
 
 from tinydist import Tensor, apply, no_grad
 from tinydist.errors import ShapeError
-from tinydist.recording import watchers, watching
+from tinydist.recording import keeping_gradients, watchers, watching
 
 
 class Notebook:
@@ -176,3 +176,14 @@ def test_the_numbers_are_the_same_bits_whether_watched_or_not():
             loss.backward()
         gradients.append(x.grad)
     assert gradients[0].tobytes() == gradients[1].tobytes()
+
+
+def test_gradients_are_kept_also_when_the_block_fails():
+    x, y = (Tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    (x * 3.0).sum().backward()
+    with pytest.raises(ZeroDivisionError), keeping_gradients([x, y]):
+        (x * y).sum().backward()
+        np.testing.assert_array_equal(y.grad, [1.0, 2.0])
+        raise ZeroDivisionError
+    np.testing.assert_array_equal(x.grad, [3.0, 3.0])
+    assert y.grad is None

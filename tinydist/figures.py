@@ -62,7 +62,7 @@ def panels(
     return figure, axes[:count]
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG file, in full or not at all."""
+def save(figure: Figure, path: Path, dpi: int = 130) -> None:
+    """Write a figure to a PNG file with so many pixels an inch, in full or not at all."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
+        figure.savefig(temporary, format="png", dpi=dpi)

@@ -30,6 +30,17 @@ def is_recording() -> bool:
     return _recording.get()
 
 
+@contextmanager
+def keeping_gradients(leaves: Sequence[Tensor]) -> Iterator[None]:
+    """After this block the leaves have the ``grad`` that they had before it."""
+    before = [leaf.grad for leaf in leaves]
+    try:
+        yield
+    finally:
+        for leaf, gradient in zip(leaves, before, strict=True):
+            leaf.grad = gradient
+
+
 class Watcher(Protocol):
     """Sees every op as it runs, forward and backward, within :func:`watching`."""
 

@@ -67,6 +67,12 @@ def training_step(loss: Tensor, optimizer: Optimizer) -> None:
     optimizer.step()
 
 
+def check_loss(loss: Tensor, epoch: int) -> None:
+    """Raise a DivergedError unless the loss after `epoch` steps is a finite number."""
+    if not math.isfinite(loss.item()):
+        raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
+
+
 def train(
     model: Module,
     optimizer: Optimizer,
@@ -105,8 +111,7 @@ def train(
     for epoch in range(start, epochs + 1):
         logits = model(x_train)
         loss = logits.cross_entropy(data.y_train)
-        if not math.isfinite(loss.item()):
-            raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
+        check_loss(loss, epoch)
         if epoch in measured:
             measurements.append(_measure(epoch, model, loss.item(), logits.data, x_test, data))
             on_measurement(measurements[-1])

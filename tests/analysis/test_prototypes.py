@@ -92,6 +92,14 @@ def test_the_models_own_gradients_are_not_left_behind():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_gradients_that_the_model_had_are_still_there(rng):
+    model = small("ReLU")
+    for parameter in model.parameters():
+        parameter.grad = np.ones_like(parameter.data)
+    output_images(model, rng.uniform(size=model.linear0.weight.shape[1]))
+    assert all((parameter.grad == 1).all() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize(("start", "problem"), [(np.ones((1, 4)), "one image"), (np.full(4, np.nan), "finite")])
 def test_starts_that_are_no_image(start, problem):
     with pytest.raises(ValueError, match=problem):

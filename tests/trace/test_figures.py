@@ -10,6 +10,7 @@ import pytest
 
 import tinydist as td
 from tinydist import Tensor
+from tinydist.figures import save
 from tinydist.trace import figures
 from tinydist.trace.flow import Flow
 
@@ -83,7 +84,7 @@ def test_a_layer_looks_the_same_in_every_model_and_different_from_other_layers()
 
 def test_gradients_of_length_zero_draw_without_a_warning(tmp_path):
     figure = figures.gradient_flow({"dead": flow_of(norms=(1.0, 0.0, 0.0))}, "nothing flows")
-    figures.save(figure, tmp_path / "dead.png")
+    save(figure, tmp_path / "dead.png")
     assert "0 is not shown" in figure.axes[0].get_ylabel()
 
 
@@ -259,7 +260,7 @@ def test_all_three_are_saved_and_show_something(tmp_path, field):
     flow = figures.gradient_flow({"one": flow_of()}, "a label")
     for name, figure in {"flow": flow, "field": field, "graph": figures.graph(x.exp() * x)}.items():
         path = tmp_path / "new folder" / f"{name}.png"
-        figures.save(figure, path)
+        save(figure, path)
         pixels = matplotlib.image.imread(path)
         assert min(pixels.shape[:2]) > 200
         assert np.ptp(pixels) > 0.5
@@ -277,7 +278,7 @@ def test_a_figure_that_cannot_be_written_leaves_no_half_file(tmp_path, problem):
     old.write_bytes(b"whole")
     for path in (old, tmp_path / "new.png"):
         with pytest.raises(type(problem)):
-            figures.save(Failing(), path)
+            save(Failing(), path)
     assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
     assert old.read_bytes() == b"whole"
 
@@ -285,8 +286,8 @@ def test_a_figure_that_cannot_be_written_leaves_no_half_file(tmp_path, problem):
 def test_figures_need_no_display(tmp_path):
     """Even where matplotlib is told to use a backend that needs one."""
     program = (
-        "import pathlib, sys; from tinydist.trace import figures; "
-        "figures.save(figures.gradient_field(), pathlib.Path(sys.argv[1]))"
+        "import pathlib, sys; from tinydist.figures import save; from tinydist.trace import figures; "
+        "save(figures.gradient_field(), pathlib.Path(sys.argv[1]))"
     )
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name} | {"MPLBACKEND": "tkagg"}
     path = tmp_path / "field.png"

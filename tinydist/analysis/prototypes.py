@@ -24,6 +24,7 @@ from tinydist.analysis.activations import check_activations, check_labels, layer
 from tinydist.errors import ShapeError
 from tinydist.figures import panels
 from tinydist.nn import Linear, Neg, OffsetL2, Sequential
+from tinydist.recording import keeping_gradients
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
 
@@ -94,14 +95,13 @@ def output_images(model: Sequential, start: Array) -> OutputImages:
     before_neg = Sequential(**{name: layer for name, layer in model.children() if not isinstance(layer, Neg)})
     gradients = []
     classes = before_neg(Tensor(start[None])).shape[1]
-    for output in range(classes):
-        image = Tensor(start[None], requires_grad=True)
-        outputs = before_neg(image)
-        outputs[0, output].backward()
-        assert image.grad is not None
-        gradients.append(image.grad[0])
-    for parameter in model.parameters():
-        parameter.grad = None
+    with keeping_gradients(model.parameters()):
+        for output in range(classes):
+            image = Tensor(start[None], requires_grad=True)
+            outputs = before_neg(image)
+            outputs[0, output].backward()
+            assert image.grad is not None
+            gradients.append(image.grad[0])
     return OutputImages(start.copy(), outputs.data[0], np.array(gradients))
 
 

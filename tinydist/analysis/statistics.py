@@ -163,7 +163,7 @@ def _two_of_each(test: str, n_a: int, n_b: int) -> None:
 
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
     """Two-sided p of Welch's t-test: unpaired, unequal variances; at least two values each."""
-    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    return welch(summarize(a), summarize(b)).p_differs()
 
 
 def cohens_d(a: Sequence[float], b: Sequence[float]) -> float:

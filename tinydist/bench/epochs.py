@@ -17,7 +17,7 @@ from tinydist.models import build_model, parse_model_name
 from tinydist.nn import OffsetL2
 from tinydist.optim import SGD
 from tinydist.sparse import SparseMatrix
-from tinydist.training import as_input
+from tinydist.training import as_input, training_step
 
 Array = NDArray[Any]
 Epoch = Callable[[], dict[str, Array]]
@@ -42,10 +42,7 @@ def tinydist_epoch(name: str, x: Array | SparseMatrix, labels: Array, hidden: in
     inputs = as_input(x)
 
     def epoch() -> dict[str, Array]:
-        loss = model(inputs).cross_entropy(labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        training_step(model(inputs).cross_entropy(labels), optimizer)
         return {key: parameter.grad for key, parameter in model.named_parameters() if parameter.grad is not None}
 
     return epoch

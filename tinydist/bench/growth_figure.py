@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from tinydist.bench.epochs import LIBRARIES
 from tinydist.bench.growth import Row
-from tinydist.files import atomic_path
+from tinydist.figures import BLUE, GREEN, VERMILION, canvas, save
 
 STYLES: dict[str, dict[str, Any]] = {
-    "tinydist": {"color": "#0072B2", "marker": "o", "ls": "-"},
-    "numpy": {"color": "#009E73", "marker": "s", "ls": "--"},
-    "torch": {"color": "#D55E00", "marker": "^", "ls": "-."},
+    "tinydist": {"color": BLUE, "marker": "o", "ls": "-"},
+    "numpy": {"color": GREEN, "marker": "s", "ls": "--"},
+    "torch": {"color": VERMILION, "marker": "^", "ls": "-."},
 }
-"""Okabe and Ito's colours, distinguishable with any colour vision."""
 
 IDEAL = {"images": 1, "hidden units": 1, "threads": -1}
 """The exponent of time in proportion to what is varied (inverse for threads), drawn as a guide."""
@@ -35,8 +33,7 @@ def growth_figure(rows: Sequence[Row], label: str) -> Figure:
         label: model and sizes, shown under the title.
     """
     sweeps = list(dict.fromkeys(row.against for row in rows))
-    figure = Figure(figsize=(4 * len(sweeps), 6.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(4 * len(sweeps), 6.8)
     panels = figure.subplots(2, len(sweeps), squeeze=False, sharex="col", sharey="row")
     for against, (time, memory) in zip(sweeps, panels.T, strict=True):
         of_sweep = [row for row in rows if row.against == against]
@@ -102,5 +99,4 @@ def _log_axes(time: Axes, memory: Axes, rows: Sequence[Row]) -> None:
 
 def save_growth_figure(rows: Sequence[Row], label: str, path: Path) -> None:
     """Write the figure to a file."""
-    with atomic_path(path) as temporary:
-        growth_figure(rows, label).savefig(temporary, dpi=150)
+    save(growth_figure(rows, label), path, dpi=150)

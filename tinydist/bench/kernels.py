@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tinydist import datasets, kernels
 from tinydist.bench.measure import Array, Machine, Timing, interleaved
-from tinydist.files import atomic_path
+from tinydist.figures import canvas, save
 from tinydist.kernels import dense, distance, elementwise, loss, narrow, sparse
 from tinydist.kernels.memory import empty
 
@@ -151,8 +150,7 @@ def kernel_table(results: list[KernelResult], machine: Machine) -> str:
 
 def roofline(results: list[KernelResult], machine: Machine, label: str) -> Figure:
     """GFlop/s against flops per byte: below the slope a kernel waits for memory, below the flat for arithmetic."""
-    figure = Figure(figsize=(9, 5.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(9, 5.6)
     axes = figure.subplots()
     x = np.geomspace(0.05, 200, 200)
     axes.plot(x, np.minimum(machine.gflops, x * machine.bandwidth), color="#000000", lw=1.5)
@@ -175,5 +173,4 @@ def roofline(results: list[KernelResult], machine: Machine, label: str) -> Figur
 
 def save_roofline(results: list[KernelResult], machine: Machine, label: str, path: Path) -> None:
     """Write the figure to a file."""
-    with atomic_path(path) as temporary:
-        roofline(results, machine, label).savefig(temporary, dpi=150)
+    save(roofline(results, machine, label), path, dpi=150)

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from tinydist.analysis.statistics import summarize
-from tinydist.files import atomic_path
+from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, save
 from tinydist.models import ACTIVATIONS, parse_model_name
 from tinydist.reproduce.outcomes import outcomes
 from tinydist.reproduce.records import RunRecord
 
-# Okabe and Ito's colours, distinguishable with any colour vision; one for each head, shared by the activations.
-COLORS = {"plain": "#000000", "2": "#D55E00", "2-Neg": "#0072B2", "L2": "#E69F00", "L2-Neg": "#009E73"}
-OTHER_COLOR = "#CC79A7"
+# One for each head, shared by the activations.
+COLORS = {"plain": BLACK, "2": VERMILION, "2-Neg": BLUE, "L2": ORANGE, "L2-Neg": GREEN}
+OTHER_COLOR = PINK
 MARKERS = {"plain": "o", "2": "v", "2-Neg": "^", "L2": "s", "L2-Neg": "D"}
 EPOCH_TICKS = tuple(first * 10**zeros for zeros in range(6) for first in (1, 3))
 PERCENT_TICKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
@@ -103,8 +102,7 @@ def _draw_curve(axes: Axes, model: str, runs: Sequence[RunRecord]) -> None:
 
 
 def _canvas(width: float, height: float, panels: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(width, height)
     axes = figure.subplots(1, panels, squeeze=False, sharey=True)
     return figure, list(axes[0])
 
@@ -119,7 +117,6 @@ def save_figures(records: Sequence[RunRecord], label: str, out: Path) -> list[Pa
     """Draw every figure into `out` and return the paths."""
     paths = []
     for name, draw in FIGURES.items():
-        with atomic_path(out / name) as temporary:
-            draw(records, label).savefig(temporary, dpi=150)
+        save(draw(records, label), out / name, dpi=150)
         paths.append(out / name)
     return paths

@@ -18,6 +18,7 @@ from tinydist import datasets
 from tinydist.arguments import model_name, not_negative, positive, positive_real
 from tinydist.datasets import Dataset
 from tinydist.errors import DataError, DivergedError
+from tinydist.figures import save
 from tinydist.models import build_model
 from tinydist.nn import Module
 from tinydist.optim import SGD
@@ -25,10 +26,10 @@ from tinydist.tensor import Tensor
 from tinydist.trace import figures
 from tinydist.trace.compare import classes_table, layers_table
 from tinydist.trace.explain import explain
-from tinydist.trace.flow import check_loss, record_flow
+from tinydist.trace.flow import record_flow
 from tinydist.trace.numbers import silent_numpy
 from tinydist.trace.record import named_loss, record_model
-from tinydist.training import training_step
+from tinydist.training import check_loss, training_step
 
 Array = NDArray[Any]
 
@@ -147,7 +148,7 @@ def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Module],
     for name, model in models.items():
         drawn[f"graph_{name}.png"] = figures.graph(*named_loss(model, x, labels))
     for file, figure in drawn.items():
-        figures.save(figure, options.figures / file)
+        save(figure, options.figures / file)
     print(f"Saved in {options.figures}: {', '.join(drawn)}")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinydist.recording import keeping_gradients
 from tinydist.tensor import Tensor, topological_order
 from tinydist.trace.record import Step, record
 
@@ -107,14 +108,9 @@ def explain(
         BackwardError, ShapeError, GraphFreedError: as :meth:`Tensor.backward`, before the first step.
     """
     nodes = topological_order(output)[::-1]
-    leaves = [node for node in nodes if node.op is None]
-    before = [leaf.grad for leaf in leaves]
     functions = [(node.function, node.inputs) for node in nodes]
-    try:
+    with keeping_gradients([node for node in nodes if node.op is None]):
         steps = record(output, gradient, names, retain_graph=True).steps
-    finally:
-        for leaf, grad in zip(leaves, before, strict=True):
-            leaf.grad = grad
     rng = np.random.default_rng(0)
     for position, (step, (function, inputs)) in enumerate(zip(steps, functions, strict=True), start=1):
         checks = tuple(

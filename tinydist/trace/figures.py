@@ -1,32 +1,27 @@
 """Gradients drawn: their flow through the layers over training, their field at the output, the graph they run through.
 
-Each function returns a matplotlib figure that needs no display; :func:`save` writes it to a file.
+Each function returns a matplotlib figure that needs no display; :func:`tinydist.figures.save` writes it to a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 from numpy.typing import NDArray
 
-from tinydist.files import atomic_path
+from tinydist.figures import COLORS, MARKERS, canvas
 from tinydist.tensor import Tensor, topological_order
 from tinydist.trace.flow import Flow
 from tinydist.trace.record import tensor_names
 
 Array = NDArray[Any]
 
-# Okabe and Ito's colours, distinguishable with any colour vision; markers differ as well.
-COLORS = ("#000000", "#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
-MARKERS = "osD^v<>"
 BLOCKED = "#D0D0D0"
 LENGTHS = Normalize(0, 1.8)
 """Colours of the gradients in the field, of which none is longer."""
@@ -40,7 +35,7 @@ def gradient_flow(flows: Mapping[str, Flow], label: str) -> Figure:
         label: what was trained on what, shown under the title.
     """
     width = max(7.0, 3.6 * len(flows) + 0.6)
-    figure = _figure(width, 6)
+    figure = canvas(width, 6)
     panels = figure.subplots(2, len(flows), sharex=True, sharey="row", squeeze=False)
     layers = list(dict.fromkeys(layer for flow in flows.values() for layer in flow.layers))
     for (above, below), (model, flow) in zip(panels.T, flows.items(), strict=True):
@@ -79,7 +74,7 @@ def gradient_field() -> Figure:
     is that of two hidden units, with the two prototypes in it. Above plain, below with Neg. Grey: the gradient is
     exactly zero.
     """
-    figure = _figure(11, 7.6)
+    figure = canvas(11, 7.6)
     panels = figure.subplots(2, 3)
     for row, sign in enumerate((1, -1)):
         for axes, head in zip(panels[row], ("ReLU2", "Abs2", "OffsetL2"), strict=True):
@@ -143,7 +138,7 @@ def graph(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Figure:
     for tensor in order:  # so that a first input stands left of a second
         rows.setdefault(depth[tensor], []).append(tensor)
     widest = max(map(len, rows.values()))
-    figure = _figure(1.2 + 2.3 * widest, 0.8 + 0.75 * len(rows))
+    figure = canvas(1.2 + 2.3 * widest, 0.8 + 0.75 * len(rows))
     axes = figure.subplots()
     places = {
         tensor: (column - (len(row) - 1) / 2, -level)
@@ -169,16 +164,4 @@ def graph(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Figure:
     axes.set_xlim(-widest / 2, widest / 2)
     axes.set_ylim(-max(rows) - 0.5, 0.5)
     axes.set_axis_off()
-    return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG file, in full or not at all."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,14 +11,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.errors import DivergedError
 from tinydist.nn import Module
 from tinydist.optim import Optimizer
 from tinydist.recording import watching
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
 from tinydist.trace.record import named_loss
-from tinydist.training import measured_epochs, training_step
+from tinydist.training import check_loss, measured_epochs, training_step
 
 Array = NDArray[Any]
 
@@ -81,12 +79,6 @@ def record_flow(
         zero_shares=np.array([meter.zero_shares for meter in meters]),
         losses=np.array([meter.loss for meter in meters]),
     )
-
-
-def check_loss(loss: Tensor, epoch: int) -> None:
-    """Raise a DivergedError unless the loss after `epoch` steps is a finite number."""
-    if not math.isfinite(loss.item()):
-        raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
 
 
 class _Meter:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinydist.nn import Module, Sequential
 from tinydist.ops.table import OPS
-from tinydist.recording import watching
+from tinydist.recording import keeping_gradients, watching
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor, topological_order
 from tinydist.trace.blame import NOBODY, blame, merge
@@ -137,14 +137,9 @@ def record_model(model: Module, x: Array | SparseMatrix, labels: Array) -> Trace
         x: (batch, features).
         labels: class numbers, (batch,).
     """
-    parameters = model.parameters()
-    before = [parameter.grad for parameter in parameters]
     loss, names = named_loss(model, x, labels)
-    try:
+    with keeping_gradients(model.parameters()):
         return record(loss, names=names)
-    finally:
-        for parameter, gradient in zip(parameters, before, strict=True):
-            parameter.grad = gradient
 
 
 def named_loss(model: Module, x: Array | SparseMatrix, labels: Array) -> tuple[Tensor, dict[str, Tensor]]:
