@@ -224,8 +224,8 @@ def layer_figure(perturbations: Mapping[str, Perturbation], label: str) -> Figur
     for axes in all_axes[::4]:
         axes.set_ylabel("accuracy, %")
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=9)
-    heading = "Hidden activations clamped. Open marks: half lost by the author's notes (circle: below, triangle: above)"
-    figure.suptitle(f"{heading}\n{label}", fontsize=10)
+    marks = "Open marks: half lost by the author's notes\n(circle: from below, triangle: from above)"
+    figure.suptitle(f"Hidden activations clamped. {marks}\n{label}", fontsize=9)
     return figure
 
 
