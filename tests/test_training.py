@@ -1,7 +1,9 @@
 import hashlib
+import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from tinydist import Tensor, build_model
 from tinydist.datasets import Dataset, load
 from tinydist.errors import BackwardError, DivergedError, GraphFreedError
 from tinydist.optim import SGD, Adam
-from tinydist.training import accuracy, measured_epochs, train, training_step
+from tinydist.training import Measurement, accuracy, measured_epochs, train, training_step
 
 
 @pytest.fixture
@@ -116,6 +118,34 @@ def test_dead_outputs_are_counted_on_the_training_images(data):
     model.load_state_dict(state)
     curve = train(model, SGD(model.parameters(), 1e-6), data, epochs=3)
     assert [m.dead_outputs for m in curve] == [2] * len(curve)
+
+
+def test_activity_of_hidden_units_and_outputs_is_that_of_the_forward_pass(data):
+    model = model_for("ReLU2")
+    state = model.state_dict()
+    state["linear0.weight"][:3], state["linear0.bias"][:3] = 0, -1  # three hidden units never fire
+    model.load_state_dict(state)
+    (first, *_) = train(model, SGD(model.parameters(), 1e-6), data, epochs=1)
+    hidden = np.maximum(data.x_train @ state["linear0.weight"].T + state["linear0.bias"], 0)
+    outputs = np.maximum(hidden @ state["linear1.weight"].T, 0)
+    assert first.dead_hidden == 3 + np.count_nonzero((hidden[:, 3:] == 0).all(axis=0))
+    np.testing.assert_allclose(first.output_activity, (outputs > 1e-6).mean(axis=0))
+
+
+def test_activations_that_overflow_count_as_divergence(data):
+    model = model_for("ReLU2")
+    state = model.state_dict()
+    state["linear1.weight"][:] = -3e38  # so much below 0 that it is minus infinity, which the last ReLU hides
+    state["linear0.bias"][:] = 1e3
+    model.load_state_dict(state)
+    with np.errstate(over="ignore"), pytest.raises(DivergedError, match="after 0 steps the outputs of linear1"):
+        train(model, SGD(model.parameters(), 1e-6), data, epochs=1)
+
+
+def test_a_measurement_survives_json(data):
+    model = model_for("Abs2")
+    (first, *_) = train(model, SGD(model.parameters(), 1e-6), data, epochs=1)
+    assert Measurement.from_json(json.loads(json.dumps(asdict(first)))) == first
 
 
 def test_progress_is_told_after_every_step(data):

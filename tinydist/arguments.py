@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
+from tinydist.datasets import INPUTS
 from tinydist.errors import ModelNameError
 from tinydist.models import parse_model_name
 
@@ -23,6 +24,15 @@ def model_name(text: str) -> str:
 def model_list(text: str) -> list[str]:
     """Names of models, separated by commas; each only once."""
     return list(dict.fromkeys(map(model_name, text.split(","))))
+
+
+def input_list(text: str) -> list[str]:
+    """Ways of feeding an image, separated by commas; each only once."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in INPUTS:
+            raise argparse.ArgumentTypeError(f"unknown input {name!r}; expected some of {', '.join(INPUTS)}")
+    return list(dict.fromkeys(names))
 
 
 def _number(kind: Callable[[str], T], accepts: Callable[[T], bool], expected: str) -> Callable[[str], T]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.analysis.dead_nodes import dead_units
+from tinydist.analysis.activations import layer_outputs, node_layers
+from tinydist.analysis.dead_nodes import active_shares, dead_units
 from tinydist.datasets import Dataset
 from tinydist.errors import DivergedError
-from tinydist.nn import Module
+from tinydist.nn import Sequential
 from tinydist.optim import Optimizer
 from tinydist.recording import no_grad
 from tinydist.sparse import SparseMatrix
@@ -31,6 +32,8 @@ class Measurement:
         train_loss: mean cross-entropy over the training images, in nats.
         train_accuracy, test_accuracy: percent.
         dead_outputs: outputs within ±1e-6 on every training image.
+        dead_hidden: hidden units whose activation is within ±1e-6 on every training image.
+        output_activity: for each output the share of the training images on which it is not within ±1e-6, 0 to 1.
     """
 
     epoch: int
@@ -38,6 +41,13 @@ class Measurement:
     train_accuracy: float
     test_accuracy: float
     dead_outputs: int
+    dead_hidden: int
+    output_activity: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Measurement:
+        """A measurement back from what ``asdict`` gives, by way of JSON, which knows no tuples."""
+        return cls(**{**fields, "output_activity": tuple(fields["output_activity"])})
 
 
 def measured_epochs(epochs: int, points: int = 20) -> set[int]:
@@ -74,7 +84,7 @@ def check_loss(loss: Tensor, epoch: int) -> None:
 
 
 def train(
-    model: Module,
+    model: Sequential,
     optimizer: Optimizer,
     data: Dataset,
     epochs: int,
@@ -122,14 +132,20 @@ def train(
 
 
 def _measure(
-    epoch: int, model: Module, train_loss: float, train_logits: Array, x_test: Tensor | SparseMatrix, data: Dataset
+    epoch: int, model: Sequential, train_loss: float, train_logits: Array, x_test: Tensor | SparseMatrix, data: Dataset
 ) -> Measurement:
     with no_grad():
         test_logits = model(x_test).data
+    try:
+        activations = layer_outputs(model, data.x_train)
+    except ValueError as problem:
+        raise DivergedError(f"after {epoch} steps {problem}") from None
     return Measurement(
         epoch=epoch,
         train_loss=train_loss,
         train_accuracy=accuracy(train_logits, data.y_train),
         test_accuracy=accuracy(test_logits, data.y_test),
         dead_outputs=int(dead_units(train_logits).sum()),
+        dead_hidden=int(dead_units(activations[node_layers(model)[0]]).sum()),
+        output_activity=tuple(active_shares(train_logits).tolist()),
     )

@@ -11,9 +11,9 @@ from tinydist.exercises.table import EXERCISES, find
 
 TINY = Experiment(models=("ReLU2", "Abs-L2"), images=100, epochs=4)
 
-RELU_CALLS = 2 * 5 + 2 * 5
-"""ReLU2 runs relu twice a pass: on the training images before each of 4 steps and after them, on the test images at
-each measured epoch, 0 to 4. Abs-L2 does not run it."""
+RELU_CALLS = 2 * 5 + 2 * 5 + 2 * 5
+"""ReLU2 runs relu twice a pass: on the training images before each of 4 steps and after them, and at each measured
+epoch, 0 to 4, on the test images and, to see which units are active, on the training images. Abs-L2 does not run it."""
 
 
 @pytest.fixture

@@ -21,9 +21,13 @@ def config():
 def record(config):
     """Make the record of a run that reached a given test accuracy."""
 
-    def make(model="ReLU", seed=0, accuracy=90.0, dead=0, status="ok", **changes):
-        curve = [Measurement(epoch, 1 / (epoch + 1), accuracy, accuracy - 5 + epoch, dead) for epoch in (0, 1, 2, 5)]
-        return RunRecord(config(model, seed, **changes), status, 1.25, tuple(curve) if status == "ok" else ())
+    def make(model="ReLU", seed=0, accuracy=90.0, dead=0, status="ok", dead_hidden=0, **changes):
+        activity = (0.0,) * dead + (0.005, 0.03, 0.5, *[1.0] * 10)[: 10 - dead]
+        curve = tuple(
+            Measurement(epoch, 1 / (epoch + 1), accuracy, accuracy - 5 + epoch, dead, dead_hidden, activity)
+            for epoch in (0, 1, 2, 5)
+        )
+        return RunRecord(config(model, seed, **changes), status, 1.25, curve if status == "ok" else ())
 
     return make
 

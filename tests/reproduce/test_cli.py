@@ -63,7 +63,7 @@ def test_failed_runs_show_in_the_report_and_in_the_exit_status(tmp_path, capsys)
         (["--runs", "three"], "expected a positive whole number, got 'three'"),
         (["--lr", "nan"], "expected a positive number, got 'nan'"),
         (["--seed", "-1"], "expected a whole number from 0, got '-1'"),
-        (["--input", "normalised"], "invalid choice: 'normalised'"),
+        (["--input", "normalised"], "unknown input 'normalised'; expected some of raw, unit, normalized"),
         (["--dataset", "nmist"], "invalid choice: 'nmist'"),
         (["--protocol", "fast"], "invalid choice: 'fast'"),
     ],
@@ -117,7 +117,19 @@ def test_help_reads_well(capsys):
 def test_inputs_offered_are_those_of_the_data_sets(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    assert "{" + ",".join(datasets.INPUTS) + "}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert all(f"{name}: " in shown for name in datasets.INPUTS)
+
+
+def test_several_inputs_are_run_in_one_folder_and_judged_apart(tmp_path, capsys):
+    assert cli.main([*TINY, "--input", "raw,normalized", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["input"] for row in rows] == ["normalized"] * 4 + ["raw"] * 4
+    assert len({row["test_accuracy"] for row in rows}) > 4  # the inputs do make a difference
+    assert "Claims of the paper, on raw input" in shown
+    assert "Claims of the paper, on normalized input" in shown
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tinydist.reproduce.records import load_config, load_finished, load_record, 
 
 COLUMNS = {
     *("model", "seed", "dataset", "input", "train_size", "epochs", "lr", "test_accuracy", "train_accuracy"),
-    *("train_loss", "dead_outputs", "seconds"),
+    *("train_loss", "dead_outputs", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent", "seconds"),
 }
 
 
@@ -44,7 +44,8 @@ def test_csv_has_a_row_for_each_run_whatever_its_fate(saved, config, tmp_path):
         ("ReLU", "10", "90.0"),
     ]
     assert rows[0]["status"] == "diverged: loss nan"
-    assert rows[1]["dead_outputs"] == "2"
+    assert [rows[1][name] for name in ("dead_outputs", "dead_hidden")] == ["2", "0"]
+    assert [rows[1][f"outputs_below_{percent}_percent"] for percent in (1, 5)] == ["3", "4"]
 
 
 def test_only_finished_runs_are_found(saved, config, tmp_path):
@@ -68,7 +69,7 @@ def test_runs_with_other_settings_are_not_mistaken_for_these(config, tmp_path):
 def test_a_damaged_result_is_named(saved, config, tmp_path, contents):
     saved("ReLU", 0)
     (config("ReLU", 0).folder(tmp_path) / "result.json").write_text(contents)
-    with pytest.raises(DataError, match=r"result.json is not the result of a run.*delete the folder ReLU-seed0"):
+    with pytest.raises(DataError, match=r"result.json is not the result of a run.*delete the folder ReLU-raw-seed0"):
         load_finished([config("ReLU", 0)], tmp_path)
 
 
@@ -76,7 +77,7 @@ def test_a_damaged_result_is_named(saved, config, tmp_path, contents):
 def test_a_damaged_config_is_named(saved, config, tmp_path, contents):
     saved("ReLU", 0)
     (config("ReLU", 0).folder(tmp_path) / "config.json").write_text(contents)
-    with pytest.raises(DataError, match=r"config.json is not the config of this run.*delete the folder ReLU-seed0"):
+    with pytest.raises(DataError, match=r"config.json is not the config of this run.*delete the folder ReLU-raw-seed0"):
         load_finished([config("ReLU", 0)], tmp_path)
 
 
@@ -89,7 +90,7 @@ def test_a_result_without_its_config_is_not_believed(record, config, tmp_path):
 def test_a_folder_under_another_runs_name_is_refused(saved, config, tmp_path):
     saved("ReLU", 0)
     config("ReLU", 0).folder(tmp_path).rename(config("ReLU", 1).folder(tmp_path))
-    with pytest.raises(DataError, match="it is of ReLU seed 0"):
+    with pytest.raises(DataError, match="it is of ReLU raw seed 0"):
         load_finished([config("ReLU", 1)], tmp_path)
 
 

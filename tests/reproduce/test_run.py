@@ -138,7 +138,7 @@ def test_a_cut_checkpoint_is_told_of_and_its_run_begins_again(stopped, uninterru
     path.write_bytes(path.read_bytes()[:kept])
     sweep([config], tmp_path, jobs=1)
     assert "checkpoint.npz is damaged" in (shown := capsys.readouterr().err)
-    assert "Abs2-Neg seed 0 begins again" in shown
+    assert "Abs2-Neg raw seed 0 begins again" in shown
     assert bits(config, tmp_path) == uninterrupted(config)
     assert [part["start"] for part in load_config(config.folder(tmp_path))[1]] == [0]
 

@@ -36,7 +36,7 @@ def test_the_table_says_what_is_done_and_what_is_left(folder, capsys):
     assert rows["ReLU"][1:] == ["2", "100", "%", "1.2"]
     assert rows["all"][1:6] == ["2", "1", "1", "1", "64"]
     assert "5 runs: 2 finished, 1 half done, 1 not begun, 1 failed." in shown
-    assert "FAILED Abs seed 0: diverged: loss nan" in shown
+    assert "FAILED Abs raw seed 0: diverged: loss nan" in shown
     assert "About 20 s left at the speed so far, 2 runs at a time." in shown  # the longer of 800 and 1,000 times 20 ms
     assert "To go on: last command" in shown
     assert "mnist, 50 training images, 1,000 epochs, lr 0.001, input raw, dense" in shown
@@ -44,7 +44,7 @@ def test_the_table_says_what_is_done_and_what_is_left(folder, capsys):
 
 
 def test_looking_changes_nothing(folder, capsys):
-    (folder / "runs" / "Abs-seed1" / "checkpoint.npz").write_bytes(b"half a checkp")
+    (folder / "runs" / "Abs-raw-seed1" / "checkpoint.npz").write_bytes(b"half a checkp")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert cli.main(["status", str(folder)]) == 0
     shown = capsys.readouterr().out

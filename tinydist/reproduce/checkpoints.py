@@ -98,7 +98,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             config=RunConfig(**about["settings"]),
             epoch=about["epoch"],
             seconds=about["seconds"],
-            curve=tuple(Measurement(**measurement) for measurement in about["curve"]),
+            curve=tuple(Measurement.from_json(measurement) for measurement in about["curve"]),
             weights=_below("weights.", arrays),
             optimizer=_below("optimizer.", arrays),
         )

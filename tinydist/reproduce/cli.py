@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tinydist import datasets
-from tinydist.arguments import model_list, not_negative, positive, positive_real
+from tinydist.arguments import input_list, model_list, not_negative, positive, positive_real
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.models import PAPER_MODELS
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     protocol = _protocol(options)
     start = time.perf_counter()
     try:  # first of all, so that damaged data are refused before any work
-        data = load_data(options.dataset, options.input, protocol.train_size, options.layout)
+        data = load_data(options.dataset, options.input[0], protocol.train_size, options.layout)
     except KeyboardInterrupt:
         print("\nStopped before any run began.", file=sys.stderr)
         return 130
@@ -120,13 +120,14 @@ def _configs(options: argparse.Namespace, protocol: Protocol, layout: str) -> li
             model=model,
             seed=seed,
             dataset=options.dataset,
-            input=options.input,
+            input=input,
             layout=layout,
             train_size=protocol.train_size,
             epochs=protocol.epochs,
             lr=options.lr,
         )
         for seed in range(options.seed, options.seed + protocol.runs)
+        for input in options.input
         for model in options.models
     ]
 
@@ -169,10 +170,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--train-size", type=positive, metavar="N", help="use the first N training images (default: the protocol's)")
     add(
         "--input",
-        choices=datasets.INPUTS,
-        default="raw",
+        type=input_list,
+        default=["raw"],
+        metavar="I,J,…",
         help="raw: pixels 0..255, which the author's program fed; unit: 0..1; normalized: zero mean, unit variance, "
-        "which the paper describes (default: raw)",
+        "which the paper describes (default: raw); of several, each is run and judged on its own",
     )
     add("--lr", type=positive_real, default=LR, metavar="R", help=f"learning rate (default: {LR})")
     add("--seed", type=not_negative, default=0, metavar="N", help="first seed; runs use N, N+1, … (default: 0)")

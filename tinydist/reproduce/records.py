@@ -1,4 +1,4 @@
-"""Runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-seedN``, with these files:
+"""Runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-INPUT-seedN``, with these files:
 
 * ``config.json``: ``settings`` and ``data`` (checksums), which decide the outcome and must agree for a run to be
   continued or kept; and ``parts``, for information: when, where, with which versions and from which epoch the run was
@@ -17,7 +17,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,13 @@ from tinydist.training import Measurement
 CONFIG, METRICS, CHECKPOINT, WEIGHTS, RESULT = (
     *("config.json", "metrics.jsonl", "checkpoint.npz", "model.npz", "result.json"),
 )
+
+MEASURED = (
+    *("test_accuracy", "train_accuracy", "train_loss", "dead_outputs", "dead_hidden"),
+    *("outputs_below_1_percent", "outputs_below_5_percent"),
+)
+"""Columns of results.csv for what was measured of the trained model; the last two count the outputs that are active on
+less than so many percent of the training images, the dead ones among them."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,11 @@ class RunConfig:
     lr: float
 
     def __str__(self) -> str:
-        return f"{self.model} seed {self.seed}"
+        return f"{self.model} {self.input} seed {self.seed}"
 
     def folder(self, out: Path) -> Path:
         """Where this run belongs in the results folder `out`."""
-        return out / "runs" / f"{self.model}-seed{self.seed}"
+        return out / "runs" / f"{self.model}-{self.input}-seed{self.seed}"
 
     def checksums(self) -> dict[str, str]:
         """sha256 of the files of the data set, by name; no other contents are ever loaded."""
@@ -89,9 +96,12 @@ class RunRecord:
 
     def row(self) -> dict[str, object]:
         """The run as a row of results.csv."""
-        outcome = asdict(self.final) if self.curve else {field.name: "" for field in fields(Measurement)}
-        columns = ("test_accuracy", "train_accuracy", "train_loss", "dead_outputs")
-        measured = {name: outcome[name] for name in columns}
+        measured: dict[str, object] = dict.fromkeys(MEASURED, "")
+        if self.curve:
+            final = self.final
+            measured = {name: getattr(final, name) for name in MEASURED[:-2]}
+            for name, share in zip(MEASURED[-2:], (0.01, 0.05), strict=True):
+                measured[name] = sum(activity < share for activity in final.output_activity)
         return {**asdict(self.config), **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
     def save(self, out: Path) -> None:
@@ -135,7 +145,7 @@ def load_record(folder: Path) -> RunRecord:
     path = folder / RESULT
     try:
         outcome = json.loads(path.read_text(encoding="utf-8"))
-        curve = tuple(Measurement(**measurement) for measurement in outcome["curve"])
+        curve = tuple(Measurement.from_json(measurement) for measurement in outcome["curve"])
         if not curve and outcome["status"] == "ok":
             raise ValueError("no measurement")
         return RunRecord(config, outcome["status"], float(outcome["seconds"]), curve)
@@ -148,7 +158,7 @@ def _remedy(folder: Path) -> str:
 
 
 def load_configs(out: Path) -> list[RunConfig]:
-    """The settings of all runs in `out`, finished or not, by model and seed.
+    """The settings of all runs in `out`, finished or not, by input, model and seed.
 
     Raises:
         DataError: if one is damaged, or `out` holds records of an older form.
@@ -160,7 +170,7 @@ def load_configs(out: Path) -> list[RunConfig]:
             "They cannot be mixed with new ones: choose another folder with --out, or move this one away"
         )
     folders = [path.parent for path in (out / "runs").glob("*/*") if not path.name.startswith(".")]
-    return sorted((load_config(folder)[0] for folder in set(folders)), key=lambda c: (c.model, c.seed))
+    return sorted((load_config(folder)[0] for folder in set(folders)), key=lambda c: (c.input, c.model, c.seed))
 
 
 def is_finished(config: RunConfig, out: Path) -> bool:
