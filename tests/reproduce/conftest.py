@@ -32,13 +32,13 @@ def record(config):
     return make
 
 
-def _runs(mean, sd, n=20, dead=None):
+def _runs(mean, sd, n=20, dead=None, dead_hidden=None):
     """`n` runs with exactly this mean and deviation: normal quantiles, shuffled; nothing dead unless said."""
     quantiles = stats.norm.ppf((np.arange(n) + 0.5) / n)
     standard = (quantiles - quantiles.mean()) / (quantiles.std(ddof=1) if n > 1 else 1)
     shuffled = np.random.default_rng([n, round(1000 * mean)]).permutation(standard)
-    dead = dead if dead is not None else [0] * n
-    return Outcome(tuple((mean + sd * shuffled).tolist()), tuple(dead), tuple(range(n)))
+    dead, dead_hidden = (tuple(counts if counts is not None else [0] * n) for counts in (dead, dead_hidden))
+    return Outcome(tuple((mean + sd * shuffled).tolist()), dead, tuple(range(n)), dead_hidden, dead, dead)
 
 
 @pytest.fixture(scope="session")

@@ -81,17 +81,21 @@ def test_usually_dead_counts_runs_like_tosses_of_a_coin(runs, dead, for_it, agai
 
 
 def test_usually_dead_shows_the_share_of_runs_and_of_outputs(runs):
-    numbers = UsuallyDead("ReLU2").examine({"ReLU2": runs(50, 1, 3, dead=[6, 7, 8])}).numbers
-    assert numbers == "3 of 3 runs, 95% [29%, 100%]; 70% of all outputs dead"  # the lower end is 0.025 ** (1 / 3)
+    three = replace(runs(50, 1, 3, dead=[6, 7, 8]), below_1=(7, 7, 8), below_5=(8, 8, 8))
+    assert UsuallyDead("ReLU2").examine({"ReLU2": three}).numbers == (
+        "3 of 3 runs, 95% [29%, 100%]; "  # the lower end is 0.025 ** (1 / 3)
+        "of all outputs 70% dead, 73% active on < 1% of the images, 80% on < 5%"
+    )
 
 
 def test_never_dead_needs_many_runs_and_no_exception(runs):
     three = {model: runs(90, 1, 20) for model in ("Abs", "Abs2", "Abs2-Neg")}
     finding = NeverDead(tuple(three)).examine(three)
     assert (finding.for_it, finding.against_it) == (pytest.approx(0.9**60), 1)
-    exception = three | {"Abs2": runs(90, 1, 20, dead=[0] * 19 + [1])}
-    finding = NeverDead(tuple(three)).examine(exception)
-    assert (finding.for_it, finding.against_it) == (1, 0)
+    for layer in ("dead", "dead_hidden"):
+        exception = three | {"Abs2": runs(90, 1, 20, **{layer: [0] * 19 + [1]})}
+        finding = NeverDead(tuple(three)).examine(exception)
+        assert (finding.for_it, finding.against_it) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,17 @@ import pytest
 from tinydist.errors import DataError
 from tinydist.reproduce.outcomes import Outcome, Setting, by_setting, outcomes, read_csv
 
-HEADER = "model,seed,dataset,input,train_size,epochs,lr,test_accuracy,dead_outputs,status\n"
+HEADER = (
+    "model,seed,dataset,input,train_size,epochs,lr,test_accuracy,dead_outputs,dead_hidden,"
+    "outputs_below_1_percent,outputs_below_5_percent,status\n"
+)
 
 
 def test_failed_runs_are_left_out(record):
-    runs = [record("ReLU", 0, 90.0), record("Abs", 0, status="diverged"), record("ReLU", 1, 80.0, dead=3)]
-    assert outcomes(runs) == {"ReLU": Outcome((90.0, 80.0), (0, 3), (0, 1))}
+    failed = record("Abs", 0, status="diverged")
+    runs = [record("ReLU", 0, 90.0), failed, record("ReLU", 1, 80.0, dead=3, dead_hidden=7)]
+    assert outcomes(runs) == {"ReLU": Outcome((90.0, 80.0), (0, 3), (0, 1), (0, 7), (1, 4), (2, 5))}
+    assert outcomes(runs)["ReLU"].dead_nodes == (0, 10)
 
 
 def test_inputs_sizes_and_rates_are_kept_apart(record):
@@ -20,7 +25,7 @@ def test_inputs_sizes_and_rates_are_kept_apart(record):
     runs = [base, *(replace(base, config=replace(base.config, **change)) for change in others)]
     grouped = by_setting(runs)
     assert len(grouped) == len(runs)
-    assert all(results == {"ReLU": Outcome((90.0,), (0,), (0,))} for results in grouped.values())
+    assert all(results == {"ReLU": Outcome((90.0,), (0,), (0,), (0,), (1,), (2,))} for results in grouped.values())
 
 
 def test_settings_without_a_successful_run_stay_in_sight(record):
@@ -30,7 +35,7 @@ def test_settings_without_a_successful_run_stay_in_sight(record):
 def test_csv_gives_what_records_give(record, tmp_path):
     runs = [
         record("ReLU", 0, 90.5),
-        record("ReLU", 1, 80.0, dead=3),
+        record("ReLU", 1, 80.0, dead=3, dead_hidden=2),
         record("Abs", 0, status="diverged"),
         record("Abs", 0, 70.0, input="normalized"),
     ]
@@ -51,7 +56,10 @@ def test_the_quick_run_that_comes_with_the_project_can_be_read():
     ("text", "problem"),
     [
         ("name,accuracy\nReLU,90\n", "line 2 is not a run"),
-        (HEADER + "ReLU,0,mnist,raw,50,4,0.001,90,0,ok\nReLU,1,mnist,raw,50,4,0.001,ninety,0,ok\n", "line 3 is not"),
+        (
+            HEADER + "ReLU,0,mnist,raw,50,4,0.001,90,0,0,0,0,ok\nReLU,1,mnist,raw,50,4,0.001,ninety,0,0,0,0,ok\n",
+            "line 3 is not",
+        ),
         (HEADER + "ReLU,0,mnist\n", "results.csv, line 2"),
     ],
 )
@@ -62,5 +70,5 @@ def test_a_file_that_is_not_results_is_refused_with_the_line(tmp_path, text, pro
         read_csv(path)
 
 
-def test_accuracies_in_the_order_of_seeds():
-    assert Outcome((1.0, 2.0, 3.0), (0, 0, 0), (5, 4, 6)).by_seed == (2.0, 1.0, 3.0)
+def test_accuracies_in_the_order_of_seeds(runs):
+    assert replace(runs(0, 0, 3), accuracies=(1.0, 2.0, 3.0), seeds=(5, 4, 6)).by_seed == (2.0, 1.0, 3.0)

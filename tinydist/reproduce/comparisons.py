@@ -14,8 +14,8 @@ from typing import Protocol
 
 from scipy import stats
 
-from tinydist.analysis.statistics import Summary, cohens_d, paired, spread_p, welch
-from tinydist.reproduce.outcomes import Outcome, Outcomes
+from tinydist.analysis.statistics import Summary, cohens_d, paired, spread_p, summarize, welch
+from tinydist.reproduce.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
@@ -150,18 +150,22 @@ class UsuallyDead:
         return f"a dead output in more than half of all runs of {self.model}"
 
     def examine(self, results: Outcomes) -> Finding:
-        hit, runs = _runs_with_dead([results[self.model]])
-        share = results[self.model].mean_dead / 10
+        outcome = results[self.model]
+        hit, runs = _hits(outcome.dead_outputs)
+        dead, below_1, below_5 = (
+            summarize(counts).mean / 10 for counts in (outcome.dead_outputs, outcome.below_1, outcome.below_5)
+        )
         more, less = (float(stats.binomtest(hit, runs, 0.5, alternative).pvalue) for alternative in ("greater", "less"))
-        return Finding(more, less, f"{_share_of_runs(hit, runs)}; {share:.0%} of all outputs dead")
+        outputs = f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the images, {below_5:.0%} on < 5%"
+        return Finding(more, less, f"{_share_of_runs(hit, runs)}; {outputs}")
 
 
 @dataclass(frozen=True)
 class NeverDead:
-    """No run of some models has a dead output.
+    """No run of some models has a dead node, hidden or output.
 
-    One dead output refutes it. No number of runs proves it; it counts as shown once an exact binomial test over the
-    runs of all these models shows that fewer than 1 run in 10 has a dead output, and none had one. (Models share
+    One dead node refutes it. No number of runs proves it; it counts as shown once an exact binomial test over the
+    runs of all these models shows that fewer than 1 run in 10 has a dead node, and none had one. (Models share
     their seeds, so their runs are a little less independent than the test takes them to be.)
     """
 
@@ -169,10 +173,10 @@ class NeverDead:
     min_runs = 1
 
     def __str__(self) -> str:
-        return f"no dead output in {', '.join(self.models)} (in fewer than 1 run in 10)"
+        return f"no dead hidden unit or output in {', '.join(self.models)} (in fewer than 1 run in 10)"
 
     def examine(self, results: Outcomes) -> Finding:
-        hit, runs = _runs_with_dead(results[model] for model in self.models)
+        hit, runs = _hits(count for model in self.models for count in results[model].dead_nodes)
         if hit:
             return Finding(1.0, 0.0, _share_of_runs(hit, runs))
         return Finding(float(stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, _share_of_runs(hit, runs))
@@ -202,9 +206,10 @@ def p_text(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def _runs_with_dead(results: Iterable[Outcome]) -> tuple[int, int]:
-    counts = [count for outcome in results for count in outcome.dead_outputs]
-    return sum(count > 0 for count in counts), len(counts)
+def _hits(counts: Iterable[int]) -> tuple[int, int]:
+    """How many runs have a count above 0, and how many runs there are."""
+    hit = [count > 0 for count in counts]
+    return sum(hit), len(hit)
 
 
 def _share_of_runs(hit: int, runs: int) -> str:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from tinydist.analysis.statistics import Summary, summarize
 from tinydist.errors import DataError
@@ -31,11 +32,22 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All successful runs of one model, run by run: test accuracy in percent, dead outputs of 10, seed."""
+    """All successful runs of one model, run by run.
+
+    Attributes:
+        accuracies: on the test images, percent.
+        dead_outputs: of 10, silent on every training image.
+        seeds: of the initial weights.
+        dead_hidden: hidden units that are silent on every training image.
+        below_1, below_5: outputs active on less than 1% and 5% of the training images, the dead ones among them.
+    """
 
     accuracies: tuple[float, ...]
     dead_outputs: tuple[int, ...]
     seeds: tuple[int, ...]
+    dead_hidden: tuple[int, ...]
+    below_1: tuple[int, ...]
+    below_5: tuple[int, ...]
 
     @property
     def accuracy(self) -> Summary:
@@ -54,14 +66,21 @@ class Outcome:
     def mean_dead(self) -> float:
         return summarize(self.dead_outputs).mean
 
+    @property
+    def dead_nodes(self) -> tuple[int, ...]:
+        """Dead hidden units and outputs together."""
+        return tuple(map(sum, zip(self.dead_outputs, self.dead_hidden, strict=True)))
+
 
 Outcomes = Mapping[str, Outcome]
-Run = tuple[str, int, float, int]  # model, seed, test accuracy, dead outputs
+COUNTS = ("dead_outputs", "seed", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent")
+"""Columns of results.csv, in the order of the attributes of Outcome that they fill."""
+Run = tuple[str, float, int, int, int, int, int]  # model, then as the attributes of Outcome
 
 
 def outcomes(records: Iterable[RunRecord]) -> dict[str, Outcome]:
     """Successful runs grouped by model, in order of first appearance."""
-    return _by_model(_run(record) for record in records if record.status == "ok")
+    return _by_model(_run(record.row()) for record in records if record.status == "ok")
 
 
 def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]]:
@@ -69,7 +88,7 @@ def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]
     runs: dict[Setting, list[Run]] = {}
     for record in records:
         setting = Setting(*(getattr(record.config, field.name) for field in fields(Setting)))
-        runs.setdefault(setting, []).extend([_run(record)] if record.status == "ok" else [])
+        runs.setdefault(setting, []).extend([_run(record.row())] if record.status == "ok" else [])
     return {setting: _by_model(group) for setting, group in runs.items()}
 
 
@@ -86,8 +105,7 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
                 size, epochs, lr = int(row["train_size"]), int(row["epochs"]), float(row["lr"])
                 group = runs.setdefault(Setting(row["dataset"], row["input"], size, epochs, lr), [])
                 if row["status"] == "ok":
-                    accuracy, dead = float(row["test_accuracy"]), int(row["dead_outputs"])
-                    group.append((row["model"], int(row["seed"]), accuracy, dead))
+                    group.append(_run(row))
             except (KeyError, TypeError, ValueError) as reason:
                 raise DataError(
                     f"{path}, line {line} is not a run ({type(reason).__name__}: {reason}); expected the columns that "
@@ -96,15 +114,14 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
     return {setting: _by_model(group) for setting, group in runs.items()}
 
 
-def _run(record: RunRecord) -> Run:
-    return record.config.model, record.config.seed, record.final.test_accuracy, record.final.dead_outputs
+def _run(row: Mapping[str, Any]) -> Run:
+    """A run from its row of results.csv, read from there or not written yet."""
+    dead, seed, hidden, below_1, below_5 = (int(row[name]) for name in COUNTS)
+    return row["model"], float(row["test_accuracy"]), dead, seed, hidden, below_1, below_5
 
 
 def _by_model(runs: Iterable[Run]) -> dict[str, Outcome]:
     by_model: dict[str, list[Run]] = {}
     for run in runs:
         by_model.setdefault(run[0], []).append(run)
-    return {
-        model: Outcome(tuple(r[2] for r in group), tuple(r[3] for r in group), tuple(r[1] for r in group))
-        for model, group in by_model.items()
-    }
+    return {model: Outcome(*zip(*(run[1:] for run in group), strict=True)) for model, group in by_model.items()}
