@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -62,7 +63,14 @@ def panels(
     return figure, axes[:count]
 
 
+def png(figure: Figure, dpi: int = 130) -> bytes:
+    """A figure as the contents of a PNG file, with so many pixels an inch."""
+    contents = io.BytesIO()
+    figure.savefig(contents, format="png", dpi=dpi)
+    return contents.getvalue()
+
+
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
     """Write a figure to a PNG file with so many pixels an inch, in full or not at all."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi)
+        temporary.write_bytes(png(figure, dpi))

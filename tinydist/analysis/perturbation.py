@@ -33,6 +33,7 @@ from tinydist.analysis.activations import check_activations, check_labels, layer
 from tinydist.figures import BLUE, GREY, VERMILION, panels
 from tinydist.nn import Sequential
 from tinydist.sparse import SparseMatrix
+from tinydist.tables import text_table
 from tinydist.training import accuracy
 
 Array = NDArray[Any]
@@ -183,17 +184,18 @@ def perturb_nodes(model: Sequential, x: Array | SparseMatrix, labels: Array, lay
     ]
 
 
-def layer_table(perturbations: Mapping[str, Perturbation]) -> str:
-    """A line a model: the p at which half the accuracy is lost beside the author's notes, and the crossing."""
-    lines = [
-        f"{'':14} {'unclamped':>9}  half lost at % of the range, from below / above  author's notes  crossing at %"
-    ]
-    for model, found in perturbations.items():
-        below, above = (_percent(p) for p in (found.half_lost_from_below, found.half_lost_from_above))
-        notes = " / ".join(map(str, PUBLISHED_HALF_LOSS[model])) if model in PUBLISHED_HALF_LOSS else "–"
-        measured = f"{below} / {above}"
-        lines.append(f"{model:14} {found.unclamped:8.2f}%  {measured:>47}  {notes:>14}  {_percent(found.crossing):>13}")
-    return "\n".join(lines)
+def layer_table(perturbations: Mapping[str, Sequence[Perturbation]]) -> str:
+    """A line a model: where each of its runs loses half the accuracy, the author's notes, and the crossings."""
+    rows = [("", "unclamped %", "half lost from below at %", "notes", "from above at %", "notes", "crossing at %")]
+    for model, runs in perturbations.items():
+        unclamped = ", ".join(f"{run.unclamped:.1f}" for run in runs)
+        below, above, crossing = (
+            ", ".join(_percent(getattr(run, name)) for run in runs)
+            for name in ("half_lost_from_below", "half_lost_from_above", "crossing")
+        )
+        notes_below, notes_above = PUBLISHED_HALF_LOSS.get(model, ("–", "–"))
+        rows.append((model, unclamped, below, str(notes_below), above, str(notes_above), crossing))
+    return text_table(rows)
 
 
 def nodes_table(perturbations: Sequence[Perturbation], count: int = 10) -> str:
@@ -207,17 +209,20 @@ def nodes_table(perturbations: Sequence[Perturbation], count: int = 10) -> str:
     return "\n".join(lines)
 
 
-def layer_figure(perturbations: Mapping[str, Perturbation], label: str) -> Figure:
-    """A panel a model: both curves, half of the accuracy, and where the author's notes have it."""
+def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str) -> Figure:
+    """A panel a model: both curves of each run, half of the accuracy, and where the author's notes have it."""
     figure, all_axes = panels(len(perturbations), 3.2, 2.7, sharey=True)
-    for axes, (model, found) in zip(all_axes, perturbations.items(), strict=True):
-        half = found.unclamped / 2
-        axes.plot(found.percents, found.from_below, color=BLUE, label="from below")
-        axes.plot(found.percents, found.from_above, color=VERMILION, ls="--", label="from above")
+    for axes, (model, runs) in zip(all_axes, perturbations.items(), strict=True):
+        unclamped = sum(run.unclamped for run in runs) / len(runs)
+        half = unclamped / 2
+        for number, run in enumerate(runs):
+            below, above = ("from below", "from above") if number == 0 else (None, None)
+            axes.plot(run.percents, run.from_below, color=BLUE, lw=1, label=below)
+            axes.plot(run.percents, run.from_above, color=VERMILION, lw=1, ls="--", label=above)
         axes.axhline(half, color=GREY, ls=":", lw=1, label="half the accuracy")
         for published, color, marker in zip(PUBLISHED_HALF_LOSS.get(model, ()), (BLUE, VERMILION), "o^", strict=False):
             axes.plot(published, half, marker, mfc="white", color=color, ms=7)
-        axes.set_title(f"{model}: {found.unclamped:.1f}% unclamped", fontsize=9)
+        axes.set_title(f"{model}: {unclamped:.1f}% unclamped", fontsize=9)
         axes.set_xlabel("threshold, % of the range")
         axes.set_ylim(0, 100)
         axes.grid(alpha=0.3)
@@ -225,7 +230,7 @@ def layer_figure(perturbations: Mapping[str, Perturbation], label: str) -> Figur
         axes.set_ylabel("accuracy, %")
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=9)
     marks = "Open marks: half lost by the author's notes\n(circle: from below, triangle: from above)"
-    figure.suptitle(f"Hidden activations clamped. {marks}\n{label}", fontsize=9)
+    figure.suptitle(f"Hidden activations clamped, a line a run. {marks}\n{label}", fontsize=9)
     return figure
 
 

@@ -11,6 +11,7 @@ Three answers, from the first layer to the last:
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -232,7 +233,9 @@ def nearest_figure(nearest: Mapping[str, Nearest], x: Array, label: str) -> Figu
         if place == 0:
             axes.set_ylabel(f"{model} {prototype}", fontsize=8, rotation=0, ha="right", va="center")
     figure.suptitle(
-        f"Nearest images to each prototype,\nwith their distances (≠: of another class)\n{label}", fontsize=9
+        f"Nearest images to each prototype,\nwith their distances (≠: of another class)\n"
+        f"{textwrap.fill(label, 14 * count)}",
+        fontsize=9,
     )
     return figure
 

@@ -25,6 +25,10 @@ class Summary:
     def __str__(self) -> str:
         return f"{self.mean:.2f} ± {self.sd:.2f}" if self.n > 1 else f"{self.mean:.2f}"
 
+    def half_interval(self, level: float = 0.95) -> float:
+        """Half the width of Student's confidence interval of the true mean; NaN for one value."""
+        return float(stats.t.ppf((1 + level) / 2, self.n - 1)) * self.sd / math.sqrt(self.n) if self.n > 1 else math.nan
+
 
 def summarize(values: Sequence[float]) -> Summary:
     """Mean, sample standard deviation and size of at least one value."""

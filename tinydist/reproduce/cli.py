@@ -15,10 +15,11 @@ from tinydist.arguments import input_list, model_list, not_negative, positive, p
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce import report, status
-from tinydist.reproduce.figures import save_figures
+from tinydist.reproduce import page, report, status
+from tinydist.reproduce.outcomes import Setting
+from tinydist.reproduce.page import write_page
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
-from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
+from tinydist.reproduce.records import CHECKPOINT, RunConfig, is_finished, write_csv
 from tinydist.reproduce.run import load_data
 from tinydist.reproduce.sweep import CHECKPOINT_EVERY, sweep
 
@@ -29,22 +30,25 @@ descent on real MNIST, print a table beside the published numbers, and say which
 protocols:
 """
 EPILOG = """\
-Results go to DIR: results.csv (a row a run), runs/ (a folder a run, with its learning curve and trained weights),
-accuracy.png and learning_curves.png. Stop it at any time, by Ctrl-C or however: the same command goes on from there.
+Results go to DIR: report.html (verdicts, figures and all numbers on one page), figures/, results.csv (a row a run) and
+runs/ (a folder a run, with its learning curve and trained weights). Stop it at any time, by Ctrl-C or however: the same
+command goes on from there.
 
 examples:
   python -m tinydist.reproduce                                     the quick protocol, all ten models
   python -m tinydist.reproduce --models ReLU2,ReLU2-Neg --runs 10  two models, ten seeds each
-  python -m tinydist.reproduce --input normalized                  the input that the paper describes
+  python -m tinydist.reproduce --input raw,normalized              the author's input and the one the paper describes
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
+  python -m tinydist.reproduce report DIR                          the report on the runs that are finished
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] == ["status"]:
-        return status.main(arguments[1:])
+    for name, command in (("status", status.main), ("report", page.main)):
+        if arguments[:1] == [name]:
+            return command(arguments[1:])
     options = _parser().parse_args(arguments)
     protocol = _protocol(options)
     start = time.perf_counter()
@@ -57,13 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     configs = _configs(options, protocol, data.layout)
-    out = options.out or _default_folder(configs[0])
+    out = options.out or _default_folder(configs[0], options.input)
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_csv(out)
         print(_heading(configs, protocol, data, out), flush=True)
         records = sweep(configs, out, options.jobs, options.checkpoint_every)
-        figures = save_figures(records, report.protocol_label(configs[0], protocol), out)
+        print(f"\n{report.printed(records)}\n", flush=True)
+        written = [out / "results.csv"] if options.no_report else [out / "results.csv", write_page(out, records)]
     except KeyboardInterrupt:
         print(f"\nStopped. {_saved(configs, out)}; the same command goes on from there.", file=sys.stderr)
         return 130
@@ -84,27 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    _print_results(records, protocol)
-    files = ", ".join(path.name for path in figures)
-    print(f"\n{time.perf_counter() - start:.0f} s. Saved in {out}: results.csv, {files}")
+    print(f"{time.perf_counter() - start:.0f} s. Saved: {', '.join(map(str, written))}")
     return 1 if report.failures(records) else 0
-
-
-def _print_results(records: Sequence[RunRecord], protocol: Protocol) -> None:
-    print(f"\n{report.table(records)}\n")
-    print(report.verdicts(records))
-    print(f"\n{report.contradictions()}")
-    print(f"\n{report.protocol_notes(records[0].config, protocol)}")
-    if failed := report.failures(records):
-        print(f"\n{failed}")
 
 
 def _heading(configs: Sequence[RunConfig], protocol: Protocol, data: datasets.Dataset, out: Path) -> str:
     models = ", ".join(dict.fromkeys(config.model for config in configs))
-    label = report.protocol_label(configs[0], protocol)
-    notes = report.protocol_notes(configs[0], protocol)
+    lines = []
+    for setting in dict.fromkeys(Setting.of(config) for config in configs):
+        label = report.protocol_label(setting, protocol.runs)
+        lines += [f"{label[0].upper()}{label[1:]}", report.protocol_notes(setting, protocol.runs)]
     images = repr(data.x_train) if data.layout == "sparse" else "dense array of float32"
-    return f"{label[0].upper()}{label[1:]}\nModels: {models}\n{notes}\nTraining images: {images}\nResults: {out}"
+    return "\n".join([*lines, f"Models: {models}", f"Training images: {images}", f"Results: {out}"])
 
 
 def _saved(configs: Sequence[RunConfig], out: Path) -> str:
@@ -141,10 +137,10 @@ def _protocol(options: argparse.Namespace) -> Protocol:
     )
 
 
-def _default_folder(config: RunConfig) -> Path:
+def _default_folder(config: RunConfig, inputs: Sequence[str]) -> Path:
     """A folder for these settings, so that other settings never mix with them."""
     return Path("results") / (
-        f"{config.dataset}-{config.input}-{config.layout}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
+        f"{config.dataset}-{'-'.join(inputs)}-{config.layout}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
     )
 
 
@@ -199,6 +195,11 @@ def _parser() -> argparse.ArgumentParser:
         default=CHECKPOINT_EVERY,
         metavar="S",
         help="save the state of every run each S seconds, so that no more is ever lost (default: %(default)g)",
+    )
+    add(
+        "--no-report",
+        action="store_true",
+        help="leave out the analyses of trained weights, the figures and report.html; report DIR makes them later",
     )
     add("--dataset", choices=datasets.SOURCES, default="mnist", help="data set (default: mnist)")
     return parser

@@ -10,7 +10,7 @@ from typing import Any
 
 from tinydist.analysis.statistics import Summary, summarize
 from tinydist.errors import DataError
-from tinydist.reproduce.records import RunRecord
+from tinydist.reproduce.records import RunConfig, RunRecord
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Setting:
     train_size: int
     epochs: int
     lr: float
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Setting:
+        """The setting of a run."""
+        return cls(*(getattr(config, field.name) for field in fields(cls)))
 
     def __str__(self) -> str:
         return (
@@ -87,8 +92,7 @@ def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]
     """Successful runs grouped by setting, then by model."""
     runs: dict[Setting, list[Run]] = {}
     for record in records:
-        setting = Setting(*(getattr(record.config, field.name) for field in fields(Setting)))
-        runs.setdefault(setting, []).extend([_run(record.row())] if record.status == "ok" else [])
+        runs.setdefault(Setting.of(record.config), []).extend([_run(record.row())] if record.status == "ok" else [])
     return {setting: _by_model(group) for setting, group in runs.items()}
 
 

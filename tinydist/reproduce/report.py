@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 from tinydist.analysis.statistics import summarize
@@ -12,7 +13,8 @@ from tinydist.reproduce.contradictions import CONTRADICTIONS
 from tinydist.reproduce.outcomes import Outcome, Outcomes, Setting, by_setting, outcomes
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.published import published
-from tinydist.reproduce.records import RunConfig, RunRecord
+from tinydist.reproduce.records import RunRecord
+from tinydist.tables import text_table
 
 WIDTH = 110
 RULE = (
@@ -21,53 +23,63 @@ RULE = (
 )
 
 
-def protocol_label(config: RunConfig, protocol: Protocol) -> str:
-    """The protocol in one line, which says when it is not one of the paper's."""
-    settings = f"{config.dataset}, {protocol}, lr {config.lr:g}, input {config.input}"
-    if config.dataset == "mnist" and config.lr == LR and protocol in (PROTOCOLS["paper"], PROTOCOLS["extended"]):
-        if config.input == "raw":
+def protocol_label(setting: Setting, runs: int) -> str:
+    """The protocol in one line, which says when it is not one of the paper's.
+
+    Args:
+        setting: of the runs.
+        runs: of each model, at least.
+    """
+    protocol = Protocol(setting.train_size, setting.epochs, runs)
+    settings = f"{setting.dataset}, {protocol}, lr {setting.lr:g}, input {setting.input}"
+    if setting.dataset == "mnist" and setting.lr == LR and protocol in (PROTOCOLS["paper"], PROTOCOLS["extended"]):
+        if setting.input == "raw":
             return f"the paper's protocol: {settings}"
-        if config.input == "normalized":
+        if setting.input == "normalized":
             return f"the paper's protocol as described, though not as its author ran it: {settings}"
     return f"not the paper's protocol: {settings}"
 
 
-def protocol_notes(config: RunConfig, protocol: Protocol) -> str:
-    """What a reader has to know before looking at a number."""
+def protocol_notes(setting: Setting, runs: int) -> str:
+    """What a reader has to know before looking at a number; arguments as for :func:`protocol_label`."""
     paper = PROTOCOLS["paper"]
     reduced = [
         f"{ours:,} of {theirs:,} {what}"
         for ours, theirs, what in [
-            (protocol.train_size, paper.train_size, "training images"),
-            (protocol.epochs, paper.epochs, "epochs"),
-            (protocol.runs, paper.runs, "runs"),
+            (setting.train_size, paper.train_size, "training images"),
+            (setting.epochs, paper.epochs, "epochs"),
+            (runs, paper.runs, "runs"),
         ]
         if ours < theirs
     ]
-    notes = [f"Input: {INPUTS[config.input]}."]
+    notes = [f"Input: {INPUTS[setting.input]}."]
     if reduced:
         notes.append(f"Reduced protocol: {', '.join(reduced)}. Compare directions with the paper, not decimals.")
     return "\n".join(notes)
 
 
-def table(records: Sequence[RunRecord]) -> str:
-    """One line a model: accuracy, dead outputs, and the paper's number under the paper's own protocol."""
+def fewest_runs(records: Sequence[RunRecord]) -> int:
+    """How many runs there are of the model with the fewest, finished well or not."""
+    return min(Counter(record.config.model for record in records).values())
+
+
+def results_table(records: Sequence[RunRecord]) -> str:
+    """One line a model of one setting: accuracy, dead nodes, and the paper's number under the paper's own protocol."""
     results = outcomes(records)
-    rows = [("model", "test accuracy %", "n", "dead outputs", "the paper's (60,000 images, 20 runs)")]
+    rows: list[tuple[str, ...]] = [
+        ("model", "test accuracy %", "n", "dead outputs", "dead hidden", "the paper's (60,000 images, 20 runs)")
+    ]
     for model in dict.fromkeys(record.config.model for record in records):
         epochs = records[0].config.epochs
         rows.append((model, *_measured(results.get(model)), str(published(model, epochs) or "none published")))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
+    return text_table(rows)
 
 
-def _measured(outcome: Outcome | None) -> tuple[str, str, str]:
+def _measured(outcome: Outcome | None) -> tuple[str, ...]:
     if outcome is None:
-        return "all failed", "0", ""
-    runs = len(outcome.accuracies)
-    return str(summarize(outcome.accuracies)), str(runs), f"{outcome.mean_dead:.1f} of 10"
+        return "all failed", "0", "", ""
+    hidden = f"{summarize(outcome.dead_hidden).mean:.1f}"
+    return str(outcome.accuracy), str(outcome.accuracy.n), f"{outcome.mean_dead:.1f} of 10", hidden
 
 
 def verdicts(records: Sequence[RunRecord]) -> str:
@@ -119,8 +131,17 @@ def _wrapped(text: str, indent: int = 0, hanging: int = 0) -> list[str]:
 
 def failures(records: Sequence[RunRecord]) -> str:
     """The runs that failed, one a line; empty if none did."""
-    return "\n".join(
-        f"FAILED {record.config.model} seed {record.config.seed}: {record.status}"
-        for record in records
-        if record.status != "ok"
-    )
+    return "\n".join(f"FAILED {record.config}: {record.status}" for record in records if record.status != "ok")
+
+
+def printed(records: Sequence[RunRecord]) -> str:
+    """Everything to print when runs are finished: setting by setting the table and its protocol, then the verdicts."""
+    groups: dict[Setting, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(Setting.of(record.config), []).append(record)
+    parts = []
+    for setting, group in groups.items():
+        runs = fewest_runs(group)
+        label = protocol_label(setting, runs)
+        parts += [f"{label[0].upper()}{label[1:]}\n\n{results_table(group)}", protocol_notes(setting, runs)]
+    return "\n\n".join(part for part in (*parts, verdicts(records), contradictions(), failures(records)) if part)
