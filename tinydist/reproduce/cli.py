@@ -16,7 +16,7 @@ from tinydist.arguments import input_list, model_list, not_negative, positive, p
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce import budget, report, status
+from tinydist.reproduce import budget, export, report, status
 from tinydist.reproduce.figures import save_figures
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
@@ -39,6 +39,7 @@ examples:
   python -m tinydist.reproduce --input normalized                  the input that the paper describes
   python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
+  python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
 SIZES = ("protocol", "epochs", "train_size", "runs")
 """The options that --budget takes the place of."""
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["status"]:
         return status.main(arguments[1:])
+    if arguments[:1] == ["export"]:
+        return export.main(arguments[1:])
     options = _options(arguments)
     start = time.perf_counter()
     try:  # first of all, so that damaged data are refused before any work
