@@ -160,7 +160,7 @@ def _protocol_within_budget(options: argparse.Namespace) -> Protocol:
     """The protocol that the budget allows, after saying which and why."""
     pace = partial(budget.measure, options.dataset, options.layout, options.models, options.input)
     choice = budget.within(options.budget, options.models, options.input, options.jobs, options.out, pace)
-    print(textwrap.fill(choice.reason, report.WIDTH, break_on_hyphens=False), flush=True)
+    print(textwrap.fill(choice.reason, report.WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
     return choice.protocol
 
 
