@@ -2,8 +2,10 @@ import argparse
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tinydist.arguments import model_list, not_negative, positive, positive_real
+from tinydist.arguments import model_list, not_negative, positive, positive_real, time_span, written_span
 from tinydist.cores import available_cores
 
 
@@ -38,6 +40,32 @@ def test_other_texts_are_refused_with_what_was_expected(parse, texts, expected):
     for text in texts:
         with pytest.raises(argparse.ArgumentTypeError, match=f"^expected {expected}, got '{text}'$"):
             parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("45s", 45), ("90m", 5400), ("2h", 7200), ("1h30m", 5400), (" 2d ", 172_800), ("1d2h3m4s", 93_784), ("0h5m", 300)],
+)
+def test_times_are_read(text, seconds):
+    assert time_span(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2", "h", "0m", "-1h", "1.5h", "2 h", "30m1h", "1h1h", "2H", "2w", "²h", "9999999h"]
+)
+def test_other_times_are_refused_with_what_was_expected(text):
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        time_span(text)
+    assert str(caught.value) == f"expected a time such as 90m, 2h, 1h30m, 45s or 2d, got {text!r}"
+
+
+def test_times_are_written_in_their_largest_units():
+    assert [written_span(seconds) for seconds in (5400, 7200, 86_400, 90)] == ["1h30m", "2h", "1d", "1m30s"]
+
+
+@given(st.integers(1, 10**9))
+def test_a_time_that_is_written_is_read_as_the_same(seconds):
+    assert time_span(written_span(seconds)) == seconds
 
 
 def test_at_least_the_core_this_runs_on_is_available():

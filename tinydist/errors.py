@@ -39,6 +39,10 @@ class DataError(RuntimeError):
     """A data file that is missing, truncated or altered."""
 
 
+class BudgetError(ValueError):
+    """A time too short for what is to be done in it."""
+
+
 class DivergedError(ArithmeticError):
     """A training run whose loss is no longer a finite number."""
 

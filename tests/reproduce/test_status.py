@@ -3,7 +3,7 @@ import pytest
 from tinydist.reproduce import cli
 from tinydist.reproduce.checkpoints import Checkpoint
 from tinydist.reproduce.records import write_config
-from tinydist.reproduce.status import RunStatus, duration, pace, report, time_left
+from tinydist.reproduce.status import RunStatus, duration, finish_time, pace, report, time_left
 
 
 @pytest.fixture
@@ -101,8 +101,26 @@ def test_time_left_shares_the_work_and_heeds_each_models_own_pace(config):
 
 
 @pytest.mark.parametrize(
+    ("lengths", "jobs", "end"),
+    [
+        ([], 3, 0),
+        ([5, 5, 5], 1, 15),
+        ([5, 5, 5], 2, 10),  # not 7.5: the third begins when one of the first two ends
+        ([5, 5, 5], 9, 5),
+        ([1, 9, 1, 1], 2, 9),
+        ([1, 1, 1, 9], 2, 10),
+    ],
+)
+def test_a_run_begins_as_soon_as_one_ends(lengths, jobs, end):
+    assert finish_time(lengths, jobs) == end
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (59, "59 s"), (90 * 60, "1 h 30 min"), (600, "10 min"), (3600 * 24 * 3.5, "3 days 12 h")],
+    [
+        *((0.2, "1 s"), (59, "59 s"), (59.7, "1 min"), (130, "2 min 10 s"), (480, "8 min"), (600, "10 min")),
+        *((3599.8, "1 h"), (90 * 60, "1 h 30 min"), (36_000, "10 h"), (3600 * 24 * 3.5, "3 days 12 h")),
+    ],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
@@ -11,11 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from tinydist import datasets
-from tinydist.arguments import input_list, model_list, not_negative, positive, positive_real
+from tinydist.arguments import input_list, model_list, not_negative, positive, positive_real, time_span, written_span
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce import page, report, status
+from tinydist.reproduce import budget, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
@@ -38,25 +39,35 @@ examples:
   python -m tinydist.reproduce                                     the quick protocol, all ten models
   python -m tinydist.reproduce --models ReLU2,ReLU2-Neg --runs 10  two models, ten seeds each
   python -m tinydist.reproduce --input raw,normalized              the author's input and the one the paper describes
+  python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
+  python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
+COMMANDS = {"status": status.main, "report": page.main, "export": export.main}
+SIZES = ("protocol", "epochs", "train_size", "runs")
+"""The options that --budget takes the place of."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    for name, command in (("status", status.main), ("report", page.main)):
-        if arguments[:1] == [name]:
-            return command(arguments[1:])
-    options = _parser().parse_args(arguments)
-    protocol = _protocol(options)
+    if arguments and (command := COMMANDS.get(arguments[0])):
+        return command(arguments[1:])
+    options = _options(arguments)
     start = time.perf_counter()
     try:  # first of all, so that damaged data are refused before any work
+        protocol = _protocol(options)
         data = load_data(options.dataset, options.input[0], protocol.train_size, options.layout)
     except KeyboardInterrupt:
         print("\nStopped before any run began.", file=sys.stderr)
         return 130
+    except BrokenExecutor:
+        print(
+            "error: a worker process died while the pace was measured, perhaps for lack of memory; use fewer --jobs",
+            file=sys.stderr,
+        )
+        return 2
     except (DataError, ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
@@ -129,7 +140,9 @@ def _configs(options: argparse.Namespace, protocol: Protocol, layout: str) -> li
 
 
 def _protocol(options: argparse.Namespace) -> Protocol:
-    chosen = PROTOCOLS[options.protocol]
+    if options.budget:
+        return _protocol_within_budget(options)
+    chosen = PROTOCOLS[options.protocol or "quick"]
     return Protocol(
         train_size=options.train_size or chosen.train_size,
         epochs=options.epochs or chosen.epochs,
@@ -137,11 +150,40 @@ def _protocol(options: argparse.Namespace) -> Protocol:
     )
 
 
+def _protocol_within_budget(options: argparse.Namespace) -> Protocol:
+    """The protocol that the budget allows, after saying which and why."""
+    pace = partial(budget.measure, options.dataset, options.layout, options.models, options.input)
+    choice = budget.within(options.budget, options.models, options.input, options.jobs, options.out, pace)
+    print(textwrap.fill(choice.reason, report.WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
+    return choice.protocol
+
+
+def _budget_folder(options: argparse.Namespace) -> Path:
+    """A folder named without the protocol, so that the same command finds the one that it has chosen before."""
+    return Path("results") / (
+        f"{options.dataset}-{'+'.join(options.input)}-{options.layout}-budget-{written_span(options.budget)}"
+        f"-lr{options.lr:g}"
+    )
+
+
 def _default_folder(config: RunConfig, inputs: Sequence[str]) -> Path:
     """A folder for these settings, so that other settings never mix with them."""
     return Path("results") / (
-        f"{config.dataset}-{'-'.join(inputs)}-{config.layout}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
+        f"{config.dataset}-{'+'.join(inputs)}-{config.layout}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
     )
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.budget:
+        given = [f"--{name.replace('_', '-')}" for name in SIZES if getattr(options, name) is not None]
+        if given:
+            parser.error(
+                f"--budget chooses the sizes of the experiment itself; leave out {', '.join(given)} or --budget"
+            )
+        options.out = options.out or _budget_folder(options)
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +195,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--protocol", choices=PROTOCOLS, default="quick", help="sizes of the experiment (default: quick)")
+    add("--protocol", choices=PROTOCOLS, help="sizes of the experiment (default: quick)")
+    add(
+        "--budget",
+        type=time_span,
+        metavar="TIME",
+        help="a time such as 90m, 2h, 1h30m or 2d: measure how fast training is here, and take the largest of ten "
+        "protocols from quick to extended that should be done by then; in place of --protocol, --train-size, "
+        "--epochs and --runs",
+    )
     add(
         "--models",
         type=model_list,

@@ -191,9 +191,9 @@ def _clamped_layers(trained: Trained) -> Exhibit:
     return Exhibit(
         "clamped-layer",
         "Which end of the hidden activations carries the decision",
-        f"All hidden activations clamped at a share of their range, on the first {len(labels):,} test images. A network that reads small as near (distance) "
-        "suffers when they are clamped from below, one that reads large as present (intensity) when they are clamped "
-        "from above. The author's notes stand beside.",
+        f"All hidden activations clamped at a share of their range, on the first {len(labels):,} test images. A "
+        "network that reads small as near (distance) suffers when they are clamped from below, one that reads large "
+        "as present (intensity) when they are clamped from above. The author's notes stand beside.",
         perturbation.layer_table(found),
         png(perturbation.layer_figure(found, trained.label)),
     )

@@ -30,5 +30,23 @@ PROTOCOLS = {
     "paper": Protocol(train_size=60_000, epochs=5_000, runs=20),
     "extended": Protocol(train_size=60_000, epochs=50_000, runs=20),
 }
+LADDER = (
+    PROTOCOLS["quick"],
+    Protocol(train_size=10_000, epochs=500, runs=3),
+    Protocol(train_size=60_000, epochs=500, runs=3),
+    Protocol(train_size=60_000, epochs=1_000, runs=3),
+    Protocol(train_size=60_000, epochs=1_000, runs=5),
+    Protocol(train_size=60_000, epochs=2_000, runs=5),
+    Protocol(train_size=60_000, epochs=5_000, runs=5),
+    Protocol(train_size=60_000, epochs=5_000, runs=10),
+    PROTOCOLS["paper"],
+    PROTOCOLS["extended"],
+)
+"""From the quick protocol to the extended one, each more work than the one before: what a budget of time chooses from.
+
+First come all images, because fewer of them are another, easier task to fit, which neither epochs nor runs make up for.
+Then epochs, because a model that is still on its way up does not show where it arrives. Runs come last: more of them
+narrow the intervals around what three already show. From the middle on there are five, lest one odd seed decides.
+"""
 LR = 0.001
 """The paper's learning rate, used by every protocol."""

@@ -153,6 +153,25 @@ def load_record(folder: Path) -> RunRecord:
         raise DataError(f"{path} is not the result of a run ({reason}); {_remedy(folder)}") from None
 
 
+def load_curve(config: RunConfig, out: Path) -> tuple[Measurement, ...]:
+    """The measurements of a run in `out`: of its result or, if it is half done or has failed, those made so far.
+
+    Raises:
+        DataError: if the files of the run are not whole.
+    """
+    folder = config.folder(out)
+    if is_finished(config, out) and (record := load_record(folder)).status == "ok":
+        return record.curve
+    path = folder / METRICS
+    if not path.exists():
+        return ()
+    try:
+        *lines, _ = path.read_text(encoding="utf-8").split("\n")  # what follows the last line break is half a line
+        return tuple(Measurement.from_json(json.loads(line)) for line in lines)
+    except (ValueError, TypeError, KeyError) as reason:
+        raise DataError(f"{path} does not hold measurements ({reason}); {_remedy(folder)}") from None
+
+
 def _remedy(folder: Path) -> str:
     return f"delete the folder {folder.name}, and the run will be repeated"
 

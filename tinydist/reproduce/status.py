@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import heapq
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -151,8 +152,7 @@ def pace(runs: Iterable[RunStatus]) -> float | None:
 def time_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
     """Seconds until all runs are finished; None if no epoch has been timed.
 
-    A model that has not been timed is taken to be as fast as the others on average. With `jobs` runs at a time it
-    takes at least as long as an even share of all that is left, and as the longest run.
+    A model that has not been timed is taken to be as fast as the others on average.
     """
     overall = pace(runs)
     if overall is None:
@@ -161,16 +161,32 @@ def time_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
     for run in runs:
         own = pace(other for other in runs if replace(other.config, seed=run.config.seed) == run.config)
         left.append((run.config.epochs - run.epochs) * (own or overall))
-    return max(sum(left) / jobs, max(left))
+    return finish_time(left, jobs)
+
+
+def finish_time(seconds: Iterable[float], jobs: int) -> float:
+    """Seconds until all runs are finished that take so long, `jobs` at a time, each begun as soon as one ends.
+
+    That is at least an even share of all the work, and at least the longest run, for no run is split.
+    """
+    ends = [0.0] * jobs
+    for length in seconds:
+        heapq.heapreplace(ends, ends[0] + length)
+    return max(ends)
 
 
 def duration(seconds: float) -> str:
-    """A time in the two largest units that it needs."""
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
+    """A time in the two largest units that it needs; seconds only below ten minutes."""
+    whole = max(1, round(seconds))
     minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // (24 * 60)} days {minutes // 60 % 24} h"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        text = f"{whole // 60} min {whole % 60} s"
+    elif minutes < 60:
+        text = f"{minutes} min"
+    elif minutes < 48 * 60:
+        text = f"{minutes // 60} h {minutes % 60} min"
+    else:
+        text = f"{minutes // (24 * 60)} days {minutes // 60 % 24} h"
+    return text.partition(" 0 ")[0]
