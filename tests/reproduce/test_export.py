@@ -143,7 +143,7 @@ def test_tensorboard_itself_reads_them(folder, record):
 
 
 def test_a_real_run_is_exported_as_it_was_recorded(tmp_path):
-    flags = ["--models", "ReLU2", "--train-size", "60", "--epochs", "3", "--runs", "1", "--jobs", "1"]
+    flags = ["--models", "ReLU2", "--train-size", "60", "--epochs", "3", "--runs", "1", "--jobs", "1", "--no-report"]
     cli.main([*flags, "--out", str(tmp_path)])
     assert cli.main(["export", str(tmp_path), "--to", "tensorboard", "--out", str(tmp_path / "elsewhere")]) == 0
     (path,) = (tmp_path / "elsewhere").glob("ReLU2-raw-seed0/*")

@@ -19,7 +19,17 @@ MODELS, SEEDS, IMAGES, EPOCHS = ("ReLU", "Abs-L2"), (0, 1), 500, 300
 CONFIGS = [
     RunConfig(model, seed, "mnist", "raw", "sparse", IMAGES, EPOCHS, 0.001) for seed in SEEDS for model in MODELS
 ]
-FLAGS = ["--models", ",".join(MODELS), "--runs", "2", "--train-size", str(IMAGES), "--epochs", str(EPOCHS)]
+FLAGS = [
+    "--models",
+    ",".join(MODELS),
+    "--runs",
+    "2",
+    "--train-size",
+    str(IMAGES),
+    "--epochs",
+    str(EPOCHS),
+    "--no-report",
+]
 
 
 def command(out, jobs):

@@ -4,45 +4,55 @@ import pytest
 
 from tinydist.reproduce import report
 from tinydist.reproduce.outcomes import Setting
-from tinydist.reproduce.protocols import PROTOCOLS
 
 
 def test_a_row_shows_mean_deviation_dead_outputs_and_the_labelled_published_number(record):
     runs = [record("ReLU2", 0, 20.0, dead=6), record("ReLU2", 1, 40.0, dead=7)]
-    row = report.table(runs).splitlines()[2]
+    row = report.results_table(runs).splitlines()[2]
     assert "30.00 ± 14.14" in row
-    assert "6.5 of 10" in row
+    assert "6.5 of 10     0.0 " in row
     assert row.endswith("47.20 ± 12.00 at 5,000 epochs")
 
 
 def test_one_run_has_no_deviation_and_a_failed_model_is_shown(record):
-    lines = report.table([record("ReLU", 0, 90.0), record("Abs", 0, status="diverged")]).splitlines()
+    lines = report.results_table([record("ReLU", 0, 90.0), record("Abs", 0, status="diverged")]).splitlines()
     assert "±" not in lines[2].split("95.64")[0]
     assert "all failed" in lines[3]
 
 
 def test_failures_are_named_with_their_reason(record):
     runs = [record("ReLU", 0), record("Abs", 4, status="diverged: loss nan")]
-    assert report.failures(runs) == "FAILED Abs seed 4: diverged: loss nan"
+    assert report.failures(runs) == "FAILED Abs raw seed 4: diverged: loss nan"
     assert report.failures(runs[:1]) == ""
 
 
-def test_a_reduced_protocol_never_passes_for_the_papers(config):
-    paper = PROTOCOLS["paper"]
-    assert report.protocol_label(config(), paper).startswith("the paper's protocol: mnist, 60,000 training images")
-    assert "Reduced" not in report.protocol_notes(config(), paper)
-    for change in ({"train_size": 59_999}, {"epochs": 4_999}, {"runs": 19}):
-        reduced = replace(paper, **change)
-        assert report.protocol_label(config(), reduced).startswith("not the paper's protocol")
-        assert "Reduced protocol: " in report.protocol_notes(config(), reduced)
+PAPER = Setting("mnist", "raw", 60_000, 5_000, 0.001)
 
 
-def test_another_learning_rate_or_input_is_not_the_papers_protocol(config):
-    paper = PROTOCOLS["paper"]
-    assert report.protocol_label(config(lr=0.01), paper).startswith("not the paper's protocol")
-    assert report.protocol_label(config(input="unit"), paper).startswith("not the paper's protocol")
-    described = report.protocol_label(config(input="normalized"), paper)
+def test_a_reduced_protocol_never_passes_for_the_papers():
+    assert report.protocol_label(PAPER, 20).startswith("the paper's protocol: mnist, 60,000 training images")
+    assert "Reduced" not in report.protocol_notes(PAPER, 20)
+    reduced = [(replace(PAPER, train_size=59_999), 20), (replace(PAPER, epochs=4_999), 20), (PAPER, 19)]
+    for setting, runs in reduced:
+        assert report.protocol_label(setting, runs).startswith("not the paper's protocol")
+        assert "Reduced protocol: " in report.protocol_notes(setting, runs)
+
+
+def test_another_learning_rate_or_input_is_not_the_papers_protocol():
+    for change in ({"lr": 0.01}, {"input": "unit"}):
+        assert report.protocol_label(replace(PAPER, **change), 20).startswith("not the paper's protocol")
+    described = report.protocol_label(replace(PAPER, input="normalized"), 20)
     assert described.startswith("the paper's protocol as described")
+
+
+def test_what_is_printed_has_table_notes_verdicts_contradictions_and_failures(record):
+    runs = [record("ReLU", seed, input=name) for name in ("raw", "normalized") for seed in range(3)]
+    text = report.printed([*runs, record("Abs", 0, status="diverged: loss nan"), record("ReLU", 3)])
+    assert text.startswith("Not the paper's protocol: mnist, 50 training images, 4 epochs, 1 run a model")
+    assert "4 epochs, 3 runs a model, lr 0.001, input normalized" in text
+    parts = ("all failed", "Reduced protocol", "on raw input", "on normalized input", "The paper against itself")
+    places = [text.index(part) for part in (*parts, "FAILED Abs raw seed 0: diverged: loss nan")]
+    assert places == sorted(places)
 
 
 def test_verdicts_come_with_criterion_evidence_input_and_protocol(record):

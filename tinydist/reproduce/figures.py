@@ -98,7 +98,8 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
     for axes in rows[-1]:
         _plain_ticks(axes.xaxis, EPOCH_TICKS)
         axes.set_xlabel("epochs (full-batch steps)")
-        axes.legend(fontsize=8.5)
+        if axes.lines:
+            axes.legend(fontsize=8.5)
     figure.suptitle(f"Learning curves: mean, and band from the best to the worst run\n{label}", fontsize=10)
     return figure
 

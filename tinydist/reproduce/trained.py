@@ -23,7 +23,7 @@ def trained_model(folder: Path) -> Sequential:
     config, _ = load_config(folder)
     path = folder / WEIGHTS
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as contents, np.load(contents, allow_pickle=False) as file:
             weights = dict(file)
         hidden, in_features = weights["linear0.weight"].shape
         last = "offset.mu" if "offset.mu" in weights else "linear1.weight"
