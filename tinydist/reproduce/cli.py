@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tinydist.errors import DataError
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce import report, status
 from tinydist.reproduce.figures import save_figures
+from tinydist.reproduce.pool import LocalPool, Pool, PoolError
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
 from tinydist.reproduce.run import load_data
@@ -36,6 +37,7 @@ examples:
   python -m tinydist.reproduce                                     the quick protocol, all ten models
   python -m tinydist.reproduce --models ReLU2,ReLU2-Neg --runs 10  two models, ten seeds each
   python -m tinydist.reproduce --input normalized                  the input that the paper describes
+  python -m tinydist.reproduce --scheduler tcp://host:8786         on the machines of a dask cluster
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
 """
 
@@ -59,10 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configs = _configs(options, protocol, data.layout)
     out = options.out or _default_folder(configs[0])
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_csv(out)
-        print(_heading(configs, protocol, data, out), flush=True)
-        records = sweep(configs, out, options.jobs, options.checkpoint_every)
+        with _pool(options) as pool:
+            out.mkdir(parents=True, exist_ok=True)
+            write_csv(out)
+            print(_heading(configs, protocol, data, out), flush=True)
+            records = sweep(configs, out, pool, options.checkpoint_every)
         figures = save_figures(records, report.protocol_label(configs[0], protocol), out)
     except KeyboardInterrupt:
         print(f"\nStopped. {_saved(configs, out)}; the same command goes on from there.", file=sys.stderr)
@@ -70,10 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DataError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    except BrokenExecutor:
+    except PoolError as problem:
         print(
-            f"error: a worker process died, perhaps for lack of memory. {_saved(configs, out)}; "
-            "the same command goes on from there, with fewer --jobs if memory is short.",
+            f"error: {problem}. {_saved(configs, out)}; the same command goes on from there.",
             file=sys.stderr,
         )
         return 2
@@ -88,6 +90,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files = ", ".join(path.name for path in figures)
     print(f"\n{time.perf_counter() - start:.0f} s. Saved in {out}: results.csv, {files}")
     return 1 if report.failures(records) else 0
+
+
+def _pool(options: argparse.Namespace) -> AbstractContextManager[Pool]:
+    if options.scheduler is None:
+        return nullcontext(LocalPool(options.jobs or available_cores()))
+    try:
+        from tinydist.reproduce.cluster import connect  # here, because dask is an extra, and slow to import
+    except ImportError as problem:
+        raise DataError(
+            f"--scheduler needs dask.distributed ({problem}). Install it with: pip install 'tinydist[cluster]'"
+        ) from None
+    return connect(options.scheduler)
 
 
 def _print_results(records: Sequence[RunRecord], protocol: Protocol) -> None:
@@ -179,12 +193,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--lr", type=positive_real, default=LR, metavar="R", help=f"learning rate (default: {LR})")
     add("--seed", type=not_negative, default=0, metavar="N", help="first seed; runs use N, N+1, … (default: 0)")
     add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
-    add(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--jobs",
         type=positive,
-        default=available_cores(),
         metavar="N",
-        help="runs at a time, each with its share of the cores (default: one a core, here %(default)s)",
+        help=f"runs at a time, each with its share of the cores (default: one a core, here {available_cores()})",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have the runs done by the workers of this dask scheduler, such as tcp://host:8786, instead of here; they "
+        "need tinydist with its data, one thread each (dask worker ADDRESS --nworkers 2 --nthreads 1), and DIR at the "
+        "same path; results are the same to the bit",
     )
     add(
         "--layout",
