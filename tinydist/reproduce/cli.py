@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="have the runs done by the workers of this dask scheduler, such as tcp://host:8786, instead of here; they "
         "need tinydist with its data, one thread each (dask worker ADDRESS --nworkers 2 --nthreads 1), and DIR at the "
-        "same path; results are the same to the bit",
+        "same path",
     )
     add(
         "--layout",

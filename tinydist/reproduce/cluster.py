@@ -7,17 +7,18 @@ progress; workers end their runs when it is gone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import platform
 import secrets
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numba
-from distributed import CancelledError, Client, KilledWorker, as_completed
+from distributed import CancelledError, Client, KilledWorker, Security, as_completed, rpc
 from threadpoolctl import threadpool_limits
 
 from tinydist.errors import DataError
@@ -48,17 +49,29 @@ def connect(address: str) -> Iterator[ClusterPool]:
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # all that goes wrong is raised as well
     try:
+        asyncio.run(asyncio.wait_for(_greet(address), CONNECT_PATIENCE))
         client = Client(address, timeout=CONNECT_PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, TypeError, ImportError) as problem:  # the last two: lack of TLS, unlike versions
         raise DataError(
-            f"no dask scheduler answers at {address} ({problem}). Start one with: dask scheduler; it names its address"
+            f"no dask scheduler answers at {address!r} ({str(problem) or 'silence'}). "
+            "Start one with: dask scheduler; it says what its address is"
         ) from None
     try:
         pool = ClusterPool(client, address)
         pool.check_workers()
         yield pool
     finally:
-        client.close(timeout=CONNECT_PATIENCE)
+        with suppress(TimeoutError):  # a scheduler that does not answer any more must not hide what happened
+            client.close(timeout=CONNECT_PATIENCE)
+
+
+async def _greet(address: str) -> None:
+    """Ask who is there; a Client would wait without end for some that do not answer, and cannot be got rid of then."""
+    security = Security().get_connection_args("client")
+    async with rpc(address, timeout=CONNECT_PATIENCE / 2, connection_args=security) as server:
+        kind = (await server.identity())["type"]
+    if kind != "Scheduler":
+        raise ValueError(f"this is the address of a {kind}")
 
 
 class ClusterPool:
@@ -75,7 +88,7 @@ class ClusterPool:
 
     @property
     def jobs(self) -> int:
-        return len(self._client.nthreads())
+        return max(1, len(self._client.nthreads()))
 
     def check_workers(self) -> None:
         """Wait for a first worker.
@@ -148,7 +161,7 @@ class ClusterPool:
                     record = future.result()
                 except KilledWorker as problem:
                     raise PoolError(
-                        f"{problem.allowed_failures + 1} workers died of {futures[future].config}, the last of them "
+                        f"{futures[future].config} killed {problem.allowed_failures + 1} workers, the last of them "
                         f"{problem.last_worker.address}, perhaps for lack of memory"
                     ) from None
                 except CancelledError:
