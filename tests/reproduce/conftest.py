@@ -1,3 +1,6 @@
+import csv
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -30,6 +33,25 @@ def record(config):
         return RunRecord(config(model, seed, **changes), status, 1.25, curve if status == "ok" else ())
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bits():
+    """Read all that a sweep found in a folder, without its times."""
+
+    def read(out, configs):
+        found = {}
+        for config in configs:
+            folder = config.folder(out)
+            result = json.loads((folder / "result.json").read_text())
+            with np.load(folder / "model.npz", allow_pickle=False) as weights:
+                arrays = {name: array.tobytes() for name, array in weights.items()}
+            found[config] = result["status"], result["curve"], (folder / "metrics.jsonl").read_bytes(), arrays
+        with (out / "results.csv").open(newline="") as file:
+            rows = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+        return found, rows
+
+    return read
 
 
 def _runs(mean, sd, n=20, dead=None, dead_hidden=None):

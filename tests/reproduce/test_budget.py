@@ -17,6 +17,9 @@ SECONDS_AN_IMAGE = 1.23457891e-6
 TINY = (Protocol(20, 2, 1), Protocol(40, 2, 1), Protocol(40, 3, 2))
 
 
+SCHEDULER = ["--scheduler", "tcp://host:8786"]
+
+
 class Paces:
     """Made-up paces, the same for every model and in proportion to the images; notes what it was asked."""
 
@@ -238,14 +241,16 @@ def test_a_slow_machine_gets_the_protocol_that_fits(tmp_path, monkeypatch, capsy
     assert {(run.train_size, run.epochs) for run in load_configs(tmp_path)} == {(40, 2)}
 
 
-@pytest.mark.parametrize("flags", [["--protocol", "quick"], ["--epochs", "9"], ["--train-size", "9"], ["--runs", "9"]])
+@pytest.mark.parametrize(
+    "flags", [["--protocol", "quick"], ["--epochs", "9"], ["--train-size", "9"], ["--runs", "9"], SCHEDULER]
+)
 def test_a_budget_and_sizes_exclude_each_other(flags, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["--budget", "2h", *flags])
     assert caught.value.code == 2
-    assert f"--budget chooses the sizes of the experiment itself; leave out {flags[0]} or --budget" in " ".join(
-        capsys.readouterr().err.split()
-    )
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "--budget chooses the sizes of the experiment by the pace of this machine" in shown
+    assert f"leave out {flags[0]} or --budget" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Real processes, killed in the middle of a sweep; the same command then has to end with the same bits."""
 
-import csv
 import json
 import os
 import signal
@@ -8,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from tinydist.reproduce.records import RunConfig
@@ -37,25 +35,11 @@ def command(out, jobs):
     return [*program, "--checkpoint-every", "0.1", "--jobs", str(jobs), "--out", str(out)]
 
 
-def bits(out):
-    """All that the sweep found, without its times."""
-    found = {}
-    for config in CONFIGS:
-        folder = config.folder(out)
-        result = json.loads((folder / "result.json").read_text())
-        with np.load(folder / "model.npz", allow_pickle=False) as weights:
-            arrays = {name: array.tobytes() for name, array in weights.items()}
-        found[config] = result["status"], result["curve"], (folder / "metrics.jsonl").read_bytes(), arrays
-    with (out / "results.csv").open(newline="") as file:
-        rows = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
-    return found, rows
-
-
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def uninterrupted(tmp_path_factory, bits):
     out = tmp_path_factory.mktemp("uninterrupted")
     finish(out, jobs=2)
-    return bits(out)
+    return bits(out, CONFIGS)
 
 
 def heed_ctrl_c():
@@ -115,7 +99,7 @@ def was_continued(out):
     return any(part["start"] > 0 for run in parts for part in run)
 
 
-def test_kill_9_then_a_full_disk_then_kill_9_again(tmp_path, uninterrupted):
+def test_kill_9_then_a_full_disk_then_kill_9_again(tmp_path, uninterrupted, bits):
     kill_at_a_new_checkpoint(tmp_path, jobs=1)
     before = {path: path.read_bytes() for path in checkpoints(tmp_path)}
 
@@ -134,11 +118,11 @@ def test_kill_9_then_a_full_disk_then_kill_9_again(tmp_path, uninterrupted):
     kill_at_a_new_checkpoint(tmp_path, jobs=2)
     finish(tmp_path, jobs=2)
     assert was_continued(tmp_path)
-    assert bits(tmp_path) == uninterrupted
+    assert bits(tmp_path, CONFIGS) == uninterrupted
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c(tmp_path, uninterrupted, jobs):
+def test_ctrl_c(tmp_path, uninterrupted, bits, jobs):
     process = started(tmp_path, jobs)
     wait_for_a_new_checkpoint(tmp_path, process)
     os.killpg(process.pid, signal.SIGINT)
@@ -150,5 +134,5 @@ def test_ctrl_c(tmp_path, uninterrupted, jobs):
     assert "Traceback" not in shown
     finish(tmp_path, jobs)
     assert was_continued(tmp_path)
-    assert bits(tmp_path) == uninterrupted
+    assert bits(tmp_path, CONFIGS) == uninterrupted
     assert finished.items() <= results(tmp_path).items()

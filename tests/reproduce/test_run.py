@@ -13,6 +13,7 @@ from tinydist.errors import DataError
 from tinydist.reproduce import run
 from tinydist.reproduce.checkpoints import Checkpoint, ForeignCheckpointError, load_checkpoint, save_arrays
 from tinydist.reproduce.environment import environment
+from tinydist.reproduce.pool import LocalPool
 from tinydist.reproduce.records import load_config, write_config
 from tinydist.reproduce.run import execute
 from tinydist.reproduce.sweep import sweep
@@ -136,7 +137,7 @@ def test_a_cut_checkpoint_is_told_of_and_its_run_begins_again(stopped, uninterru
     config = stopped()
     path = config.folder(tmp_path) / "checkpoint.npz"
     path.write_bytes(path.read_bytes()[:kept])
-    sweep([config], tmp_path, jobs=1)
+    sweep([config], tmp_path, LocalPool(1))
     assert "checkpoint.npz is damaged" in (shown := capsys.readouterr().err)
     assert "Abs2-Neg raw seed 0 begins again" in shown
     assert bits(config, tmp_path) == uninterrupted(config)
@@ -185,7 +186,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(stopped, tmp_path
     replace(load_checkpoint(path), config=replace(config, **other)).save(tmp_path / "elsewhere")
     shutil.copy(replace(config, **other).folder(tmp_path / "elsewhere") / "checkpoint.npz", path)
     contents = path.read_bytes()
-    for resume in (lambda: do(config, tmp_path), lambda: sweep([config], tmp_path, jobs=1)):
+    for resume in (lambda: do(config, tmp_path), lambda: sweep([config], tmp_path, LocalPool(1))):
         with pytest.raises(ForeignCheckpointError, match=r"checkpoint.npz belongs to another run .*delete it"):
             resume()
     assert path.read_bytes() == contents
@@ -194,7 +195,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(stopped, tmp_path
 def test_a_half_done_run_is_not_continued_with_other_settings(stopped, tmp_path):
     config = stopped()
     with pytest.raises(DataError, match=r"lr 0.001 \(now 0.01\)"):
-        sweep([replace(config, lr=0.01)], tmp_path, jobs=1)
+        sweep([replace(config, lr=0.01)], tmp_path, LocalPool(1))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -3,6 +3,7 @@ import pytest
 
 from tinydist import datasets
 from tinydist.errors import DataError
+from tinydist.reproduce.pool import LocalPool
 from tinydist.reproduce.sweep import sweep
 from tinydist.reproduce.trained import trained_model, trained_models
 from tinydist.training import accuracy, as_input
@@ -16,7 +17,9 @@ def out(tmp_path_factory):
 @pytest.fixture
 def records(config, out):
     """Runs of three models with two seeds, done once for this module."""
-    return sweep([config(model, seed) for seed in (1, 0) for model in ("ReLU", "Abs2-Neg", "Abs-L2")], out, jobs=1)
+    return sweep(
+        [config(model, seed) for seed in (1, 0) for model in ("ReLU", "Abs2-Neg", "Abs-L2")], out, LocalPool(1)
+    )
 
 
 def test_a_model_comes_back_with_the_accuracy_that_was_recorded(records, out):

@@ -8,6 +8,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tinydist.models import PAPER_MODELS
 from tinydist.reproduce import budget, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
+from tinydist.reproduce.pool import LocalPool, Pool, PoolError
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import CHECKPOINT, RunConfig, is_finished, write_csv
 from tinydist.reproduce.run import load_data
@@ -40,13 +42,14 @@ examples:
   python -m tinydist.reproduce --models ReLU2,ReLU2-Neg --runs 10  two models, ten seeds each
   python -m tinydist.reproduce --input raw,normalized              the author's input and the one the paper describes
   python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
+  python -m tinydist.reproduce --scheduler tcp://host:8786         on the machines of a dask cluster
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
 COMMANDS = {"status": status.main, "report": page.main, "export": export.main}
-SIZES = ("protocol", "epochs", "train_size", "runs")
-"""The options that --budget takes the place of."""
+SIZES = ("protocol", "epochs", "train_size", "runs", "scheduler")
+"""The options that do not go with --budget, which chooses the sizes by the pace of this machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,10 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configs = _configs(options, protocol, data.layout)
     out = options.out or _default_folder(configs[0], options.input)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_csv(out)
-        print(_heading(configs, protocol, data, out), flush=True)
-        records = sweep(configs, out, options.jobs, options.checkpoint_every)
+        with _pool(options) as pool:
+            out.mkdir(parents=True, exist_ok=True)
+            write_csv(out)
+            print(_heading(configs, protocol, data, out), flush=True)
+            records = sweep(configs, out, pool, options.checkpoint_every)
         print(f"\n{report.printed(records)}\n", flush=True)
         written = [out / "results.csv"] if options.no_report else [out / "results.csv", write_page(out, records)]
     except KeyboardInterrupt:
@@ -86,10 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DataError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    except BrokenExecutor:
+    except PoolError as problem:
         print(
-            f"error: a worker process died, perhaps for lack of memory. {_saved(configs, out)}; "
-            "the same command goes on from there, with fewer --jobs if memory is short.",
+            f"error: {problem}. {_saved(configs, out)}; the same command goes on from there.",
             file=sys.stderr,
         )
         return 2
@@ -102,6 +105,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(f"{time.perf_counter() - start:.0f} s. Saved: {', '.join(map(str, written))}")
     return 1 if report.failures(records) else 0
+
+
+def _pool(options: argparse.Namespace) -> AbstractContextManager[Pool]:
+    if options.scheduler is None:
+        return nullcontext(LocalPool(options.jobs or available_cores()))
+    try:
+        from tinydist.reproduce.cluster import connect  # here, because dask is an extra, and slow to import
+    except ImportError as problem:
+        raise DataError(
+            f"--scheduler needs dask.distributed ({problem}). Install it with: pip install 'tinydist[cluster]'"
+        ) from None
+    return connect(options.scheduler)
 
 
 def _heading(configs: Sequence[RunConfig], protocol: Protocol, data: datasets.Dataset, out: Path) -> str:
@@ -153,7 +168,8 @@ def _protocol(options: argparse.Namespace) -> Protocol:
 def _protocol_within_budget(options: argparse.Namespace) -> Protocol:
     """The protocol that the budget allows, after saying which and why."""
     pace = partial(budget.measure, options.dataset, options.layout, options.models, options.input)
-    choice = budget.within(options.budget, options.models, options.input, options.jobs, options.out, pace)
+    jobs = options.jobs or available_cores()
+    choice = budget.within(options.budget, options.models, options.input, jobs, options.out, pace)
     print(textwrap.fill(choice.reason, report.WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
     return choice.protocol
 
@@ -180,7 +196,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         given = [f"--{name.replace('_', '-')}" for name in SIZES if getattr(options, name) is not None]
         if given:
             parser.error(
-                f"--budget chooses the sizes of the experiment itself; leave out {', '.join(given)} or --budget"
+                "--budget chooses the sizes of the experiment by the pace of this machine; leave out "
+                f"{', '.join(given)} or --budget"
             )
         options.out = options.out or _budget_folder(options)
     return options
@@ -225,12 +242,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--lr", type=positive_real, default=LR, metavar="R", help=f"learning rate (default: {LR})")
     add("--seed", type=not_negative, default=0, metavar="N", help="first seed; runs use N, N+1, … (default: 0)")
     add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
-    add(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--jobs",
         type=positive,
-        default=available_cores(),
         metavar="N",
-        help="runs at a time, each with its share of the cores (default: one a core, here %(default)s)",
+        help=f"runs at a time, each with its share of the cores (default: one a core, here {available_cores()})",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have the runs done by the workers of this dask scheduler, such as tcp://host:8786, instead of here; they "
+        "need tinydist with its data, one thread each (dask worker ADDRESS --nworkers 2 --nthreads 1), and DIR at the "
+        "same path",
     )
     add(
         "--layout",

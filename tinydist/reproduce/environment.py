@@ -15,17 +15,26 @@ from tinydist.cores import available_cores
 
 
 def environment() -> dict[str, object]:
-    """Versions, machine and command line. None of it decides the outcome of a run, except by rounding."""
+    """Versions and machine of this process. None of it decides the outcome of a run, except by rounding."""
     return {
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": numba.__version__,
-            "tinydist": tinydist.__version__,
-        },
+        "versions": versions(),
         "machine": {"platform": platform.platform(), "processor": _processor(), "cores": available_cores()},
-        "command": shlex.join(sys.orig_argv),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what computes the numbers."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "tinydist": tinydist.__version__,
+    }
+
+
+def command() -> str:
+    """The command line that started this process."""
+    return shlex.join(sys.orig_argv)
 
 
 def _processor() -> str:
