@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tinydist.reproduce import cli
 from tinydist.reproduce.outcomes import Outcome
 from tinydist.reproduce.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
-from tinydist.reproduce.records import RunConfig, RunRecord
+from tinydist.reproduce.records import RunConfig, RunRecord, write_config
 from tinydist.training import Measurement
 
 
@@ -79,3 +80,29 @@ def published():
         return results | {"ReLU2": _runs(47.20, 12.00, n, dead=[3] * n)}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def page_of_a_sweep(tmp_path_factory):
+    """The results folder of a tiny sweep of two inputs, with a run that failed, and its page."""
+    out = tmp_path_factory.mktemp("page")
+    sizes = ["--train-size", "60", "--epochs", "3", "--runs", "2", "--jobs", "1", "--no-report"]
+    flags = ["--models", "ReLU2,Abs-L2", "--input", "raw,normalized", *sizes]
+    assert cli.main([*flags, "--out", str(out)]) == 0
+    settings = {"dataset": "mnist", "input": "raw", "layout": "sparse", "train_size": 60, "epochs": 3, "lr": 0.001}
+    failed = RunRecord(RunConfig("Abs", 0, **settings), "diverged: <script>alert(1)</script>", 0.5, ())
+    write_config(failed.config, out, parts=[])
+    failed.save(out)
+    assert cli.main(["report", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def sweep_without_weights(tmp_path_factory):
+    """The results folder of a tiny sweep whose trained weights were lost."""
+    out = tmp_path_factory.mktemp("without-weights")
+    sizes = ["--train-size", "60", "--epochs", "3", "--runs", "2", "--jobs", "1", "--no-report"]
+    assert cli.main(["--models", "ReLU", *sizes, "--out", str(out)]) == 0
+    for path in out.glob("runs/*/model.npz"):
+        path.unlink()
+    return out

@@ -124,3 +124,14 @@ def test_a_folder_that_was_just_being_made_when_the_process_was_killed_is_no_run
     folder.mkdir(parents=True)
     (folder / ".config.123.json").write_text("{")
     assert load_finished([config("ReLU", 0)], tmp_path) == {}
+
+
+def test_pandas_reads_the_csv(saved, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    for run in [("ReLU", 0, 80.0, 2), ("ReLU", 1), ("Abs", 0, 90.0, 0, "diverged: loss, nan")]:
+        saved(*run)
+    table = pandas.read_csv(write_csv(tmp_path))
+    good = table[table.status == "ok"]
+    assert good.groupby("model").test_accuracy.mean().to_dict() == {"ReLU": 85.0}
+    assert table[["seed", "epochs", "train_size"]].dtypes.unique().tolist() == ["int64"]
+    assert table.status.tolist() == ["diverged: loss, nan", "ok", "ok"]

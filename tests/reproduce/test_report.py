@@ -30,25 +30,27 @@ PAPER = Setting("mnist", "raw", 60_000, 5_000, 0.001)
 
 
 def test_a_reduced_protocol_never_passes_for_the_papers():
-    assert report.protocol_label(PAPER, 20).startswith("the paper's protocol: mnist, 60,000 training images")
+    assert report.protocol_label(PAPER, 20, 20).startswith("the paper's protocol: mnist, 60,000 training images")
     assert "Reduced" not in report.protocol_notes(PAPER, 20)
     reduced = [(replace(PAPER, train_size=59_999), 20), (replace(PAPER, epochs=4_999), 20), (PAPER, 19)]
     for setting, runs in reduced:
-        assert report.protocol_label(setting, runs).startswith("not the paper's protocol")
+        assert report.protocol_label(setting, runs, 20).startswith("not the paper's protocol")
         assert "Reduced protocol: " in report.protocol_notes(setting, runs)
 
 
 def test_another_learning_rate_or_input_is_not_the_papers_protocol():
     for change in ({"lr": 0.01}, {"input": "unit"}):
-        assert report.protocol_label(replace(PAPER, **change), 20).startswith("not the paper's protocol")
-    described = report.protocol_label(replace(PAPER, input="normalized"), 20)
+        assert report.protocol_label(replace(PAPER, **change), 20, 20).startswith("not the paper's protocol")
+    described = report.protocol_label(replace(PAPER, input="normalized"), 20, 20)
     assert described.startswith("the paper's protocol as described")
 
 
 def test_what_is_printed_has_table_notes_verdicts_contradictions_and_failures(record):
     runs = [record("ReLU", seed, input=name) for name in ("raw", "normalized") for seed in range(3)]
     text = report.printed([*runs, record("Abs", 0, status="diverged: loss nan"), record("ReLU", 3)])
-    assert text.startswith("Not the paper's protocol: mnist, 50 training images, 4 epochs, 1 run a model")
+    assert text.startswith(
+        "Not the paper's protocol: mnist, 50 training images, 4 epochs, 4 runs a model (of some only 1)"
+    )
     assert "4 epochs, 3 runs a model, lr 0.001, input normalized" in text
     parts = ("all failed", "Reduced protocol", "on raw input", "on normalized input", "The paper against itself")
     places = [text.index(part) for part in (*parts, "FAILED Abs raw seed 0: diverged: loss nan")]

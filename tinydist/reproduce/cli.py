@@ -123,7 +123,7 @@ def _heading(configs: Sequence[RunConfig], protocol: Protocol, data: datasets.Da
     models = ", ".join(dict.fromkeys(config.model for config in configs))
     lines = []
     for setting in dict.fromkeys(Setting.of(config) for config in configs):
-        label = report.protocol_label(setting, protocol.runs)
+        label = report.protocol_label(setting, protocol.runs, protocol.runs)
         lines += [f"{label[0].upper()}{label[1:]}", report.protocol_notes(setting, protocol.runs)]
     images = repr(data.x_train) if data.layout == "sparse" else "dense array of float32"
     return "\n".join([*lines, f"Models: {models}", f"Training images: {images}", f"Results: {out}"])

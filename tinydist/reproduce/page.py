@@ -188,8 +188,8 @@ def _part(setting: Setting, name: str) -> str:
 
 
 def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Path) -> Section:
-    runs = report.fewest_runs(records)
-    label = report.protocol_label(setting, runs)
+    fewest, most = report.run_counts(records)
+    label = report.protocol_label(setting, fewest, most)
     results = outcomes(records)
     shown: list[Exhibit] = []
     missing = "" if results else "No run was successful."
@@ -208,7 +208,7 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
             bar = tqdm(exhibits.from_weights(trained), f"figures, {name} input", leave=False, bar_format="{desc}: {n}")
             shown += _saved(bar, folder)
     verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
-    return Section(setting, name, label, report.protocol_notes(setting, runs), results, verdicts, shown, missing)
+    return Section(setting, name, label, report.protocol_notes(setting, fewest), results, verdicts, shown, missing)
 
 
 def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:

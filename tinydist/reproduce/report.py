@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tinydist.analysis.statistics import summarize
 from tinydist.datasets import INPUTS
@@ -17,22 +18,24 @@ from tinydist.reproduce.records import RunRecord
 from tinydist.tables import text_table
 
 WIDTH = 110
+PAPERS = (PROTOCOLS["paper"], PROTOCOLS["extended"])
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
     "0.05, Holm-corrected over all comparisons made, {made} here. Otherwise there is not enough evidence."
 )
 
 
-def protocol_label(setting: Setting, runs: int) -> str:
+def protocol_label(setting: Setting, fewest: int, most: int) -> str:
     """The protocol in one line, which says when it is not one of the paper's.
 
     Args:
         setting: of the runs.
-        runs: of each model, at least.
+        fewest, most: runs of the model with the fewest, and of the one with the most.
     """
-    protocol = Protocol(setting.train_size, setting.epochs, runs)
-    settings = f"{setting.dataset}, {protocol}, lr {setting.lr:g}, input {setting.input}"
-    if setting.dataset == "mnist" and setting.lr == LR and protocol in (PROTOCOLS["paper"], PROTOCOLS["extended"]):
+    protocol = Protocol(setting.train_size, setting.epochs, most)
+    to_most = "" if fewest == most else f" (of some only {fewest})"
+    settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}, input {setting.input}"
+    if setting.dataset == "mnist" and setting.lr == LR and replace(protocol, runs=fewest) in PAPERS:
         if setting.input == "raw":
             return f"the paper's protocol: {settings}"
         if setting.input == "normalized":
@@ -40,7 +43,7 @@ def protocol_label(setting: Setting, runs: int) -> str:
     return f"not the paper's protocol: {settings}"
 
 
-def protocol_notes(setting: Setting, runs: int) -> str:
+def protocol_notes(setting: Setting, fewest: int) -> str:
     """What a reader has to know before looking at a number; arguments as for :func:`protocol_label`."""
     paper = PROTOCOLS["paper"]
     reduced = [
@@ -48,7 +51,7 @@ def protocol_notes(setting: Setting, runs: int) -> str:
         for ours, theirs, what in [
             (setting.train_size, paper.train_size, "training images"),
             (setting.epochs, paper.epochs, "epochs"),
-            (runs, paper.runs, "runs"),
+            (fewest, paper.runs, "runs"),
         ]
         if ours < theirs
     ]
@@ -58,9 +61,10 @@ def protocol_notes(setting: Setting, runs: int) -> str:
     return "\n".join(notes)
 
 
-def fewest_runs(records: Sequence[RunRecord]) -> int:
-    """How many runs there are of the model with the fewest, finished well or not."""
-    return min(Counter(record.config.model for record in records).values())
+def run_counts(records: Sequence[RunRecord]) -> tuple[int, int]:
+    """How many runs, good or failed, there are of the model with the fewest, and of the one with the most."""
+    counts = Counter(record.config.model for record in records).values()
+    return min(counts), max(counts)
 
 
 def results_table(records: Sequence[RunRecord]) -> str:
@@ -141,7 +145,7 @@ def printed(records: Sequence[RunRecord]) -> str:
         groups.setdefault(Setting.of(record.config), []).append(record)
     parts = []
     for setting, group in groups.items():
-        runs = fewest_runs(group)
-        label = protocol_label(setting, runs)
-        parts += [f"{label[0].upper()}{label[1:]}\n\n{results_table(group)}", protocol_notes(setting, runs)]
+        runs = run_counts(group)
+        label = protocol_label(setting, *runs)
+        parts += [f"{label[0].upper()}{label[1:]}\n\n{results_table(group)}", protocol_notes(setting, runs[0])]
     return "\n\n".join(part for part in (*parts, verdicts(records), contradictions(), failures(records)) if part)

@@ -1,0 +1,128 @@
+"""The page in a real browser, where one is installed: Chromium, driven through its ChromeDriver."""
+
+import base64
+import shutil
+
+import pytest
+
+selenium = pytest.importorskip("selenium")
+from selenium.webdriver import Chrome, ChromeOptions  # noqa: E402
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = Chrome(options=options, service=Service(DRIVER))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def show(browser, page_of_a_sweep):
+    """Load the page at some width, light or dark, with no network, and give the browser."""
+
+    def load(width=1100, scheme="light"):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        browser.execute_cdp_cmd("Network.enable", {})
+        browser.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get((page_of_a_sweep / "report.html").as_uri())
+        return browser
+
+    return load
+
+
+def test_it_loads_without_a_complaint_and_its_figures_have_a_size(show):
+    browser = show()
+    assert browser.get_log("browser") == []
+    assert browser.title == "Neural Networks Learn Distance Metrics: what held"
+    images = browser.find_elements(By.TAG_NAME, "img")
+    assert len(images) > 20
+    for image in images:
+        assert int(image.get_property("naturalWidth")) > 300
+        assert 300 < image.size["width"] <= 1100
+        assert image.size["height"] > 100
+
+
+def column(browser, number):
+    return [
+        row.find_elements(By.TAG_NAME, "td")[number].text
+        for row in browser.find_elements(By.CSS_SELECTOR, "table.sortable tbody tr")
+    ]
+
+
+def test_the_table_of_runs_is_sorted_by_a_click_and_turned_round_by_another(show):
+    browser = show()
+    headings = browser.find_elements(By.CSS_SELECTOR, "table.sortable th")
+    names = [heading.text.split()[0] for heading in headings]
+    for name, value in (("model", str), ("test", float), ("seed", int)):
+        number = names.index(name)
+        button = headings[number].find_element(By.TAG_NAME, "button")
+        for order in ("ascending", "descending"):
+            button.click()
+            assert [heading.get_attribute("aria-sort") for heading in headings].count(order) == 1
+            cells = column(browser, number)
+            filled = [cell for cell in cells if cell]
+            assert filled == sorted(filled, key=value, reverse=order == "descending")
+            assert cells[: len(filled)] == filled  # a failed run has no accuracy and stays last
+    assert len(column(browser, 0)) == 9
+
+
+def test_the_keyboard_sorts_as_well(show):
+    browser = show()
+    button = browser.find_element(By.CSS_SELECTOR, "table.sortable th button")
+    button.send_keys("\n")
+    assert column(browser, 0) == sorted(column(browser, 0))
+
+
+def background(browser):
+    return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+
+def brightness(browser, selector):
+    """Of the text of the first such element, 0 to 255."""
+    color = browser.execute_script("return getComputedStyle(document.querySelector(arguments[0])).color", selector)
+    return sum(int(part) for part in color.removeprefix("rgb(").removesuffix(")").split(",")) / 3
+
+
+def test_it_is_dark_where_the_reader_likes_it_dark(show):
+    assert background(show(scheme="light")) == "rgb(255, 255, 255)"
+    assert brightness(show(scheme="light"), "h1") < 60
+    assert background(show(scheme="dark")) != "rgb(255, 255, 255)"
+    assert brightness(show(scheme="dark"), "h1") > 200
+    for picture in show(scheme="dark").find_elements(By.CSS_SELECTOR, "img:not(.chart)"):
+        assert picture.value_of_css_property("filter") == "none"
+
+
+@pytest.mark.parametrize("width", [320, 700, 1600])
+def test_no_width_makes_the_page_itself_scroll_sideways(show, width):
+    browser = show(width)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_a_link_leads_from_a_verdict_to_its_claim(show):
+    browser = show()
+    browser.find_element(By.LINK_TEXT, "7c").click()
+    top = browser.execute_script("return document.getElementById('claim-7c').getBoundingClientRect().top")
+    assert abs(top) < 50
+
+
+def test_it_prints_with_the_numbers_behind_the_figures(show):
+    browser = show(scheme="dark")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert all(part.get_property("open") for part in browser.find_elements(By.TAG_NAME, "details"))
+    pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
+    assert pdf.startswith(b"%PDF")
+    assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") + pdf.count(b"/Type/Page/") >= 5
