@@ -21,7 +21,7 @@ COLORS = {"plain": BLACK, "2": VERMILION, "2-Neg": BLUE, "L2": ORANGE, "L2-Neg":
 OTHER_COLOR = PINK
 MARKERS = {"plain": "o", "2": "v", "2-Neg": "^", "L2": "s", "L2-Neg": "D"}
 EPOCH_TICKS = tuple(first * 10**zeros for zeros in range(6) for first in (1, 3))
-PERCENT_TICKS = (0.01, 0.1, 0.3, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
+PERCENT_TICKS = (0.01, 0.1, 1, 2, 3, 5, 10, 20, 30, 50, 100)
 
 
 def head(model: str) -> str:
@@ -88,13 +88,14 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
         for axes, (activation, runs) in zip(panels, families.items(), strict=False):
             for model in dict.fromkeys(record.config.model for record in runs):
                 _draw_curve(axes, model, [record for record in runs if record.config.model == model], value)
-            axes.set_title(activation, fontsize=10)
             axes.grid(alpha=0.3)
         panels[0].set_ylabel(name)
         panels[0].set_xscale("log")
         panels[0].set_yscale("log", nonpositive="clip")
         if name.endswith("%"):
             _plain_ticks(panels[0].yaxis, PERCENT_TICKS)
+    for axes, activation in zip(rows[0], families, strict=False):
+        axes.set_title(activation, fontsize=10)
     for axes in rows[-1]:
         _plain_ticks(axes.xaxis, EPOCH_TICKS)
         axes.set_xlabel("epochs (full-batch steps)")
