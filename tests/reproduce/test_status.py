@@ -1,6 +1,6 @@
 import pytest
 
-from tinydist.reproduce import cli
+from tinydist.reproduce import cli, run
 from tinydist.reproduce.checkpoints import Checkpoint
 from tinydist.reproduce.records import write_config
 from tinydist.reproduce.status import RunStatus, duration, finish_time, pace, report, time_left
@@ -41,6 +41,18 @@ def test_the_table_says_what_is_done_and_what_is_left(folder, capsys):
     assert "To go on: last command" in shown
     assert "mnist, 50 training images, 1,000 epochs, lr 0.001, input raw, dense" in shown
     assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_runs_that_a_process_is_at_work_on_are_running(folder, config, capsys):
+    with run._held(config("Abs", 1).folder(folder)), run._held(config("Abs", 2).folder(folder)):
+        assert cli.main(["status", str(folder)]) == 0
+        shown = capsys.readouterr().out
+        assert "5 runs: 2 finished, 2 running, 1 failed." in shown
+        assert "0, 200" in shown or "200, 0" in shown  # epochs in their last checkpoints
+        assert "About 20 s left" in shown
+        assert "To go on" not in shown
+    cli.main(["status", str(folder)])
+    assert "running" not in capsys.readouterr().out.split("5 runs: ")[1].splitlines()[0]
 
 
 def test_looking_changes_nothing(folder, capsys):

@@ -85,7 +85,7 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
     figure = canvas(10, 10)
     rows = figure.subplots(len(CURVES), columns, squeeze=False, sharex=True, sharey="row")
     for (name, value), panels in zip(CURVES.items(), rows, strict=True):
-        for axes, (activation, runs) in zip(panels, families.items(), strict=False):
+        for axes, runs in zip(panels, families.values(), strict=False):
             for model in dict.fromkeys(record.config.model for record in runs):
                 _draw_curve(axes, model, [record for record in runs if record.config.model == model], value)
             axes.grid(alpha=0.3)

@@ -12,8 +12,9 @@ from pathlib import Path
 from tinydist.errors import DataError
 from tinydist.reproduce.checkpoints import find_checkpoint
 from tinydist.reproduce.records import RunConfig, is_finished, load_config, load_configs, load_record
+from tinydist.reproduce.run import is_held
 
-STATES = ("finished", "half done", "not begun", "failed")
+STATES = ("finished", "running", "half done", "not begun", "failed")
 NO_PACE = "How long it will take is known after the first checkpoint."
 
 
@@ -40,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status: 0, or 2 if the folder holds no runs or damaged ones."""
     parser = argparse.ArgumentParser(
         prog="python -m tinydist.reproduce status",
-        description="Show which runs in a results folder are finished, half done, failed or not begun, and how long "
-        "the rest will take at the speed so far. Changes nothing; works while the runs are going on, too.",
+        description="Show which runs in a results folder are finished, running, half done, not begun or failed, and "
+        "how long the rest will take at the speed so far. Changes nothing; works while the runs are going on, too.",
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="results folder")
     out = parser.parse_args(arguments).folder
@@ -69,9 +70,11 @@ def run_status(config: RunConfig, out: Path) -> RunStatus:
         return run_status(config, out)
     except DataError as problem:
         return RunStatus(config, "not begun", 0, note=f"{config}: {problem}")
+    running = is_held(config.folder(out))
     if checkpoint is None:
-        return RunStatus(config, "not begun", 0)
-    return RunStatus(config, "half done", checkpoint.epoch, checkpoint.seconds / checkpoint.epoch)
+        return RunStatus(config, "running" if running else "not begun", 0)
+    state = "running" if running else "half done"
+    return RunStatus(config, state, checkpoint.epoch, checkpoint.seconds / checkpoint.epoch)
 
 
 def _last_part(configs: Iterable[RunConfig], out: Path) -> tuple[int, str]:
@@ -102,11 +105,11 @@ def report(runs: Sequence[RunStatus], jobs: int, command: str) -> Iterator[str]:
     counts = {state: sum(run.state == state for run in runs) for state in STATES}
     yield f"{_runs(len(runs))}: {', '.join(f'{count} {state}' for state, count in counts.items() if count)}."
     yield from (run.note for run in runs if run.note)
-    if counts["half done"] or counts["not begun"]:
+    if counts["running"] or counts["half done"] or counts["not begun"]:
         left = time_left(runs, jobs)
-        yield "Half-done runs count up to their last checkpoint."
+        yield "Running and half-done runs count up to their last checkpoint."
         yield f"About {duration(left)} left at the speed so far, {_runs(jobs)} at a time." if left else NO_PACE
-        if command:
+        if command and not counts["running"]:
             yield f"To go on: {command}"
 
 
@@ -123,7 +126,7 @@ def _setting(config: RunConfig) -> str:
 
 def table(runs: Sequence[RunStatus]) -> Iterator[str]:
     """A line for each model, and one for all of them."""
-    rows: list[tuple[str, ...]] = [("model", *STATES, "epochs done", "ms an epoch", "half done at epoch")]
+    rows: list[tuple[str, ...]] = [("model", *STATES, "epochs done", "ms an epoch", "saved at epoch")]
     models = list(dict.fromkeys(run.config.model for run in runs))
     rows += [_row(model, [run for run in runs if run.config.model == model]) for model in models]
     if len(models) > 1:
@@ -139,7 +142,7 @@ def _row(name: str, runs: Sequence[RunStatus]) -> tuple[str, ...]:
     done, total = sum(run.epochs for run in runs), sum(run.config.epochs for run in runs)
     counts = [str(sum(run.state == state for run in runs) or "") for state in STATES]
     speed = pace(runs)
-    at = "" if name == "all" else ", ".join(f"{run.epochs:,}" for run in runs if run.state == "half done")
+    at = "" if name == "all" else ", ".join(f"{run.epochs:,}" for run in runs if run.state in ("running", "half done"))
     return (name, *counts, f"{100 * done // total} %", f"{1000 * speed:.1f}" if speed else "", at)
 
 
