@@ -52,6 +52,15 @@ def test_the_quick_run_that_comes_with_the_project_can_be_read():
     assert {len(outcome.accuracies) for outcome in results.values()} == {3}
 
 
+def test_the_evidence_that_comes_with_the_project_can_be_read():
+    evidence = read_csv(Path(__file__).parents[2] / "data/results/evidence/results.csv")
+    assert [setting.input for setting in evidence] == ["normalized", "raw"]
+    assert {(setting.train_size, setting.epochs) for setting in evidence} == {(60_000, 1_000)}
+    for results in evidence.values():
+        assert {outcome.seeds for outcome in results.values()} == {(0, 1, 2, 3)}
+        assert len(results) == 10
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -6,6 +6,7 @@ together what :mod:`tinydist.reproduce.figures` and :mod:`tinydist.analysis` com
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,8 @@ Array = NDArray[Any]
 
 RUNS = 5
 """Runs of each model whose weights are looked at, at most: the first ones by seed."""
+DYING = 9
+"""Runs whose dying outputs are drawn, at most."""
 UNITS = 8
 """Hidden units shown of each model."""
 LAYER_IMAGES, NODE_IMAGES = 2_000, 500
@@ -117,7 +120,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         for r in sorted(records, key=lambda r: r.config.seed)
         if r.status == "ok" and parse_model_name(r.config.model).second and r.final.dead_outputs
     }
-    dying = dict(list(dying.items())[: 2 * RUNS - 1])
+    dying = dict(itertools.islice(dying.items(), DYING))
     if dying:
         yield Exhibit(
             "dying-outputs",
