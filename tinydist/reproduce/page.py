@@ -158,7 +158,7 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         results=ledger.RESULTS,
         accuracy_head=ACCURACY_HEAD,
         contradictions=CONTRADICTIONS,
-        rule=report.RULE.format(made="all of one setting:"),
+        rule=report.RULE.format(compared="all comparisons made of one setting"),
         rows=_rows(records),
         failures=report.failures(records),
         origins=_origins(records, out),

@@ -21,7 +21,7 @@ WIDTH = 110
 PAPERS = (PROTOCOLS["paper"], PROTOCOLS["extended"])
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
-    "0.05, Holm-corrected over all comparisons made, {made} here. Otherwise there is not enough evidence."
+    "0.05, Holm-corrected over {compared}. Otherwise there is not enough evidence."
 )
 
 
@@ -95,7 +95,7 @@ def verdicts_on(setting: Setting, results: Outcomes) -> str:
     """The verdicts on the runs of one setting, grouped, each with its evidence."""
     judged = ledger.verdicts(results, setting)
     made = sum(bool(evidence.numbers) for verdict in judged for evidence in verdict.evidence)
-    lines = _wrapped(f"Claims of the paper, on {setting}. {RULE.format(made=made)}")
+    lines = _wrapped(f"Claims of the paper, on {setting}. {RULE.format(compared=f'all comparisons made, {made} here')}")
     for result in ledger.RESULTS:
         group = [verdict for verdict in judged if verdict.result == result]
         if group:
