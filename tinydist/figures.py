@@ -73,4 +73,4 @@ def png(figure: Figure, dpi: int = 130) -> bytes:
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
     """Write a figure to a PNG file with so many pixels an inch, in full or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(png(figure, dpi))
+        figure.savefig(temporary, format="png", dpi=dpi)

@@ -129,6 +129,11 @@ def test_a_claim_about_a_protocol_is_tested_there_only(judge):
     verdict = judge(claim, setting=QUICK)
     assert (verdict.result, verdict.protocol) == ("not tested", "reduced protocol")
     assert verdict.evidence[0].decision == "needs 60,000 training images and 50,000 epochs"
+    verdict = judge(claim, setting=replace(QUICK, train_size=60_000, epochs=50_000, lr=0.01))
+    assert (verdict.result, verdict.evidence[0].decision) == (
+        "not tested",
+        "needs MNIST, lr 0.001, and raw or normalized input",
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_what_is_printed_has_table_notes_verdicts_contradictions_and_failures(re
     runs = [record("ReLU", seed, input=name) for name in ("raw", "normalized") for seed in range(3)]
     text = report.printed([*runs, record("Abs", 0, status="diverged: loss nan"), record("ReLU", 3)])
     assert text.startswith(
-        "Not the paper's protocol: mnist, 50 training images, 4 epochs, 4 runs a model (of some only 1)"
+        "Not the paper's protocol: mnist, 50 training images, 4 epochs, 4 runs a model (of some only 0)"
     )
     assert "4 epochs, 3 runs a model, lr 0.001, input normalized" in text
     parts = ("all failed", "Reduced protocol", "on raw input", "on normalized input", "The paper against itself")

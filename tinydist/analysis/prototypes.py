@@ -213,13 +213,14 @@ def weights_figure(images: Array, titles: Sequence[str], label: str) -> Figure:
     return figure
 
 
-def nearest_figure(nearest: Mapping[str, Nearest], x: Array, label: str) -> Figure:
+def nearest_figure(nearest: Mapping[str, Nearest], x: Array, label: str, measure: str = "distances") -> Figure:
     """A row of images for each model and prototype: those nearest to it.
 
     Args:
         nearest: by model.
         x: the images that the numbers in it refer to, (images, pixels), square.
         label: what was trained on what, shown under the title.
+        measure: what the numbers in it are.
     """
     rows = [(model, prototype) for model, found in nearest.items() for prototype in range(len(found.images))]
     count = min(found.images.shape[1] for found in nearest.values())
@@ -233,7 +234,7 @@ def nearest_figure(nearest: Mapping[str, Nearest], x: Array, label: str) -> Figu
         if place == 0:
             axes.set_ylabel(f"{model} {prototype}", fontsize=8, rotation=0, ha="right", va="center")
     figure.suptitle(
-        f"Nearest images to each prototype,\nwith their distances (≠: of another class)\n"
+        f"Nearest images to each prototype,\nwith their {measure} (≠: of another class)\n"
         f"{textwrap.fill(label, 14 * count)}",
         fontsize=9,
     )

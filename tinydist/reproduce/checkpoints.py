@@ -26,7 +26,7 @@ from tinydist.training import Measurement
 
 Arrays = dict[str, NDArray[Any]]
 
-_DAMAGE = (
+DAMAGE = (
     *(ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
@@ -102,7 +102,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             weights=_below("weights.", arrays),
             optimizer=_below("optimizer.", arrays),
         )
-    except _DAMAGE as reason:
+    except DAMAGE as reason:
         raise DataError(f"{path} is damaged ({reason})") from None
 
 

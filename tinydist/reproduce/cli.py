@@ -83,7 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_heading(configs, protocol, data, out), flush=True)
             records = sweep(configs, out, pool, options.checkpoint_every)
         print(f"\n{report.printed(records)}\n", flush=True)
-        written = [out / "results.csv"] if options.no_report else [out / "results.csv", write_page(out, records)]
+        written = (
+            [out / "results.csv"]
+            if options.no_report
+            else [out / "results.csv", write_page(out, page.finished_records(out))]
+        )
     except KeyboardInterrupt:
         print(f"\nStopped. {_saved(configs, out)}; the same command goes on from there.", file=sys.stderr)
         return 130

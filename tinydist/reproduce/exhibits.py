@@ -79,6 +79,11 @@ class Trained:
     label: str
 
     @property
+    def one_run(self) -> str:
+        """The label of a figure that shows the first run of each model only."""
+        return f"{self.label}; one run of each model, seed {', '.join(map(str, sorted(set(self.seeds.values()))))}"
+
+    @property
     def first(self) -> dict[str, Sequential]:
         """The first run of each model."""
         return {model: runs[0] for model, runs in self.models.items()}
@@ -109,7 +114,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         "learning-curves",
         "Learning curves",
         "Loss and errors on logarithmic axes: the mean of the runs, and a band from the best to the worst. A training "
-        "error of zero is drawn at the lower edge of its panel.",
+        "error of zero is drawn as half an image.",
         _curves_table(records),
         png(learning_curves_figure(records, label)),
     )
@@ -120,13 +125,14 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         for r in sorted(records, key=lambda r: r.config.seed)
         if r.status == "ok" and parse_model_name(r.config.model).second and r.final.dead_outputs
     }
+    lost = len(dying)
     dying = dict(itertools.islice(dying.items(), DYING))
     if dying:
         yield Exhibit(
             "dying-outputs",
             "How outputs die",
-            "The runs in which outputs are dead in the end: the share of the training images on which each output is "
-            "active, from the first step to the last.",
+            f"{len(dying)} of the {lost} runs in which outputs are dead in the end: the share of the training images "
+            "on which each output is active, from before the first step to the last.",
             "\n\n".join(f"{run}\n{dying_outputs.output_activity_table(found)}" for run, found in dying.items()),
             png(dying_outputs.output_activity_figure(dying, label)),
             picture=True,
@@ -179,9 +185,9 @@ def _activity(trained: Trained) -> Exhibit:
         "node-activity",
         "Dead and rarely active nodes",
         "A node is dead if it stays within ±1e-6 on every image. Every node is a dot; the first run of each model is "
-        "drawn, the table has the mean over runs.",
+        f"drawn, the table has the mean over the first {RUNS} runs at most.",
         f"{text_table(rows)}\n\n{published}",
-        png(dying_outputs.node_activity_figure({model: runs[0] for model, runs in found.items()}, trained.label)),
+        png(dying_outputs.node_activity_figure({model: runs[0] for model, runs in found.items()}, trained.one_run)),
     )
 
 
@@ -207,11 +213,11 @@ def _clamped_nodes(trained: Trained) -> Exhibit:
     found = {model: perturbation.perturb_nodes(network, x, labels) for model, network in trained.first.items()}
     return Exhibit(
         "clamped-nodes",
-        "The same, one node at a time",
+        "Hidden nodes clamped one at a time",
         f"Each hidden node clamped alone in its own range, on the first {len(labels):,} test images: where the curves "
         "for the two clamps cross, and the most that clamping it costs.",
         "\n\n".join(f"{model}\n{perturbation.nodes_table(nodes, 5)}" for model, nodes in found.items()),
-        png(perturbation.nodes_figure(found, trained.label)),
+        png(perturbation.nodes_figure(found, trained.one_run)),
     )
 
 
@@ -225,7 +231,7 @@ def _outputs(trained: Trained) -> Exhibit:
         "Outputs at the right class and at the others",
         "Before any Neg. For an intensity the right class has the larger output, for a distance the smaller.",
         latent.outputs_table(found),
-        png(latent.outputs_figure(found, trained.label)),
+        png(latent.outputs_figure(found, trained.one_run)),
     )
 
 
@@ -241,7 +247,7 @@ def _planes(trained: Trained) -> Exhibit:
         "The hidden activations in two dimensions",
         "Their principal plane under each constraint.",
         latent_space.planes_table(found),
-        png(latent_space.planes_figure(found, trained.label)),
+        png(latent_space.planes_figure(found, trained.one_run)),
     )
 
 
@@ -268,7 +274,7 @@ def _unit_images(trained: Trained) -> Exhibit:
         f"What training added to the weights of the {UNITS} units of each model that tell classes best. The "
         "pre-activation is the product of the image with the weights: 0 for an image on the unit's plane.",
         text_table(rows),
-        png(prototypes.weights_figure(np.array(images), titles, trained.label)),
+        png(prototypes.weights_figure(np.array(images), titles, trained.one_run)),
         picture=True,
     )
 
@@ -292,9 +298,11 @@ def _output_images(trained: Trained) -> Exhibit:
     return Exhibit(
         "output-gradients",
         "What raises each output against the others",
-        "The gradient of each output (before any Neg) at the mean test image, less the mean over the outputs.",
+        "The gradient of each output (before any Neg) at the mean test image, less the mean over the outputs. An "
+        "output that is off at this image has gradient 0, so a model whose outputs are all off there has blank panels. "
+        "With Neg, orange makes the class less likely.",
         "\n\n".join(tables),
-        png(prototypes.weights_figure(np.array(images), titles, trained.label)),
+        png(prototypes.weights_figure(np.array(images), titles, trained.one_run)),
         picture=True,
     )
 
@@ -315,7 +323,7 @@ def _prototypes(trained: Trained, model: str, network: Sequential) -> Exhibit:
         f"table has the distances themselves, too. {meaning}",
         f"distance from mu, with the layer's scales\n{prototypes.nearest_table(absolute)}\n\n"
         f"relative to the mean distance from all mu\n{prototypes.nearest_table(relative)}",
-        png(prototypes.nearest_figure({model: relative}, trained.images, trained.label)),
+        png(prototypes.nearest_figure({model: relative}, trained.images, trained.one_run, "distances less their mean")),
         picture=True,
     )
 
@@ -329,5 +337,5 @@ def _distributions(trained: Trained, model: str, network: Sequential) -> Exhibit
         "The six units whose class explains most of their variance. Around 0 lies the unit's plane: a class there is "
         "what the unit knows when read as a distance, one far away what it knows when read as an intensity.",
         latent.units_table(units),
-        png(latent.units_figure(units, trained.label)),
+        png(latent.units_figure(units, trained.one_run)),
     )

@@ -55,9 +55,8 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
         axes.text(1.01, row, f"{summary}   {dead}", transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.set_yticks(range(len(results)), labels=list(results))
     axes.set_ylim(len(results) - 0.4, -0.6)
-    everything = [accuracy for outcome in results.values() for accuracy in outcome.accuracies] or [0.0, 100.0]
-    room = 0.05 * (max(everything) - min(everything)) + 0.5
-    axes.set_xlim(min(everything) - room, max(everything) + room)  # intervals of few runs may go far beyond
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -1.0), min(high, 101.0))  # intervals of two or three runs may go far beyond 0 and 100
     axes.set_xlabel("test accuracy, %   (dots: runs; below: mean, thick its 95% interval, thin ± standard deviation)")
     axes.grid(axis="x", alpha=0.3)
     axes.text(1.01, 1.01, "mean ± sd   dead outputs of 10", transform=axes.transAxes, fontsize=8.5)
@@ -76,7 +75,8 @@ CURVES: dict[str, Callable[[Measurement], float]] = {
 def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
     """Loss, training error and test error against epochs, a column for each activation.
 
-    The line is the mean, the band goes from the best to the worst run. An error of 0 lies at the panel's lower edge.
+    The line is the mean, the band goes from the best to the worst run. An error of less than half an image of the
+    training set, such as 0, is drawn as half an image, since a logarithm has no 0.
     """
     succeeded = [record for record in records if record.status == "ok"]
     families = {a: [r for r in succeeded if parse_model_name(r.config.model).activation == a] for a in ACTIVATIONS}
@@ -87,7 +87,9 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
     for (name, value), panels in zip(CURVES.items(), rows, strict=True):
         for axes, runs in zip(panels, families.values(), strict=False):
             for model in dict.fromkeys(record.config.model for record in runs):
-                _draw_curve(axes, model, [record for record in runs if record.config.model == model], value)
+                _draw_curve(
+                    axes, model, [record for record in runs if record.config.model == model], value, name.endswith("%")
+                )
             axes.grid(alpha=0.3)
         panels[0].set_ylabel(name)
         panels[0].set_xscale("log")
@@ -111,9 +113,12 @@ def _plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
 
 
-def _draw_curve(axes: Axes, model: str, runs: Sequence[RunRecord], value: Callable[[Measurement], float]) -> None:
+def _draw_curve(
+    axes: Axes, model: str, runs: Sequence[RunRecord], value: Callable[[Measurement], float], percent: bool
+) -> None:
     trained = [measurement.epoch for measurement in runs[0].curve if measurement.epoch > 0]
     values = np.array([[value(m) for m in run.curve if m.epoch > 0] for run in runs])  # (runs, points)
+    values = np.maximum(values, 50 / runs[0].config.train_size if percent else 0.0)
     kind = head(model)
     color = COLORS.get(kind, OTHER_COLOR)
     axes.fill_between(trained, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, lw=0)

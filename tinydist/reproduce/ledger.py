@@ -92,16 +92,24 @@ def _possible(claim: Claim, results: Outcomes) -> list[Comparison]:
 
 def _missing(claim: Claim, results: Outcomes, setting: Setting) -> str:
     """Why a claim cannot be tested; empty if it can."""
-    if claim.only_there and (setting.train_size, setting.epochs) != (claim.protocol.train_size, claim.protocol.epochs):
-        return f"needs {claim.protocol.train_size:,} training images and {claim.protocol.epochs:,} epochs"
+    there = (claim.protocol.train_size, claim.protocol.epochs)
+    if claim.only_there and (setting.train_size, setting.epochs) != there:
+        return f"needs {there[0]:,} training images and {there[1]:,} epochs"
+    if claim.only_there and not _as_in_the_paper(setting):
+        return f"needs MNIST, lr {LR:g}, and raw or normalized input"
     absent = [model for model in claim.models if model not in results]
     return f"needs a successful run of {', '.join(absent)}" if absent else ""
+
+
+def _as_in_the_paper(setting: Setting) -> bool:
+    """Sizes apart."""
+    return setting.dataset == "mnist" and setting.lr == LR and setting.input in ("raw", "normalized")
 
 
 def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:
     runs = min((results[model].accuracy.n for model in claim.models if model in results), default=0)
     ours, theirs = (setting.train_size, setting.epochs, runs), claim.protocol
-    if setting.dataset != "mnist" or setting.lr != LR or setting.input not in ("raw", "normalized"):
+    if not _as_in_the_paper(setting):
         return "another protocol"
     if any(a < b for a, b in zip(ours, (theirs.train_size, theirs.epochs, theirs.runs), strict=True)):
         return "reduced protocol"

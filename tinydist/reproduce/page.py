@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from tinydist.reproduce.claims import CLAIMS, Claim
 from tinydist.reproduce.contradictions import CONTRADICTIONS
 from tinydist.reproduce.exhibits import Exhibit, Trained
 from tinydist.reproduce.outcomes import Outcomes, Setting, outcomes
-from tinydist.reproduce.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS, published
+from tinydist.reproduce.published import published
 from tinydist.reproduce.records import RunRecord, is_finished, load_config, load_configs, load_record
 from tinydist.reproduce.run import load_data
 from tinydist.reproduce.status import duration
@@ -52,6 +53,7 @@ class Section:
         label: the protocol in a line.
         notes: what has to be known before looking at a number.
         results: the successful runs.
+        failed: how many runs of a model failed, where some did.
         verdicts: one for each claim, by its number.
         exhibits: what there is to see.
         missing: why there are no exhibits from trained weights; empty if there are.
@@ -62,9 +64,16 @@ class Section:
     label: str
     notes: str
     results: Outcomes
+    failed: Mapping[str, int]
     verdicts: Mapping[str, ledger.Verdict]
     exhibits: Sequence[Exhibit]
     missing: str
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """How many verdicts there are of each kind."""
+        found = [verdict.result for verdict in self.verdicts.values()]
+        return [(result, found.count(result)) for result in ledger.RESULTS]
 
     @property
     def accuracies(self) -> list[tuple[str, ...]]:
@@ -74,9 +83,22 @@ class Section:
             summary, half = outcome.accuracy, outcome.accuracy.half_interval()
             interval = f"{summary.mean - half:.2f} to {summary.mean + half:.2f}" if summary.n > 1 else "–"
             dead = (f"{summarize(counts).mean:.1f}" for counts in (outcome.dead_outputs, outcome.dead_hidden))
-            number = str(published(model, self.setting.epochs) or "none published")
-            rows.append((model, str(summary), interval, str(summary.n), *dead, number))
-        return rows
+            runs = f"{summary.n}, {self.failed[model]} failed" if model in self.failed else str(summary.n)
+            rows.append((model, str(summary), interval, runs, *dead, self._published(model)))
+        return rows + [
+            (model, "all failed", "–", f"0, {count} failed", "–", "–", self._published(model))
+            for model, count in self.failed.items()
+            if model not in self.results
+        ]
+
+    def _published(self, model: str) -> str:
+        return str(published(model, self.setting.epochs) or "none published")
+
+    def told(self, model: str) -> str:
+        """The accuracy of a model, or why there is none."""
+        if outcome := self.results.get(model):
+            return f"{outcome.accuracy}, n {outcome.accuracy.n}"
+        return f"all {self.failed[model]} failed" if model in self.failed else "no run"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -95,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nStopped; the page is as it was before.", file=sys.stderr)
         return 130
-    except (DataError, OSError) as problem:
+    except (DataError, ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     return 0
@@ -155,7 +177,6 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         compared_head=["model", "published, %", *(f"{section.name} input, %" for section in sections)],
         comparisons={claim.number: _compared(claim, sections) for claim in CLAIMS},
         symbols=SYMBOLS,
-        results=ledger.RESULTS,
         accuracy_head=ACCURACY_HEAD,
         contradictions=CONTRADICTIONS,
         rule=report.RULE.format(compared="all comparisons made of one setting"),
@@ -198,17 +219,19 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
         shown += _saved(exhibits.from_records(records, label), folder)
         try:
             models = trained_models(records, out, exhibits.RUNS)
+            first = records[0].config
+            data = load_data(first.dataset, first.input, first.train_size, first.layout)
         except DataError as problem:
             missing = str(problem)
         else:
-            first = records[0].config
-            data = load_data(first.dataset, first.input, first.train_size, first.layout)
             seeds = {r.config.model: r.config.seed for r in reversed(records) if r.status == "ok"}
             trained = Trained(models, seeds, data, label)
             bar = tqdm(exhibits.from_weights(trained), f"figures, {name} input", leave=False, bar_format="{desc}: {n}")
             shown += _saved(bar, folder)
     verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
-    return Section(setting, name, label, report.protocol_notes(setting, fewest), results, verdicts, shown, missing)
+    failed = Counter(record.config.model for record in records if record.status != "ok")
+    notes = report.protocol_notes(setting, fewest)
+    return Section(setting, name, label, notes, results, failed, verdicts, shown, missing)
 
 
 def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:
@@ -222,18 +245,14 @@ def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:
 
 def _compared(claim: Claim, sections: Sequence[Section]) -> list[tuple[str, ...]]:
     """For each model that the claim speaks of: its name, the published number, and ours in every setting."""
-    tables = (AFTER_50000_EPOCHS, AFTER_5000_EPOCHS)
-    if claim.protocol.epochs < 50_000:
-        tables = tables[::-1]
-    rows = []
-    for model in claim.models:
-        number = next((table[model] for table in tables if model in table), None)
-        ours = []
-        for section in sections:
-            outcome = section.results.get(model)
-            ours.append(f"{outcome.accuracy}, n {outcome.accuracy.n}" if outcome else "no run")
-        rows.append((model, str(number or "none published"), *ours))
-    return rows
+    return [
+        (
+            model,
+            str(published(model, claim.protocol.epochs) or "none published"),
+            *(section.told(model) for section in sections),
+        )
+        for model in claim.models
+    ]
 
 
 def _rows(records: Sequence[RunRecord]) -> list[list[str]]:

@@ -76,8 +76,12 @@ FIRST_TABLE = {
 
 
 def published(model: str, epochs: int) -> Published | None:
-    """The published number for a model whose protocol is nearest to `epochs`; None if there is none."""
-    tables = [AFTER_5000_EPOCHS, AFTER_50000_EPOCHS]
+    """The published number for a model whose protocol is nearest to `epochs`; None if there is none.
+
+    For 50,000 epochs the number of the model with a bias stands in where the paper has no other.
+    """
+    early, late = AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
+    places = [(early, model), (late, model)]
     if epochs > 15_000:
-        tables.reverse()
-    return next((table[model] for table in tables if model in table), None)
+        places = [(late, model), (late, f"{model}-Bias"), (early, model)]
+    return next((table[name] for table, name in places if name in table), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tinydist.analysis.statistics import summarize
 from tinydist.datasets import INPUTS
@@ -21,7 +20,8 @@ WIDTH = 110
 PAPERS = (PROTOCOLS["paper"], PROTOCOLS["extended"])
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
-    "0.05, Holm-corrected over {compared}. Otherwise there is not enough evidence."
+    "0.05, Holm-corrected over {compared}. Otherwise there is not enough evidence. Intervals, and p for a "
+    "difference that is not 0, are of one comparison alone and decide nothing."
 )
 
 
@@ -35,7 +35,9 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
     protocol = Protocol(setting.train_size, setting.epochs, most)
     to_most = "" if fewest == most else f" (of some only {fewest})"
     settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}, input {setting.input}"
-    if setting.dataset == "mnist" and setting.lr == LR and replace(protocol, runs=fewest) in PAPERS:
+    sizes = setting.train_size, setting.epochs
+    like_the_paper = any(sizes == (paper.train_size, paper.epochs) and fewest >= paper.runs for paper in PAPERS)
+    if setting.dataset == "mnist" and setting.lr == LR and like_the_paper:
         if setting.input == "raw":
             return f"the paper's protocol: {settings}"
         if setting.input == "normalized":
@@ -62,9 +64,10 @@ def protocol_notes(setting: Setting, fewest: int) -> str:
 
 
 def run_counts(records: Sequence[RunRecord]) -> tuple[int, int]:
-    """How many runs, good or failed, there are of the model with the fewest, and of the one with the most."""
-    counts = Counter(record.config.model for record in records).values()
-    return min(counts), max(counts)
+    """How many successful runs there are of the model with the fewest, and of the one with the most."""
+    counts = Counter({record.config.model: 0 for record in records})
+    counts.update(record.config.model for record in records if record.status == "ok")
+    return min(counts.values()), max(counts.values())
 
 
 def results_table(records: Sequence[RunRecord]) -> str:
@@ -108,9 +111,8 @@ def verdicts_on(setting: Setting, results: Outcomes) -> str:
 def _told(verdict: ledger.Verdict) -> list[str]:
     """The claim, for which input and protocol, what the paper bases it on, and the evidence."""
     claim, indent = verdict.claim, 6
-    lines = _wrapped(
-        f"{claim.number:4}{claim.statement} ({verdict.setting.input} input, {verdict.protocol})", 2, indent
-    )
+    under = "" if verdict.result == ledger.UNTESTED else f", {verdict.protocol}"
+    lines = _wrapped(f"{claim.number:4}{claim.statement} ({verdict.setting.input} input{under})", 2, indent)
     if verdict.result == ledger.UNTESTED:
         return lines + _wrapped(verdict.evidence[0].decision, indent, indent)
     lines += _wrapped(f"the paper, {claim.protocol.epochs:,} epochs: {claim.source}", indent, indent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from tinydist.errors import DataError, StateDictError
 from tinydist.models import build_model
 from tinydist.nn import Sequential
+from tinydist.reproduce.checkpoints import DAMAGE
 from tinydist.reproduce.records import WEIGHTS, RunRecord, load_config
 
 
@@ -31,7 +31,7 @@ def trained_model(folder: Path) -> Sequential:
         model.load_state_dict(weights)
     except FileNotFoundError:
         raise DataError(f"{path} is absent: only a run that finished well leaves its weights there") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, StateDictError) as reason:
+    except (*DAMAGE, StateDictError) as reason:
         raise DataError(
             f"{path} does not hold the weights of {config} ({reason}); delete the folder {folder.name} and run the "
             "sweep again, which repeats this run alone"
