@@ -102,9 +102,8 @@ def test_it_is_dark_where_the_reader_likes_it_dark(show):
     assert brightness(show(scheme="light"), "h1") < 60
     assert background(show(scheme="dark")) != "rgb(255, 255, 255)"
     assert brightness(show(scheme="dark"), "h1") > 200
-    pictures, charts = (
-        show(scheme="dark").find_elements(By.CSS_SELECTOR, f"img{kind}") for kind in (":not(.chart)", ".chart")
-    )
+    browser = show(scheme="dark")
+    pictures, charts = (browser.find_elements(By.CSS_SELECTOR, f"img{kind}") for kind in (":not(.chart)", ".chart"))
     assert {picture.value_of_css_property("filter") for picture in pictures} == {"none"}
     assert all(chart.value_of_css_property("filter").startswith("invert") for chart in charts)
     assert len(charts) > 10
