@@ -88,12 +88,17 @@ def outcomes(records: Iterable[RunRecord]) -> dict[str, Outcome]:
     return _by_model(_run(record.row()) for record in records if record.status == "ok")
 
 
+def grouped(records: Iterable[RunRecord]) -> dict[Setting, list[RunRecord]]:
+    """All runs, failed ones too, by setting, in order of first appearance."""
+    groups: dict[Setting, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(Setting.of(record.config), []).append(record)
+    return groups
+
+
 def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]]:
     """Successful runs grouped by setting, then by model."""
-    runs: dict[Setting, list[Run]] = {}
-    for record in records:
-        runs.setdefault(Setting.of(record.config), []).extend([_run(record.row())] if record.status == "ok" else [])
-    return {setting: _by_model(group) for setting, group in runs.items()}
+    return {setting: outcomes(group) for setting, group in grouped(records).items()}
 
 
 def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:

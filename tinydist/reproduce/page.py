@@ -28,9 +28,9 @@ from tinydist.reproduce import exhibits, ledger, report
 from tinydist.reproduce.claims import CLAIMS, Claim
 from tinydist.reproduce.contradictions import CONTRADICTIONS
 from tinydist.reproduce.exhibits import Exhibit, Trained
-from tinydist.reproduce.outcomes import Outcomes, Setting, outcomes
+from tinydist.reproduce.outcomes import Outcomes, Setting, grouped, outcomes
 from tinydist.reproduce.published import published
-from tinydist.reproduce.records import RunRecord, is_finished, load_config, load_configs, load_record
+from tinydist.reproduce.records import RunRecord, all_finished, load_config
 from tinydist.reproduce.run import load_data
 from tinydist.reproduce.status import duration
 from tinydist.reproduce.trained import trained_models
@@ -129,7 +129,7 @@ def finished_records(out: Path) -> list[RunRecord]:
     Raises:
         DataError: if there are none, or one is damaged.
     """
-    records = [load_record(config.folder(out)) for config in load_configs(out) if is_finished(config, out)]
+    records = all_finished(out)
     if not records:
         raise DataError(f"{out} holds no finished runs; give a folder that python -m tinydist.reproduce named")
     return in_order(records)
@@ -159,9 +159,7 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         OSError: if something cannot be written; the page that was there before stays.
     """
     records = in_order(records)
-    groups: dict[Setting, list[RunRecord]] = {}
-    for record in records:
-        groups.setdefault(Setting.of(record.config), []).append(record)
+    groups = grouped(records)
     names = short_names(list(groups))
     sections = [_section(names[setting], setting, group, out) for setting, group in groups.items()]
     environment = jinja2.Environment(

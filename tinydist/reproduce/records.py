@@ -217,9 +217,18 @@ def load_finished(configs: Iterable[RunConfig], out: Path) -> dict[RunConfig, Ru
     return finished
 
 
+def all_finished(out: Path) -> list[RunRecord]:
+    """The records of all finished runs in `out`, by input, model and seed.
+
+    Raises:
+        DataError: if a run is damaged, or `out` holds records of an older form.
+    """
+    return [load_record(config.folder(out)) for config in load_configs(out) if is_finished(config, out)]
+
+
 def write_csv(out: Path) -> Path:
     """Rewrite ``results.csv`` from all finished runs in `out`."""
-    records = [load_record(config.folder(out)) for config in load_configs(out) if is_finished(config, out)]
+    records = all_finished(out)
     text = io.StringIO()
     if records:
         writer = csv.DictWriter(text, fieldnames=records[0].row(), lineterminator="\n")

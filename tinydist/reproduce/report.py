@@ -10,7 +10,7 @@ from tinydist.analysis.statistics import summarize
 from tinydist.datasets import INPUTS
 from tinydist.reproduce import ledger
 from tinydist.reproduce.contradictions import CONTRADICTIONS
-from tinydist.reproduce.outcomes import Outcome, Outcomes, Setting, by_setting, outcomes
+from tinydist.reproduce.outcomes import Outcome, Outcomes, Setting, by_setting, grouped, outcomes
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.published import published
 from tinydist.reproduce.records import RunRecord
@@ -142,11 +142,8 @@ def failures(records: Sequence[RunRecord]) -> str:
 
 def printed(records: Sequence[RunRecord]) -> str:
     """Everything to print when runs are finished: setting by setting the table and its protocol, then the verdicts."""
-    groups: dict[Setting, list[RunRecord]] = {}
-    for record in records:
-        groups.setdefault(Setting.of(record.config), []).append(record)
     parts = []
-    for setting, group in groups.items():
+    for setting, group in grouped(records).items():
         runs = run_counts(group)
         label = protocol_label(setting, *runs)
         parts += [f"{label[0].upper()}{label[1:]}\n\n{results_table(group)}", protocol_notes(setting, runs[0])]
