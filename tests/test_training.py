@@ -3,12 +3,13 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from tinydist import Tensor, build_model
+from tinydist.batches import Batching
 from tinydist.datasets import Dataset, load
 from tinydist.errors import BackwardError, DivergedError, GraphFreedError
 from tinydist.optim import SGD, Adam
@@ -185,6 +186,76 @@ def test_training_goes_on_where_an_earlier_run_stopped(data, optimizer, start):
     assert curve == [m for m in whole if m.epoch >= start]
     for ours, theirs in zip(resumed.parameters(), model.parameters(), strict=True):
         assert ours.data.tobytes() == theirs.data.tobytes()
+
+
+@pytest.mark.parametrize("name", ["ReLU-Bias", "Abs2-Neg", "ReLU-L2"])
+def test_a_step_in_chunks_is_the_step_with_all_rows(data, name):
+    """In float64, where rounding is far below the tolerance."""
+    wide = Dataset("toy", "raw", data.x_train.astype(float), data.y_train, data.x_test.astype(float), data.y_test)
+    states, curves = [], []
+    for batching in (Batching(), Batching(chunk_size=7), Batching(chunk_size=1)):
+        model = model_for(name)
+        for parameter in model.parameters():
+            parameter.data = parameter.data.astype(float)
+        curves.append(train(model, SGD(model.parameters(), 0.05), wide, epochs=6, batching=batching))
+        states.append(model.state_dict())
+    for state, curve in zip(states[1:], curves[1:], strict=True):
+        for part, whole in zip(state.values(), states[0].values(), strict=True):
+            np.testing.assert_allclose(part, whole, rtol=1e-12, atol=1e-14)
+        assert [m.train_loss for m in curve] == pytest.approx([m.train_loss for m in curves[0]], rel=1e-12)
+        assert [m.output_activity for m in curve] == [m.output_activity for m in curves[0]]
+
+
+def test_mini_batches_match_stochastic_descent_written_out(data):
+    """Softmax regression on fixed features: each step over its own four rows, in the order of the epoch."""
+    model = model_for("Abs")
+    features = np.abs(data.x_train @ model.state_dict()["linear0.weight"].T + model.state_dict()["linear0.bias"])
+    head = model.linear1.weight
+    w, lr, batching = head.data.astype(float), 0.05, Batching(batch_size=4, seed=3)
+    for epoch in range(2):
+        order = np.random.default_rng([3, epoch]).permutation(40)
+        for start in range(0, 40, 4):
+            rows = order[start : start + 4]
+            p = np.exp(features[rows] @ w.T)
+            d = p / p.sum(axis=1, keepdims=True) - np.eye(3)[data.y_train[rows]]
+            w = w - lr * d.T @ features[rows] / 4
+    train(model, SGD([head], lr), data, epochs=2, batching=batching)
+    np.testing.assert_allclose(head.data, w, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [1, 3])
+def test_training_by_mini_batches_goes_on_to_the_same_bits(data, start):
+    def keep_state(epoch):
+        if epoch == start:
+            kept.append((model.state_dict(), stepper.state_dict()))
+
+    kept, batching = [], Batching(batch_size=16, seed=2)
+    model = model_for("ReLU2-Neg")
+    stepper = Adam(model.parameters(), 0.01)
+    whole = train(model, stepper, data, 5, keep_state, batching=batching)
+    resumed = model_for("ReLU2-Neg", seed=1)
+    second = Adam(resumed.parameters(), 0.01)
+    ((weights, memory),) = kept
+    resumed.load_state_dict(weights)
+    second.load_state_dict(memory)
+    assert train(resumed, second, data, 5, start=start, batching=batching) == [m for m in whole if m.epoch >= start]
+    for ours, theirs in zip(resumed.parameters(), model.parameters(), strict=True):
+        assert ours.data.tobytes() == theirs.data.tobytes()
+
+
+def test_measurements_do_not_depend_on_how_rows_are_cut(data):
+    whole, cut = (
+        train((model := model_for("ReLU2")), SGD(model.parameters(), 1e-9), data, epochs=1, batching=batching)[0]
+        for batching in (Batching(), Batching(chunk_size=3))
+    )
+    assert cut.train_loss == pytest.approx(whole.train_loss, rel=1e-6)
+    assert replace(cut, train_loss=whole.train_loss) == whole
+
+
+def test_a_loss_that_is_not_finite_within_an_epoch_names_the_step(data):
+    model = model_for("ReLU")
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=r"after [1-9] steps; a smaller lr"):
+        train(model, SGD(model.parameters(), 1e30), data, epochs=50, batching=Batching(batch_size=4))
 
 
 @pytest.mark.parametrize("start", [-1, 6])

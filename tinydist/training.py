@@ -1,9 +1,9 @@
-"""One training run: full-batch gradient descent, watched as it goes."""
+"""One training run: gradient descent, full-batch or by mini-batches, watched as it goes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.analysis.activations import layer_outputs, node_layers
-from tinydist.analysis.dead_nodes import active_shares, dead_units
+from tinydist.analysis.dead_nodes import DEAD_BELOW
+from tinydist.batches import FULL_BATCH, Batching, Chunk
 from tinydist.datasets import Dataset
 from tinydist.errors import DivergedError
 from tinydist.nn import Sequential
@@ -25,10 +26,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Measurement:
-    """The state of a model after `epoch` steps.
+    """The state of a model after `epoch` epochs.
 
     Attributes:
-        epoch: steps taken so far; 0 is the initial model.
+        epoch: epochs done so far, which are steps for full-batch training; 0 is the initial model.
         train_loss: mean cross-entropy over the training images, in nats.
         train_accuracy, test_accuracy: percent.
         dead_outputs: outputs within ±1e-6 on every training image.
@@ -57,7 +58,11 @@ def measured_epochs(epochs: int, points: int = 20) -> set[int]:
 
 def accuracy(logits: Array, labels: Array) -> float:
     """Percent of rows whose largest logit is at the label; (batch, classes) and (batch,)."""
-    return 100 * int(np.count_nonzero(logits.argmax(axis=1) == labels)) / len(labels)
+    return 100 * _correct(logits, labels) / len(labels)
+
+
+def _correct(logits: Array, labels: Array) -> int:
+    return int(np.count_nonzero(logits.argmax(axis=1) == labels))
 
 
 def as_input(x: Array | SparseMatrix) -> Tensor | SparseMatrix:
@@ -77,10 +82,35 @@ def training_step(loss: Tensor, optimizer: Optimizer) -> None:
     optimizer.step()
 
 
-def check_loss(loss: Tensor, epoch: int) -> None:
-    """Raise a DivergedError unless the loss after `epoch` steps is a finite number."""
-    if not math.isfinite(loss.item()):
-        raise DivergedError(f"the training loss became {loss.item()} after {epoch} steps; a smaller lr may help")
+def accumulated_step(model: Sequential, optimizer: Optimizer, chunks: Iterable[Chunk], rows: int) -> float:
+    """One step downhill on all rows, of which only a chunk is in memory at a time.
+
+    The mean loss over all rows is the sum of the chunks' mean losses, each weighted by its share of the rows; so is
+    its gradient, which the backward passes add up.
+
+    Args:
+        model: maps (batch, columns) to logits (batch, classes).
+        optimizer: of the model's parameters.
+        chunks: rows and labels.
+        rows: how many there are in all chunks together.
+
+    Returns:
+        The mean loss before the step, in nats.
+    """
+    optimizer.zero_grad()
+    total = 0.0
+    for x, labels in chunks:
+        loss = model(as_input(x)).cross_entropy(labels) * (len(labels) / rows)
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+def check_loss(loss: float, steps: int) -> None:
+    """Raise a DivergedError unless the loss after so many steps is a finite number."""
+    if not math.isfinite(loss):
+        raise DivergedError(f"the training loss became {loss} after {steps} steps; a smaller lr may help")
 
 
 def train(
@@ -91,18 +121,20 @@ def train(
     on_epoch: Callable[[int], None] = lambda _: None,
     on_measurement: Callable[[Measurement], None] = lambda _: None,
     start: int = 0,
+    batching: Batching = FULL_BATCH,
 ) -> list[Measurement]:
-    """Train `model` in place by full-batch steps: every step uses the gradient over all training images.
+    """Train `model` in place.
 
     Args:
         model: maps (batch, pixels) to logits (batch, classes).
         optimizer: of the model's parameters.
         data: training and test images.
-        epochs: number of steps.
-        on_epoch: called with the number of steps taken after each of them.
+        epochs: passes over the training images; for full-batch training, the number of steps.
+        on_epoch: called with the number of epochs done after each of them.
         on_measurement: called with each measurement as soon as it is made.
-        start: steps that the model and its optimiser have taken before. With the state they had after so many
-            steps of an earlier run, this one goes on to the same bits that the earlier one would have reached.
+        start: epochs that the model and its optimiser have done before. With the state they had after so many
+            epochs of an earlier run, this one goes on to the same bits that the earlier one would have reached.
+        batching: the images of a step; by default every step uses the gradient over all of them.
 
     Returns:
         Measurements at those of the :func:`measured_epochs` that are not before `start`; the last is of the trained
@@ -110,42 +142,96 @@ def train(
 
     Raises:
         DivergedError: as soon as the loss is not finite.
+        ValueError: if sparse images are to be cut into batches or chunks.
     """
     if epochs < 1:
         raise ValueError(f"training needs at least one epoch, got {epochs}")
     if not 0 <= start <= epochs:
         raise ValueError(f"training of {epochs} epochs cannot start after {start}; start is from 0 to {epochs}")
-    x_train, x_test = as_input(data.x_train), as_input(data.x_test)
+    steps_an_epoch = batching.steps_an_epoch(len(data.y_train))
     measured = measured_epochs(epochs)
     measurements = []
     for epoch in range(start, epochs + 1):
-        logits = model(x_train)
-        loss = logits.cross_entropy(data.y_train)
-        check_loss(loss, epoch)
         if epoch in measured:
-            measurements.append(_measure(epoch, model, loss.item(), logits.data, x_test, data))
+            measurements.append(_measure(epoch, epoch * steps_an_epoch, model, data, batching))
             on_measurement(measurements[-1])
-        if epoch < epochs:
-            training_step(loss, optimizer)
-            on_epoch(epoch + 1)
+        if epoch == epochs:
+            break
+        _descend(model, optimizer, data, epoch, batching)
+        on_epoch(epoch + 1)
     return measurements
 
 
-def _measure(
-    epoch: int, model: Sequential, train_loss: float, train_logits: Array, x_test: Tensor | SparseMatrix, data: Dataset
-) -> Measurement:
+def _descend(model: Sequential, optimizer: Optimizer, data: Dataset, epoch: int, batching: Batching) -> None:
+    """The steps of one epoch."""
+    steps = epoch * batching.steps_an_epoch(len(data.y_train))
+    for chunks in batching.steps(data.x_train, data.y_train, epoch):
+        if batching.chunk_size is None:
+            ((x, labels),) = chunks
+            loss = model(as_input(x)).cross_entropy(labels)
+            check_loss(loss.item(), steps)
+            training_step(loss, optimizer)
+        else:
+            check_loss(accumulated_step(model, optimizer, chunks, len(data.y_train)), steps)
+        steps += 1
+
+
+def _measure(epoch: int, steps: int, model: Sequential, data: Dataset, batching: Batching) -> Measurement:
+    train = _look(model, batching.measured(data.x_train, data.y_train), steps)
     with no_grad():
-        test_logits = model(x_test).data
-    try:
-        activations = layer_outputs(model, data.x_train)
-    except ValueError as problem:
-        raise DivergedError(f"after {epoch} steps {problem}") from None
+        test_correct = sum(
+            _correct(model(as_input(x)).data, labels) for x, labels in batching.measured(data.x_test, data.y_test)
+        )
+    check_loss(train.loss, steps)
     return Measurement(
         epoch=epoch,
-        train_loss=train_loss,
-        train_accuracy=accuracy(train_logits, data.y_train),
-        test_accuracy=accuracy(test_logits, data.y_test),
-        dead_outputs=int(dead_units(train_logits).sum()),
-        dead_hidden=int(dead_units(activations[node_layers(model)[0]]).sum()),
-        output_activity=tuple(active_shares(train_logits).tolist()),
+        train_loss=train.loss,
+        train_accuracy=100 * train.correct / train.rows,
+        test_accuracy=100 * test_correct / len(data.y_test),
+        dead_outputs=int(np.count_nonzero(train.outputs == 0)),
+        dead_hidden=int(np.count_nonzero(train.hidden == 0)),
+        output_activity=tuple((train.outputs / train.rows).tolist()),
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What chunks of rows show of a model.
+
+    Attributes:
+        rows: how many there are.
+        loss: mean cross-entropy, in nats.
+        correct: rows whose largest logit is at the label.
+        hidden, outputs: on how many rows each hidden unit and output is active, (units,).
+    """
+
+    rows: int
+    loss: float
+    correct: int
+    hidden: Array
+    outputs: Array
+
+
+def _look(model: Sequential, chunks: Iterable[Chunk], steps: int) -> _Look:
+    hidden_layer = node_layers(model)[0]
+    looks = []
+    for x, labels in chunks:
+        try:
+            activations = layer_outputs(model, x)
+        except ValueError as problem:
+            with no_grad():
+                check_loss(model(as_input(x)).cross_entropy(labels).item(), steps)
+            raise DivergedError(f"after {steps} steps {problem}") from None
+        logits = list(activations.values())[-1]
+        with no_grad():
+            loss = Tensor(logits).cross_entropy(labels).item()
+        active = (np.count_nonzero(np.abs(a) > DEAD_BELOW, axis=0) for a in (activations[hidden_layer], logits))
+        looks.append(_Look(len(labels), loss, _correct(logits, labels), *active))
+    rows = sum(look.rows for look in looks)
+    return _Look(
+        rows=rows,
+        loss=sum(look.loss * (look.rows / rows) for look in looks),
+        correct=sum(look.correct for look in looks),
+        hidden=np.sum([look.hidden for look in looks], axis=0),
+        outputs=np.sum([look.outputs for look in looks], axis=0),
     )

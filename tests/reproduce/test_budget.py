@@ -242,14 +242,25 @@ def test_a_slow_machine_gets_the_protocol_that_fits(tmp_path, monkeypatch, capsy
 
 
 @pytest.mark.parametrize(
-    "flags", [["--protocol", "quick"], ["--epochs", "9"], ["--train-size", "9"], ["--runs", "9"], SCHEDULER]
+    "flags",
+    [
+        ["--protocol", "quick"],
+        ["--epochs", "9"],
+        ["--train-size", "9"],
+        ["--runs", "9"],
+        SCHEDULER,
+        ["--batch-size", "9"],
+    ],
 )
 def test_a_budget_and_sizes_exclude_each_other(flags, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["--budget", "2h", *flags])
     assert caught.value.code == 2
     shown = " ".join(capsys.readouterr().err.split())
-    assert "--budget chooses the sizes of the experiment by the pace of this machine" in shown
+    assert (
+        "--budget chooses the sizes of the experiment by the pace of full-batch gradient descent on this machine"
+        in shown
+    )
     assert f"leave out {flags[0]} or --budget" in shown
 
 

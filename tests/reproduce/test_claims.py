@@ -132,8 +132,11 @@ def test_a_claim_about_a_protocol_is_tested_there_only(judge):
     verdict = judge(claim, setting=replace(QUICK, train_size=60_000, epochs=50_000, lr=0.01))
     assert (verdict.result, verdict.evidence[0].decision) == (
         "not tested",
-        "needs MNIST, lr 0.001, and raw or normalized input",
+        "needs MNIST, lr 0.001, full-batch gradient descent, and raw or normalized input",
     )
+    for steps in ({"optimizer": "adam"}, {"batch_size": 100}):
+        verdict = judge(claim, setting=replace(QUICK, train_size=60_000, epochs=50_000, **steps))
+        assert (verdict.result, verdict.protocol) == ("not tested", "another protocol")
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,10 @@ def test_failed_runs_show_in_the_report_and_in_the_exit_status(tmp_path, capsys)
         (["--input", "normalised"], "unknown input 'normalised'; expected some of raw, unit, normalized"),
         (["--dataset", "nmist"], "invalid choice: 'nmist'"),
         (["--protocol", "fast"], "invalid choice: 'fast'"),
+        (["--optimizer", "sdg"], "invalid choice: 'sdg'"),
+        (["--batch-size", "0"], "expected a positive whole number, got '0'"),
+        (["--batch-size", "9", "--chunk-size", "9"], "not allowed with argument --batch-size"),
+        (["--batch-size", "9", "--layout", "sparse"], "holds all images as one matrix"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -132,6 +136,26 @@ def test_inputs_offered_are_those_of_the_data_sets(capsys):
         cli.main(["--help"])
     shown = capsys.readouterr().out
     assert all(f"{name}: " in shown for name in datasets.INPUTS)
+
+
+def test_other_steps_than_the_papers_are_labelled_and_have_a_folder_of_their_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*QUIET, "--jobs", "1", "--optimizer", "adam", "--batch-size", "16"]) == 0
+    assert cli.main([*QUIET, "--jobs", "1", "--chunk-size", "16"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model, lr 0.001, adam, batc" in shown
+    )
+    folders = sorted((tmp_path / "results").iterdir())
+    assert [folder.name.partition("-lr0.001")[2] for folder in folders] == ["-adam-batches-of-16", "-chunks-of-16"]
+    rows = []
+    for folder in folders:
+        with (folder / "results.csv").open(newline="") as file:
+            rows.append(next(csv.DictReader(file)))
+    assert [(row["optimizer"], row["batch_size"], row["chunk_size"], row["layout"]) for row in rows] == [
+        ("adam", "16", "", "dense"),
+        ("sgd", "", "16", "dense"),
+    ]
 
 
 def test_several_inputs_are_run_in_one_folder_and_judged_apart(tmp_path, capsys):

@@ -22,10 +22,27 @@ def test_failed_runs_are_left_out(record):
 def test_inputs_sizes_and_rates_are_kept_apart(record):
     base = record("ReLU", 0, 90.0)
     others = [{"input": "normalized"}, {"train_size": 51}, {"epochs": 5}, {"lr": 0.01}, {"dataset": "fashion-mnist"}]
+    others += [{"optimizer": "adam"}, {"batch_size": 10}]
     runs = [base, *(replace(base, config=replace(base.config, **change)) for change in others)]
     grouped = by_setting(runs)
     assert len(grouped) == len(runs)
     assert all(results == {"ReLU": Outcome((90.0,), (0,), (0,), (0,), (1,), (2,))} for results in grouped.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, ""),
+        ({"optimizer": "adam"}, ", adam"),
+        ({"batch_size": 1_000, "optimizer": "momentum"}, ", momentum, batches of 1,000"),
+        ({"chunk_size": 1_000}, ""),
+    ],
+)
+def test_a_setting_says_how_its_steps_differ_from_the_papers(config, changes, steps):
+    setting = Setting.of(config(**changes))
+    assert setting.steps == steps
+    assert setting.full_batch_descent == (not steps)
+    assert str(setting).endswith(f"lr 0.001{steps}")
 
 
 def test_settings_without_a_successful_run_stay_in_sight(record):
@@ -38,6 +55,7 @@ def test_csv_gives_what_records_give(record, tmp_path):
         record("ReLU", 1, 80.0, dead=3, dead_hidden=2),
         record("Abs", 0, status="diverged"),
         record("Abs", 0, 70.0, input="normalized"),
+        record("Abs", 0, 75.0, optimizer="adam", batch_size=10),
     ]
     rows = [record.row() for record in runs]
     path = tmp_path / "results.csv"

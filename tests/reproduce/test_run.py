@@ -77,6 +77,16 @@ def test_a_stopped_run_goes_on_to_the_same_bits(stopped, uninterrupted, tmp_path
     }
 
 
+def test_a_run_by_mini_batches_goes_on_to_the_same_bits(config, tmp_path):
+    settings = config("ReLU2", epochs=EPOCHS, optimizer="adam", batch_size=16)
+    do(settings, tmp_path / "uninterrupted")
+    for after in (3, 8):
+        with pytest.raises(KeyboardInterrupt):
+            do(settings, tmp_path, stop_after=after)
+    do(settings, tmp_path)
+    assert bits(settings, tmp_path) == bits(settings, tmp_path / "uninterrupted")
+
+
 def test_a_run_can_be_stopped_again_and_again(stopped, uninterrupted, tmp_path):
     config = stopped(2)
     for after in (3, 8, 11):

@@ -21,7 +21,7 @@ from tinydist.reproduce import budget, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
 from tinydist.reproduce.pool import LocalPool, Pool, PoolError
-from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
+from tinydist.reproduce.protocols import LR, OPTIMIZERS, PROTOCOLS, Protocol
 from tinydist.reproduce.records import CHECKPOINT, RunConfig, is_finished, write_csv
 from tinydist.reproduce.run import load_data
 from tinydist.reproduce.sweep import CHECKPOINT_EVERY, sweep
@@ -48,8 +48,11 @@ examples:
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
 COMMANDS = {"status": status.main, "report": page.main, "export": export.main}
-SIZES = ("protocol", "epochs", "train_size", "runs", "scheduler")
-"""The options that do not go with --budget, which chooses the sizes by the pace of this machine."""
+NOT_WITH_BUDGET = (
+    *("protocol", "epochs", "train_size", "runs", "scheduler"),
+    *("optimizer", "batch_size", "chunk_size"),
+)
+"""The options that do not go with --budget, which chooses sizes by the pace of full-batch descent on this machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,6 +154,9 @@ def _configs(options: argparse.Namespace, protocol: Protocol, layout: str) -> li
             train_size=protocol.train_size,
             epochs=protocol.epochs,
             lr=options.lr,
+            optimizer=options.optimizer or "sgd",
+            batch_size=options.batch_size,
+            chunk_size=options.chunk_size,
         )
         for seed in range(options.seed, options.seed + protocol.runs)
         for input in options.input
@@ -190,20 +196,37 @@ def _default_folder(config: RunConfig, inputs: Sequence[str]) -> Path:
     """A folder for these settings, so that other settings never mix with them."""
     return Path("results") / (
         f"{config.dataset}-{'+'.join(inputs)}-{config.layout}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
+        f"{_steps(config)}"
     )
+
+
+def _steps(config: RunConfig) -> str:
+    """What the steps have that the paper's have not, as the end of a folder's name."""
+    parts = [
+        "" if config.optimizer == "sgd" else f"-{config.optimizer}",
+        f"-batches-of-{config.batch_size}" if config.batch_size else "",
+        f"-chunks-of-{config.chunk_size}" if config.chunk_size else "",
+    ]
+    return "".join(parts)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.budget:
-        given = [f"--{name.replace('_', '-')}" for name in SIZES if getattr(options, name) is not None]
+        given = [f"--{name.replace('_', '-')}" for name in NOT_WITH_BUDGET if getattr(options, name) is not None]
         if given:
             parser.error(
-                "--budget chooses the sizes of the experiment by the pace of this machine; leave out "
-                f"{', '.join(given)} or --budget"
+                "--budget chooses the sizes of the experiment by the pace of full-batch gradient descent on this "
+                f"machine; leave out {', '.join(given)} or --budget"
             )
         options.out = options.out or _budget_folder(options)
+    if options.batch_size or options.chunk_size:
+        if options.layout == "sparse":
+            parser.error(
+                "--layout sparse holds all images as one matrix, which --batch-size and --chunk-size cannot cut"
+            )
+        options.layout = "dense"
     return options
 
 
@@ -233,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
         help="models by name, Act[2][-L2][-Neg][-Bias] with Act ReLU or Abs (default: the paper's ten without -Bias)",
     )
     add("--runs", type=positive, metavar="N", help="runs of each model (default: the protocol's)")
-    add("--epochs", type=positive, metavar="N", help="full-batch gradient steps (default: the protocol's)")
+    add("--epochs", type=positive, metavar="N", help="passes over the images (default: the protocol's)")
     add("--train-size", type=positive, metavar="N", help="use the first N training images (default: the protocol's)")
     add(
         "--input",
@@ -244,6 +267,24 @@ def _parser() -> argparse.ArgumentParser:
         "which the paper describes (default: raw); of several, each is run and judged on its own",
     )
     add("--lr", type=positive_real, default=LR, metavar="R", help=f"learning rate (default: {LR})")
+    add(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="sgd: gradient descent, as in the paper; momentum: with momentum 0.9; adam (default: sgd)",
+    )
+    steps = parser.add_mutually_exclusive_group()
+    steps.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="take a step on every N images, in another order each epoch (default: one step an epoch on all images)",
+    )
+    steps.add_argument(
+        "--chunk-size",
+        type=positive,
+        metavar="N",
+        help="compute the one step an epoch N images at a time, which takes less memory and rounds differently",
+    )
     add("--seed", type=not_negative, default=0, metavar="N", help="first seed; runs use N, N+1, … (default: 0)")
     add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
     where = parser.add_mutually_exclusive_group()

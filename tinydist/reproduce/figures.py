@@ -100,7 +100,7 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
         axes.set_title(activation, fontsize=10)
     for axes in rows[-1]:
         _plain_ticks(axes.xaxis, EPOCH_TICKS)
-        axes.set_xlabel("epochs (full-batch steps)")
+        axes.set_xlabel("epochs" if records[0].config.batch_size else "epochs (full-batch steps)")
         if axes.lines:
             axes.legend(fontsize=8.5)
     figure.suptitle(f"Learning curves: mean, and band from the best to the worst run\n{label}", fontsize=10)

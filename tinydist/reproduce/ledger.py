@@ -96,14 +96,19 @@ def _missing(claim: Claim, results: Outcomes, setting: Setting) -> str:
     if claim.only_there and (setting.train_size, setting.epochs) != there:
         return f"needs {there[0]:,} training images and {there[1]:,} epochs"
     if claim.only_there and not _as_in_the_paper(setting):
-        return f"needs MNIST, lr {LR:g}, and raw or normalized input"
+        return f"needs MNIST, lr {LR:g}, full-batch gradient descent, and raw or normalized input"
     absent = [model for model in claim.models if model not in results]
     return f"needs a successful run of {', '.join(absent)}" if absent else ""
 
 
 def _as_in_the_paper(setting: Setting) -> bool:
     """Sizes apart."""
-    return setting.dataset == "mnist" and setting.lr == LR and setting.input in ("raw", "normalized")
+    return (
+        setting.dataset == "mnist"
+        and setting.lr == LR
+        and setting.full_batch_descent
+        and setting.input in ("raw", "normalized")
+    )
 
 
 def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:

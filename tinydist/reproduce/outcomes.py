@@ -22,6 +22,8 @@ class Setting:
     train_size: int
     epochs: int
     lr: float
+    optimizer: str = "sgd"
+    batch_size: int | None = None
 
     @classmethod
     def of(cls, config: RunConfig) -> Setting:
@@ -31,8 +33,19 @@ class Setting:
     def __str__(self) -> str:
         return (
             f"{self.input} input, {self.dataset}, {self.train_size:,} training images, {self.epochs:,} epochs, "
-            f"lr {self.lr:g}"
+            f"lr {self.lr:g}{self.steps}"
         )
+
+    @property
+    def steps(self) -> str:
+        """How the steps differ from the paper's full-batch gradient descent, after a comma; empty if they do not."""
+        optimizer = "" if self.optimizer == "sgd" else f", {self.optimizer}"
+        return optimizer + (f", batches of {self.batch_size:,}" if self.batch_size else "")
+
+    @property
+    def full_batch_descent(self) -> bool:
+        """Whether the steps are the paper's."""
+        return not self.steps
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,11 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
         for line, row in enumerate(csv.DictReader(file), start=2):
             try:
                 size, epochs, lr = int(row["train_size"]), int(row["epochs"]), float(row["lr"])
-                group = runs.setdefault(Setting(row["dataset"], row["input"], size, epochs, lr), [])
+                batch_size = int(row["batch_size"]) if row.get("batch_size") else None
+                setting = Setting(
+                    row["dataset"], row["input"], size, epochs, lr, row.get("optimizer", "sgd"), batch_size
+                )
+                group = runs.setdefault(setting, [])
                 if row["status"] == "ok":
                     group.append(_run(row))
             except (KeyError, TypeError, ValueError) as reason:

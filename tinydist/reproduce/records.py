@@ -49,8 +49,12 @@ class RunConfig:
         input: how its pixels are scaled.
         layout: "dense" or "sparse", how the images are held; it decides the rounding, and the speed.
         train_size: training images, the first ones of the data set.
-        epochs: full-batch gradient steps.
+        epochs: passes over them; full-batch gradient steps, where there is no batch_size.
         lr: learning rate.
+        optimizer: key of :data:`tinydist.reproduce.protocols.OPTIMIZERS`.
+        batch_size: images of a step, drawn anew in each epoch by the seed; None is all of them.
+        chunk_size: images that are in memory at once, for a step with all of them; it decides the rounding. None is
+            all of them.
     """
 
     model: str
@@ -61,6 +65,9 @@ class RunConfig:
     train_size: int
     epochs: int
     lr: float
+    optimizer: str = "sgd"
+    batch_size: int | None = None
+    chunk_size: int | None = None
 
     def __str__(self) -> str:
         return f"{self.model} {self.input} seed {self.seed}"
@@ -102,7 +109,8 @@ class RunRecord:
             measured = {name: getattr(final, name) for name in MEASURED[:-2]}
             for name, share in zip(MEASURED[-2:], (0.01, 0.05), strict=True):
                 measured[name] = sum(activity < share for activity in final.output_activity)
-        return {**asdict(self.config), **measured, "seconds": round(self.seconds, 3), "status": self.status}
+        settings = {name: "" if value is None else value for name, value in asdict(self.config).items()}
+        return {**settings, **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
     def save(self, out: Path) -> None:
         """Write ``result.json``: from then on the run is finished."""

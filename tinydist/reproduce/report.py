@@ -34,10 +34,10 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
     """
     protocol = Protocol(setting.train_size, setting.epochs, most)
     to_most = "" if fewest == most else f" (of some only {fewest})"
-    settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}, input {setting.input}"
+    settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}{setting.steps}, input {setting.input}"
     sizes = setting.train_size, setting.epochs
     like_the_paper = any(sizes == (paper.train_size, paper.epochs) and fewest >= paper.runs for paper in PAPERS)
-    if setting.dataset == "mnist" and setting.lr == LR and like_the_paper:
+    if setting.dataset == "mnist" and setting.lr == LR and setting.full_batch_descent and like_the_paper:
         if setting.input == "raw":
             return f"the paper's protocol: {settings}"
         if setting.input == "normalized":

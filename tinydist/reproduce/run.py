@@ -17,11 +17,13 @@ from typing import Any
 from tqdm import tqdm
 
 from tinydist import datasets
+from tinydist.batches import Batching
 from tinydist.errors import DataError, DivergedError
 from tinydist.models import build_model
 from tinydist.nn import Module
-from tinydist.optim import SGD, Optimizer
+from tinydist.optim import Optimizer
 from tinydist.reproduce.checkpoints import Checkpoint, find_checkpoint, save_arrays
+from tinydist.reproduce.protocols import OPTIMIZERS
 from tinydist.reproduce.records import (
     CHECKPOINT,
     METRICS,
@@ -70,7 +72,8 @@ def execute(
     data = load_data(config.dataset, config.input, config.train_size, config.layout)
     classes = int(data.y_train.max()) + 1
     model = build_model(config.model, in_features=data.x_train.shape[1], classes=classes, seed=config.seed)
-    optimizer = SGD(model.parameters(), config.lr)
+    optimizer = OPTIMIZERS[config.optimizer](model.parameters(), config.lr)
+    batching = Batching(config.batch_size, config.chunk_size, config.seed)
     folder = config.folder(out)
     with _held(folder):
         if is_finished(config, out):  # by another process, since this one looked
@@ -83,7 +86,7 @@ def execute(
             on_epoch(epoch)
 
         try:
-            train(model, optimizer, data, config.epochs, after_epoch, recorder.on_measurement, recorder.start)
+            train(model, optimizer, data, config.epochs, after_epoch, recorder.on_measurement, recorder.start, batching)
             save_arrays(folder / WEIGHTS, model.state_dict())
             record = RunRecord(config, "ok", recorder.seconds(), tuple(recorder.curve))
         except DivergedError as failure:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinydist.errors import DataError
 from tinydist.reproduce.checkpoints import find_checkpoint
+from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.records import RunConfig, is_finished, load_config, load_configs, load_record
 from tinydist.reproduce.run import is_held
 
@@ -119,8 +120,8 @@ def _runs(count: int) -> str:
 
 def _setting(config: RunConfig) -> str:
     return (
-        f"{config.dataset}, {config.train_size:,} training images, {config.epochs:,} epochs, lr {config.lr:g}, "
-        f"input {config.input}, {config.layout}"
+        f"{config.dataset}, {config.train_size:,} training images, {config.epochs:,} epochs, lr {config.lr:g}"
+        f"{Setting.of(config).steps}, input {config.input}, {config.layout}"
     )
 
 

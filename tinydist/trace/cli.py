@@ -109,7 +109,7 @@ def _trained(name: str, options: argparse.Namespace, data: Dataset) -> Module:
     with _named_if_diverged(name):
         for epoch in range(options.epochs + 1):
             loss = model(x).cross_entropy(labels)
-            check_loss(loss, epoch)
+            check_loss(loss.item(), epoch)
             if epoch < options.epochs:
                 training_step(loss, optimizer)
     return model

@@ -62,7 +62,7 @@ def record_flow(
     meters = []
     for epoch in range(epochs + 1):
         loss, names = named_loss(model, x, labels)
-        check_loss(loss, epoch)
+        check_loss(loss.item(), epoch)
         meter = _Meter(names)
         with watching(meter) if epoch in moments else nullcontext():
             if epoch < epochs:
