@@ -17,7 +17,7 @@ from tinydist.arguments import input_list, model_list, not_negative, positive, p
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce import budget, export, page, report, status
+from tinydist.reproduce import activation_study, budget, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
 from tinydist.reproduce.pool import LocalPool, Pool, PoolError
@@ -42,11 +42,14 @@ examples:
   python -m tinydist.reproduce --models ReLU2,ReLU2-Neg --runs 10  two models, ten seeds each
   python -m tinydist.reproduce --input raw,normalized              the author's input and the one the paper describes
   python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
+  python -m tinydist.reproduce --study activations                 GELU, SiLU, Tanh and others beside ReLU and Abs
   python -m tinydist.reproduce --scheduler tcp://host:8786         on the machines of a dask cluster
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
+STUDIES = {"activations": activation_study}
+"""Modules with the models of a study, and a function that writes what their runs show."""
 COMMANDS = {"status": status.main, "report": page.main, "export": export.main}
 NOT_WITH_BUDGET = (
     *("protocol", "epochs", "train_size", "runs", "scheduler"),
@@ -78,19 +81,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     configs = _configs(options, protocol, data.layout)
-    out = options.out or _default_folder(configs[0], options.input)
+    out = options.out or _default_folder(options, configs[0])
     try:
         with _pool(options) as pool:
             out.mkdir(parents=True, exist_ok=True)
             write_csv(out)
             print(_heading(configs, protocol, data, out), flush=True)
             records = sweep(configs, out, pool, options.checkpoint_every)
-        print(f"\n{report.printed(records)}\n", flush=True)
-        written = (
-            [out / "results.csv"]
-            if options.no_report
-            else [out / "results.csv", write_page(out, page.finished_records(out))]
-        )
+        if options.study:
+            told, written = STUDIES[options.study].write(records, out)
+            print(f"\n{told}\n", flush=True)
+        else:
+            print(f"\n{report.printed(records)}\n", flush=True)
+            written = [] if options.no_report else [write_page(out, page.finished_records(out))]
     except KeyboardInterrupt:
         print(f"\nStopped. {_saved(configs, out)}; the same command goes on from there.", file=sys.stderr)
         return 130
@@ -110,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    print(f"{time.perf_counter() - start:.0f} s. Saved: {', '.join(map(str, written))}")
-    return 1 if report.failures(records) else 0
+    print(f"{time.perf_counter() - start:.0f} s. Saved: {', '.join(map(str, [out / 'results.csv', *written]))}")
+    return 1 if report.failures(records) and not options.study else 0  # a study's failures are among its findings
 
 
 def _pool(options: argparse.Namespace) -> AbstractContextManager[Pool]:
@@ -186,18 +189,18 @@ def _protocol_within_budget(options: argparse.Namespace) -> Protocol:
 
 def _budget_folder(options: argparse.Namespace) -> Path:
     """A folder named without the protocol, so that the same command finds the one that it has chosen before."""
-    return Path("results") / (
-        f"{options.dataset}-{'+'.join(options.input)}-{options.layout}-budget-{written_span(options.budget)}"
-        f"-lr{options.lr:g}"
-    )
+    return _folder(options, options.layout, f"budget-{written_span(options.budget)}")
 
 
-def _default_folder(config: RunConfig, inputs: Sequence[str]) -> Path:
+def _default_folder(options: argparse.Namespace, config: RunConfig) -> Path:
     """A folder for these settings, so that other settings never mix with them."""
-    return Path("results") / (
-        f"{config.dataset}-{'+'.join(inputs)}-{config.layout}-{config.train_size}-images-{config.epochs}-epochs-lr{config.lr:g}"
-        f"{_steps(config)}"
-    )
+    return _folder(options, config.layout, f"{config.train_size}-images-{config.epochs}-epochs", _steps(config))
+
+
+def _folder(options: argparse.Namespace, layout: str, sizes: str, steps: str = "") -> Path:
+    study = [options.study] if options.study else []
+    parts = [*study, options.dataset, "+".join(options.input), layout, sizes, f"lr{options.lr:g}{steps}"]
+    return Path("results") / "-".join(parts)
 
 
 def _steps(config: RunConfig) -> str:
@@ -213,6 +216,11 @@ def _steps(config: RunConfig) -> str:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.study:
+        if options.models:
+            parser.error(f"--study {options.study} has its own models; leave out --models or --study")
+        options.models = list(STUDIES[options.study].MODELS)
+    options.models = options.models or list(PAPER_MODELS)
     if options.budget:
         given = [f"--{name.replace('_', '-')}" for name in NOT_WITH_BUDGET if getattr(options, name) is not None]
         if given:
@@ -249,9 +257,14 @@ def _parser() -> argparse.ArgumentParser:
         "--epochs and --runs",
     )
     add(
+        "--study",
+        choices=STUDIES,
+        help="beyond the paper: activations runs every activation under the paper's constraints, and says which "
+        "property goes with collapse; in place of --models and of the report on the paper's claims",
+    )
+    add(
         "--models",
         type=model_list,
-        default=list(PAPER_MODELS),
         metavar="A,B,…",
         help="models by name, Act[2][-L2][-Neg][-Bias] with Act ReLU or Abs (default: the paper's ten without -Bias)",
     )
