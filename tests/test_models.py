@@ -4,6 +4,7 @@ import autograd
 import autograd.numpy as anp
 import numpy as np
 import pytest
+from autograd.scipy.special import erf
 
 from tinydist import Tensor, build_model
 from tinydist.errors import ModelNameError
@@ -32,6 +33,7 @@ LAYERS = {
     "Abs2-Neg-Bias": "linear0:Linear act0:Abs linear1:Linear act1:Abs neg:Neg",
 }
 IN_THE_PAPER = list(LAYERS)[:10]
+OTHERS = ("GELU", "GELUTanh", "SiLU", "LeakyReLU", "ELU", "Softplus", "Tanh", "Sin", "Square")
 
 every_name = pytest.mark.parametrize("name", LAYERS)
 
@@ -48,8 +50,10 @@ def shapes_of(name):
 
 def test_the_grammar_has_these_names():
     names = model_names()
-    assert len(names) == len(LAYERS)
-    assert set(names) == set(LAYERS)
+    assert {name for name in names if name.startswith(("ReLU", "Abs"))} == set(LAYERS)
+    others = {name.replace("ReLU", activation, 1) for name in LAYERS for activation in OTHERS if name[0] == "R"}
+    assert set(names) - set(LAYERS) == others
+    assert len(names) == len(set(names))
 
 
 def test_the_paper_has_these_models():
@@ -68,6 +72,20 @@ def test_parameters_are_named_and_shaped_as_documented(name):
     assert [(key, p.shape, p.dtype) for key, p in parameters] == [
         (k, s, np.float32) for k, s in shapes_of(name).items()
     ]
+
+
+@pytest.mark.parametrize("activation", OTHERS)
+def test_the_other_activations_take_the_same_places(activation):
+    layers = build_model(f"{activation}2-Neg", 3, 2, 2).children()
+    kinds = [type(layer).__name__ for _, layer in layers]
+    assert kinds == ["Linear", activation, "Linear", activation, "Neg"]
+
+
+def test_swish_is_silu():
+    assert parse_model_name("Swish2-Neg") == parse_model_name("SiLU2-Neg")
+    assert str(parse_model_name("Swish-L2")) == "SiLU-L2"
+    for ours, theirs in zip(build_model("Swish").children(), build_model("SiLU").children(), strict=True):
+        assert (ours[0], type(ours[1])) == (theirs[0], type(theirs[1]))
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if "L2" in name])
@@ -104,10 +122,12 @@ def test_an_unknown_name_is_explained_and_the_nearest_suggested(name, meant):
     with pytest.raises(ModelNameError) as error:
         build_model(name)
     assert f"unknown model {name!r}. Did you mean {meant!r}? " in str(error.value)
-    assert "Act[2][-L2][-Neg][-Bias], where Act is ReLU or Abs" in str(error.value)
+    assert "Act[2][-L2][-Neg][-Bias], where Act is one of ReLU, Abs, GELU, " in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["", "Tanh", "ReLU2-L2", "Abs-L2-Bias", "ReLU3", "2", "-Neg", "ReLU-ReLU"])
+@pytest.mark.parametrize(
+    "name", ["", "Tan", "Swish-L2-Bias", "ReLU2-L2", "Abs-L2-Bias", "ReLU3", "2", "-Neg", "ReLU-ReLU"]
+)
 def test_no_other_name_is_taken(name):
     with pytest.raises(ModelNameError, match="unknown model"):
         parse_model_name(name)
@@ -161,6 +181,23 @@ def distance(h, p):
     return anp.sqrt(anp.maximum(anp.sum(p["offset.alpha"] * difference**2, axis=2), 1e-12))
 
 
+def gelu_tanh(z):
+    return z / 2 * (1 + anp.tanh((2 / np.pi) ** 0.5 * (z + 0.044715 * z**3)))
+
+
+FORWARD_OF_OTHERS = {
+    "GELU": lambda z: z / 2 * (1 + erf(z / 2**0.5)),
+    "GELUTanh": gelu_tanh,
+    "SiLU": lambda z: z / (1 + anp.exp(-z)),
+    "LeakyReLU": lambda z: anp.where(z > 0, z, z / 100),
+    "ELU": lambda z: anp.where(z > 0, z, anp.exp(z) - 1),
+    "Softplus": lambda z: anp.log(1 + anp.exp(z)),
+    "Tanh": anp.tanh,
+    "Sin": anp.sin,
+    "Square": lambda z: z**2,
+}
+
+
 FORWARD = {
     "ReLU": lambda z, p: project(relu(z), p),
     "Abs": lambda z, p: project(anp.abs(z), p),
@@ -172,6 +209,11 @@ FORWARD = {
     "ReLU-L2-Neg": lambda z, p: -distance(relu(z), p),
     "Abs-L2": lambda z, p: distance(anp.abs(z), p),
     "Abs-L2-Neg": lambda z, p: -distance(anp.abs(z), p),
+    **{
+        f"{activation}2-Neg": lambda z, p, act=act: -act(project(act(z), p))
+        for activation, act in FORWARD_OF_OTHERS.items()
+    },
+    "GELU-L2": lambda z, p: distance(FORWARD_OF_OTHERS["GELU"](z), p),
 }
 
 

@@ -1,6 +1,7 @@
 """The models of arXiv 2502.02103 by name.
 
-Grammar: ``Act[2][-L2][-Neg][-Bias]``. ``Act`` is the activation after the first linear layer. Then, in this order,
+Grammar: ``Act[2][-L2][-Neg][-Bias]``. ``Act`` is the activation after the first linear layer: the paper's ReLU
+or Abs, or one of the others in ``ACTIVATIONS``; ``Swish`` is another name of ``SiLU``. Then, in this order,
 
 * ``2``: a second linear layer followed by the activation again, so that no output is negative;
 * ``-L2``: an OffsetL2 layer instead of the second linear layer;
@@ -19,9 +20,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinydist.errors import ModelNameError
-from tinydist.nn import Abs, Linear, Module, Neg, OffsetL2, ReLU, Sequential
+from tinydist.nn import (
+    ELU,
+    GELU,
+    Abs,
+    Activation,
+    GELUTanh,
+    LeakyReLU,
+    Linear,
+    Module,
+    Neg,
+    OffsetL2,
+    ReLU,
+    Sequential,
+    SiLU,
+    Sin,
+    Softplus,
+    Square,
+    Tanh,
+)
 
-ACTIVATIONS: dict[str, Callable[[], Module]] = {"ReLU": ReLU, "Abs": Abs}
+ACTIVATIONS: dict[str, Callable[[], Activation]] = {
+    kind.__name__: kind for kind in (ReLU, Abs, GELU, GELUTanh, SiLU, LeakyReLU, ELU, Softplus, Tanh, Sin, Square)
+}
+ALIASES = {"Swish": "SiLU"}
 
 PAPER_MODELS = (
     *("ReLU", "Abs", "ReLU2", "Abs2", "ReLU2-Neg", "Abs2-Neg"),
@@ -68,17 +90,19 @@ def parse_model_name(name: str) -> ModelSpec:
     Raises:
         ModelNameError: explains the grammar and suggests the nearest name.
     """
-    if name in model_names():
-        match = _NAME.fullmatch(name)
-        assert match is not None
-        return ModelSpec(match["activation"], *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias")))
+    match = _NAME.fullmatch(str(name))
+    if match:
+        activation = ALIASES.get(match["activation"], match["activation"])
+        spec = ModelSpec(activation, *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias")))
+        if str(spec) in model_names():
+            return spec
     by_key = {known.lower(): known for known in model_names()}
     nearest = difflib.get_close_matches(str(name).lower().replace("_", "-"), by_key, n=1, cutoff=0)
     raise ModelNameError(
         f"unknown model {name!r}. Did you mean {by_key[nearest[0]]!r}? A name is Act[2][-L2][-Neg][-Bias], where "
-        f"Act is {' or '.join(ACTIVATIONS)}; 2 puts the activation after the second layer as well; -L2 makes the "
-        "second layer an OffsetL2 (its output is never negative and it has no bias, so it takes neither 2 nor "
-        "-Bias); -Neg negates the output; -Bias gives the second linear layer a bias"
+        f"Act is one of {', '.join([*ACTIVATIONS, *ALIASES])}; 2 puts the activation after the second layer as well; "
+        "-L2 makes the second layer an OffsetL2 (its output is never negative and it has no bias, so it takes neither "
+        "2 nor -Bias); -Neg negates the output; -Bias gives the second linear layer a bias"
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from tinydist import ops
 from tinydist.errors import ShapeError, StateDictError
 from tinydist.sparse import SparseMatrix
-from tinydist.tensor import Tensor, linear
+from tinydist.tensor import Tensor, apply, linear
 
 
 class Module:
@@ -128,18 +129,85 @@ class Linear(Module):
         return f"{in_features}, {out_features}, bias={self.bias is not None}"
 
 
-class ReLU(Module):
+class Activation(Module):
+    """An elementwise function without parameters, which turns pre-activations into activations of the same shape."""
+
+
+class ReLU(Activation):
     """``max(x, 0)`` of every entry."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.relu()
 
 
-class Abs(Module):
+class Abs(Activation):
     """``|x|`` of every entry."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.abs()
+
+
+class GELU(Activation):
+    """``x Φ(x)`` of every entry, see :func:`tinydist.ops.gelu`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.gelu, x)
+
+
+class GELUTanh(Activation):
+    """The tanh form of GELU, see :func:`tinydist.ops.gelu_tanh`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.gelu_tanh, x)
+
+
+class SiLU(Activation):
+    """``x σ(x)`` of every entry, also called Swish."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.silu, x)
+
+
+class LeakyReLU(Activation):
+    """Every entry, a hundredth of it where it is negative."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.leaky_relu, x)
+
+
+class ELU(Activation):
+    """``x`` where it is positive, else ``e**x - 1``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.elu, x)
+
+
+class Softplus(Activation):
+    """``log(1 + e**x)`` of every entry."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.softplus, x)
+
+
+class Tanh(Activation):
+    """Hyperbolic tangent of every entry."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.tanh()
+
+
+class Sin(Activation):
+    """Sine of every entry."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.sin, x)
+
+
+class Square(Activation):
+    """``x**2`` of every entry."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(ops.square, x)
 
 
 class Neg(Module):

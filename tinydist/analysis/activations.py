@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.errors import ShapeError
-from tinydist.nn import Abs, Module, Neg, ReLU, Sequential
+from tinydist.nn import Activation, Module, Neg, Sequential
 from tinydist.recording import no_grad
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
@@ -99,5 +99,5 @@ def node_layers(model: Sequential) -> list[str]:
     return [
         name
         for (name, layer), follower in zip(layers, followers, strict=True)
-        if not isinstance(layer, Neg) and not isinstance(follower, ReLU | Abs)
+        if not isinstance(layer, Neg) and not isinstance(follower, Activation)
     ]

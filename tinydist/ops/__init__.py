@@ -3,6 +3,7 @@
 The conventions are in :mod:`tinydist.ops.elementwise`; :mod:`tinydist.ops.table` lists all ops.
 """
 
+from tinydist.ops.activations import elu, gelu, gelu_tanh, leaky_relu, silu, sin, softplus, square
 from tinydist.ops.distance import weighted_distance
 from tinydist.ops.elementwise import (
     Result,
@@ -38,8 +39,12 @@ __all__ = [
     "concatenate",
     "cross_entropy",
     "div",
+    "elu",
     "exp",
+    "gelu",
+    "gelu_tanh",
     "index",
+    "leaky_relu",
     "linear",
     "log",
     "log_softmax",
@@ -53,8 +58,12 @@ __all__ = [
     "relu",
     "reshape",
     "sigmoid",
+    "silu",
+    "sin",
+    "softplus",
     "sparse_linear",
     "sqrt",
+    "square",
     "sub",
     "sum",
     "tanh",

@@ -101,6 +101,13 @@ def _cross_entropy_formula(xp: ModuleType, logits: Any, labels: Any) -> Any:
     return -xp.mean(_log_softmax_formula(xp, logits)[xp.arange(len(labels)), labels])
 
 
+def _gelu_formula(xp: ModuleType, x: Any) -> Any:
+    """Φ by Gauss-Legendre quadrature of the density from 0 to x, which any array module can do."""
+    points, weights = np.polynomial.legendre.leggauss(40)
+    density = sum(w * xp.exp(-((x * (p + 1) / 2) ** 2) / 2) for p, w in zip(points, weights, strict=True))
+    return x * (0.5 + x / 2 * density / (2 * np.pi) ** 0.5)
+
+
 OPS: tuple[Op, ...] = (
     Op(ops.add, "g to both", lambda _, a, b: a + b, _binary()),
     Op(ops.sub, "g to the first, -g to the second", lambda _, a, b: a - b, _binary()),
@@ -141,6 +148,25 @@ OPS: tuple[Op, ...] = (
     ),
     Op(ops.tanh, "g (1 - tanh² x)", lambda xp, x: xp.tanh(x), _unary()),
     Op(ops.sigmoid, "g σ(x) (1 - σ(x))", lambda xp, x: 1 / (1 + xp.exp(-x)), _unary()),
+    Op(ops.gelu, "g (Φ(x) + x φ(x)), with the normal distribution Φ and its density φ", _gelu_formula, _unary()),
+    Op(
+        ops.gelu_tanh,
+        "g (s + x s (1 - s) 2u'), with s = σ(2u) and u = √(2/π) (x + 0.044715 x³)",
+        lambda xp, x: x / 2 * (1 + xp.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+        _unary(),
+    ),
+    Op(ops.silu, "g (σ(x) + x σ(x) (1 - σ(x)))", lambda xp, x: x / (1 + xp.exp(-x)), _unary()),
+    Op(
+        ops.leaky_relu,
+        "g where x > 0, else a small share of it",
+        lambda xp, x, slope=0.01: xp.where(x > 0, x, slope * x),
+        (*_unary(), *_unary(slope=0.2)),
+        (Kink((0.0,), (0.01,)), Kink((-0.0,), (0.2,), {"slope": 0.2})),
+    ),
+    Op(ops.elu, "g where x > 0, else g e^x", lambda xp, x: xp.where(x > 0, x, xp.exp(x) - 1), _unary()),
+    Op(ops.softplus, "g σ(x)", lambda xp, x: xp.log(1 + xp.exp(x)), _unary()),
+    Op(ops.sin, "g cos x", lambda xp, x: xp.sin(x), _unary()),
+    Op(ops.square, "2 g x", lambda _, x: x**2, _unary()),
     Op(ops.sum, "g to every entry", lambda xp, x, **options: xp.sum(x, **options), _reduction()),
     Op(ops.mean, "g / count to every entry", lambda xp, x, **options: xp.mean(x, **options), _reduction()),
     Op(

@@ -266,7 +266,8 @@ def _parser() -> argparse.ArgumentParser:
         "--models",
         type=model_list,
         metavar="A,B,…",
-        help="models by name, Act[2][-L2][-Neg][-Bias] with Act ReLU or Abs (default: the paper's ten without -Bias)",
+        help="models by name, Act[2][-L2][-Neg][-Bias] with Act ReLU, Abs, GELU, SiLU or others (default: the "
+        "paper's ten without -Bias)",
     )
     add("--runs", type=positive, metavar="N", help="runs of each model (default: the protocol's)")
     add("--epochs", type=positive, metavar="N", help="passes over the images (default: the protocol's)")

@@ -1,0 +1,84 @@
+"""Activations beyond ReLU and Abs. Conventions as in :mod:`tinydist.ops.elementwise`.
+
+Far out, where a slope vanishes, none of them overflows or turns a huge input into NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinydist.ops.elementwise import Array, Result
+
+_FAR = 40.0
+"""A pre-activation beyond which exp(-x²/2), even in float64, is 0: larger ones are not squared, lest they overflow."""
+
+
+def _logistic(x: Array) -> Array:
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-1.0 * np.abs(x)))
+
+
+def gelu(x: Array) -> Result:
+    """Gaussian error linear unit ``x Φ(x)``, Φ the standard normal distribution (arXiv 1606.08415).
+
+    Its slope is ``Φ(x) + x φ(x)`` with the normal density φ: below about -0.75 it is negative, far out 0.
+    """
+    from scipy.special import erfc  # here, because it would slow down every import of tinydist
+
+    probability = 0.5 * erfc(x * -math.sqrt(0.5))
+
+    def vjp(g: Array) -> Array:
+        near = np.minimum(np.abs(x), _FAR)
+        density = np.exp(-0.5 * near * near) * (1 / math.sqrt(2 * math.pi))
+        return g * (probability + x * density)
+
+    return x * probability, (vjp,)
+
+
+def gelu_tanh(x: Array) -> Result:
+    """The tanh form of :func:`gelu`: ``x/2 (1 + tanh u)`` with ``u = √(2/π) (x + 0.044715 x³)`` (arXiv 1606.08415).
+
+    Written as ``x σ(2u)``, which is the same and loses no digits where tanh is near -1.
+    """
+    near = np.clip(x, -_FAR, _FAR)
+    scale = math.sqrt(2 / math.pi)
+    share = _logistic(2 * scale * (near + 0.044715 * near**3))
+
+    def vjp(g: Array) -> Array:
+        steepness = 2 * scale * (1 + 3 * 0.044715 * near**2)
+        return g * (share + near * share * (1 - share) * steepness)
+
+    return x * share, (vjp,)
+
+
+def silu(x: Array) -> Result:
+    """Sigmoid linear unit ``x σ(x)`` (arXiv 1702.03118), also called Swish (arXiv 1710.05941)."""
+    share = _logistic(x)
+    return x * share, (lambda g: g * (share + x * share * (1 - share)),)
+
+
+def leaky_relu(x: Array, slope: float = 0.01) -> Result:
+    """`x` where it is positive, else ``slope x``; at 0 the gradient is that of the negative side (Maas et al. 2013)."""
+    return np.where(x > 0, x, slope * x), (lambda g: np.where(x > 0, g, slope * g),)
+
+
+def elu(x: Array) -> Result:
+    """Exponential linear unit: `x` where it is positive, else ``e**x - 1``; smooth at 0 (arXiv 1511.07289)."""
+    below = np.minimum(x, 0)
+    return np.where(x > 0, x, np.expm1(below)), (lambda g: g * np.exp(below),)
+
+
+def softplus(x: Array) -> Result:
+    """``log(1 + e**x)``, a smooth ReLU that is never 0; its slope is the logistic function (Dugas et al. 2001)."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x))), (lambda g: g * _logistic(x),)
+
+
+def sin(x: Array) -> Result:
+    """Sine of an angle in radians."""
+    return np.sin(x), (lambda g: g * np.cos(x),)
+
+
+def square(x: Array) -> Result:
+    """``x**2``."""
+    return x * x, (lambda g: g * (2 * x),)
