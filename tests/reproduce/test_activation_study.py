@@ -49,7 +49,7 @@ def test_stuck_outputs_are_those_that_no_image_moves(study):
     assert cells["ReLU", "2"].stuck == tuple(expected)
     assert sum(expected) > 0
     assert cells["Abs", "2"].stuck == (0, 0)
-    assert cells["ReLU", ""].stuck == (0, 0)  # no activation after the outputs, so nothing to be stuck in
+    assert cells["ReLU", ""].stuck == ()  # no activation after the outputs, so nothing to be stuck in
 
 
 def test_fates_are_decided_as_claims_are(record, tmp_path):
@@ -68,6 +68,17 @@ def test_fates_are_decided_as_claims_are(record, tmp_path):
         "Abs-L2-Neg": FAILED,
     }
     assert cells["Abs", "-L2-Neg"].failed == 5
+
+
+def test_a_baseline_that_has_not_learned_is_none(record, tmp_path):
+    records = [record(m, s, 10.0 + s / 10) for m in ("Sin", "Sin-L2") for s in range(3)]
+    cells = activation_study.read_cells(records, tmp_path, datasets.load("mnist", train_size=1))
+    assert {cell.fate for cell in cells.values()} == {FAILED}
+
+
+def test_what_is_open_is_told_with_its_distance_in_the_mean():
+    cells = cells_where({"ReLU"}) | {("Abs", "2"): Cell((20.0, 80.0), 0, (0, 0), OPEN)}
+    assert "open: Abs (-40.5 points in the mean)" in " ".join(told(cells).split())
 
 
 def cells_where(collapsed):

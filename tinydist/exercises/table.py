@@ -17,6 +17,7 @@ from tinydist.exercises.catalogue.cohens_d import COHENS_D
 from tinydist.exercises.catalogue.compress import COMPRESS
 from tinydist.exercises.catalogue.cross_entropy import CROSS_ENTROPY
 from tinydist.exercises.catalogue.dead_units import DEAD_UNITS
+from tinydist.exercises.catalogue.gelu import GELU
 from tinydist.exercises.catalogue.gradcheck import GRADCHECK
 from tinydist.exercises.catalogue.linear import LINEAR
 from tinydist.exercises.catalogue.log_softmax import LOG_SOFTMAX
@@ -58,6 +59,7 @@ EXERCISES: tuple[Exercise, ...] = (
     DEAD_UNITS,
     WEIGHTED_DISTANCE,
     OFFSET_L2,
+    GELU,
     WEIGHTED_SQUARES_NUMBA,
     MATMUL_NUMBA,
     COMPRESS,

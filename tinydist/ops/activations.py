@@ -19,14 +19,16 @@ def _logistic(x: Array) -> Array:
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-1.0 * np.abs(x)))
 
 
+def normal_cdf(x: Array) -> Array:
+    """Φ, the share of a standard normal variable that is below x."""
+    from scipy.special import ndtr  # here, because it would slow down every import of tinydist
+
+    return ndtr(x)
+
+
 def gelu(x: Array) -> Result:
-    """Gaussian error linear unit ``x Φ(x)``, Φ the standard normal distribution (arXiv 1606.08415).
-
-    Its slope is ``Φ(x) + x φ(x)`` with the normal density φ: below about -0.75 it is negative, far out 0.
-    """
-    from scipy.special import erfc  # here, because it would slow down every import of tinydist
-
-    probability = 0.5 * erfc(x * -math.sqrt(0.5))
+    """Gaussian error linear unit ``x Φ(x)``, with the standard normal distribution Φ (arXiv 1606.08415)."""
+    probability = normal_cdf(x)
 
     def vjp(g: Array) -> Array:
         near = np.minimum(np.abs(x), _FAR)

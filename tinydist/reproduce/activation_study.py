@@ -39,9 +39,12 @@ from tinydist.tables import text_table
 HEADS = ("", "2", "2-Neg", "-L2", "-L2-Neg")
 MODELS = tuple(f"{activation}{head}" for activation in ACTIVATIONS for head in HEADS)
 """Every activation with every head, baselines first within each."""
-COLLAPSED, STANDS, OPEN, FAILED = "collapsed", "stands", "open", "failed"
+COLLAPSED, STANDS, OPEN, FAILED = "collapsed", "stands", "open", "no comparison"
 """What became of a model beside its baseline: shown to be more than ten points below, shown not to be, neither, or
-no two runs of either that ended well."""
+nothing to compare: no two runs of either ended well, or the baseline itself has not learned."""
+LEARNED = 20.0
+"""Test accuracy that a baseline has to reach, in percent: ten points above chance, so that there is a height to fall
+from."""
 
 
 def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
@@ -81,7 +84,7 @@ class Cell:
         accuracies: test accuracies of the runs that ended well, percent.
         failed: runs that did not.
         stuck: of each run that ended well, the outputs that stand where the last activation is flat on every
-            training image; none where no activation follows the outputs.
+            training image; empty where no activation follows the outputs.
         fate: ``COLLAPSED``, ``STANDS``, ``OPEN`` or ``FAILED`` beside the baseline of the same activation.
     """
 
@@ -106,7 +109,7 @@ def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[t
             cells[_split(model)] = Cell(
                 accuracies=tuple(record.final.test_accuracy for record in well),
                 failed=len(runs) - len(well),
-                stuck=tuple(_stuck_outputs(record, out, data) for record in well),
+                stuck=tuple(_stuck_outputs(record, out, data) for record in well if parse_model_name(model).second),
                 fate=fates.get(model, FAILED),
             )
     return cells
@@ -118,11 +121,9 @@ def _split(model: str) -> tuple[str, str]:
 
 
 def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
-    spec = parse_model_name(record.config.model)
-    if not spec.second:
-        return 0
+    activation = ACTIVATIONS[parse_model_name(record.config.model).activation]()
     model = trained_model(record.config.folder(out))
-    return int(stuck_units(ACTIVATIONS[spec.activation](), layer_output(model, data.x_train, "linear1")).sum())
+    return int(stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum())
 
 
 def _fates(results: Outcomes) -> dict[str, str]:
@@ -130,7 +131,9 @@ def _fates(results: Outcomes) -> dict[str, str]:
     comparisons = {
         model: Above(_split(model)[0], model, CATASTROPHE)
         for model in MODELS
-        if _split(model)[1] and all(m in results and results[m].accuracy.n > 1 for m in (model, _split(model)[0]))
+        if _split(model)[1]
+        and all(m in results and results[m].accuracy.n > 1 for m in (model, _split(model)[0]))
+        and results[_split(model)[0]].mean >= LEARNED
     }
     found = [comparison.examine(results) for comparison in comparisons.values()]
     below, not_below = holm([f.for_it for f in found]), holm([f.against_it for f in found])
@@ -138,7 +141,7 @@ def _fates(results: Outcomes) -> dict[str, str]:
         model: COLLAPSED if p < ALPHA else STANDS if q < ALPHA else OPEN
         for model, p, q in zip(comparisons, below, not_below, strict=True)
     }
-    return {model: STANDS for model in results if not _split(model)[1]} | fates
+    return {model: STANDS for model in results if not _split(model)[1] and results[model].mean >= LEARNED} | fates
 
 
 def told(cells: Cells) -> str:
@@ -170,6 +173,8 @@ def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterato
     """Fisher's exact test of each property against collapse, Holm-corrected over the properties."""
     fates = {activation: cell.fate for (activation, h), cell in cells.items() if h == head}
     by_fate = {fate: [a for a, f in fates.items() if f == fate] for fate in (COLLAPSED, STANDS, OPEN, FAILED)}
+    lost = {a: np.mean(cells[a, ""].accuracies) - np.mean(cells[a, head].accuracies) for a in by_fate[OPEN]}
+    by_fate[OPEN] = [f"{a} ({-lost[a]:+.1f} points in the mean)" for a in by_fate[OPEN]]
     listed = "; ".join(f"{fate}: {', '.join(names)}" for fate, names in by_fate.items() if names)
     yield textwrap.fill(f"Act{head}: {listed}.", report.WIDTH)
     settled = by_fate[COLLAPSED] + by_fate[STANDS]
@@ -224,12 +229,15 @@ def heat_maps(cells: Cells, label: str) -> Figure:
             mark = " ✗" if cell.fate == COLLAPSED else ""
             summary = summarize(cell.accuracies)
             spread = f"\n±{summary.sd:.1f}" if summary.n > 1 else ""
-            words = (f"{summary.mean:.1f}{mark}{spread}{lost}", f"{summarize(cell.stuck).mean:.1f}")
+            words = (
+                f"{summary.mean:.1f}{mark}{spread}{lost}",
+                f"{summarize(cell.stuck).mean:.1f}" if cell.stuck else "–",
+            )
         for axes, text, light in (
             (accuracy, words[0], bool(cell.accuracies) and np.mean(cell.accuracies) > 50),
             (stuck, words[1], bool(cell.stuck) and np.mean(cell.stuck) < 5),
         ):
-            dark = light or not cell.accuracies
+            dark = light or not cell.accuracies or (axes is stuck and not cell.stuck)
             axes.text(*place, text, ha="center", va="center", fontsize=7.5, color="black" if dark else "white")
     figure.suptitle(f"Activations under the paper's constraints\n{label}", fontsize=10)
     return figure
