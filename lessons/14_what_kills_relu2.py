@@ -177,7 +177,9 @@ figure.savefig(path, dpi=120)
 print(f"saved {path}")
 
 # %% [markdown]
-# With the large step it is over within ten steps. With the fitting one nothing dies, early or late.
+# With the large step most of it is over within ten steps. In the network that survives, even outputs that were dead
+# come back: the hidden layer goes on changing as long as one output lets a gradient through. With the fitting step
+# nothing dies, early or late.
 #
 # `python -m tinydist.reproduce --study activations` asks the other half of the question: is it the ReLU, whose flat
 # side has no slope, or would any activation do the same? GELU is nearly as flat there, but not quite.

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -37,6 +38,20 @@ def test_normalized_has_zero_mean_and_unit_deviation(mnist):
     np.testing.assert_allclose(
         normalized.x_test[:100], (mnist.x_test[:100].astype(float) / 255 - 0.1307) / 0.3081, rtol=1e-5, atol=1e-6
     )
+
+
+FASHION = datasets.SOURCES["fashion-mnist"].installed
+
+
+@pytest.mark.skipif(not FASHION.is_dir(), reason=f"needs Debian's package dataset-fashion-mnist in {FASHION}")
+def test_fashion_mnist_is_fashion_mnist():
+    data = datasets.load("fashion-mnist", input="normalized", layout="auto")
+    assert (data.x_train.shape, data.x_test.shape) == ((60_000, 784), (10_000, 784))
+    assert np.bincount(data.y_train).tolist() == [6_000] * 10  # balanced, as its authors say
+    assert np.bincount(data.y_test).tolist() == [1_000] * 10
+    assert data.layout == "dense"  # half of its pixels are not zero
+    assert data.x_train.mean(dtype=float) == pytest.approx(0, abs=1e-3)
+    assert data.x_train.std(dtype=float) == pytest.approx(1, abs=1e-3)
 
 
 def test_unit_runs_from_0_to_1(mnist):
@@ -126,6 +141,12 @@ def test_files_are_found_in_each_place(tiny, tmp_path, monkeypatch, place):
     data = datasets.load("tiny")
     assert data.y_test.tolist() == [2, 1, 0]
     assert data.x_train.shape == (6, 4)
+
+
+def test_files_are_found_where_a_package_of_the_system_puts_them(tiny, tmp_path, monkeypatch):
+    source = dataclasses.replace(datasets.SOURCES["tiny"], installed=store(tmp_path / "installed", tiny))
+    monkeypatch.setitem(datasets.SOURCES, "tiny", source)
+    assert datasets.load("tiny").y_test.tolist() == [2, 1, 0]
 
 
 def test_the_folder_the_user_names_comes_first(tiny, tmp_path, monkeypatch):

@@ -1,8 +1,8 @@
 """Data sets, checked by checksum before use.
 
-A file is looked for in ``$TINYDIST_DATA/NAME`` and ``$TINYDIST_DATA``, in the repository's ``data/NAME`` and in the
-user's cache, and is downloaded into the cache as a last resort. Whatever its origin, its contents must have the known
-sha256.
+A file is looked for in ``$TINYDIST_DATA/NAME`` and ``$TINYDIST_DATA``, in the repository's ``data/NAME``, in the user's
+cache and where the system's package of the data puts it, and is downloaded into the cache as a last resort. Whatever
+its origin, its contents must have the known sha256.
 """
 
 from __future__ import annotations
@@ -64,12 +64,14 @@ class Source:
         files: training images, training labels, test images, test labels.
         mirrors: URLs of folders that hold the files, in order of preference.
         mean, std: of the training pixels divided by 255, for the "normalized" input.
+        installed: folder in which a system's package of the data puts them; None where there is no such package.
     """
 
     files: tuple[SourceFile, SourceFile, SourceFile, SourceFile]
     mirrors: tuple[str, ...]
     mean: float
     std: float
+    installed: Path | None = None
 
 
 SOURCES = {
@@ -103,6 +105,34 @@ SOURCES = {
         mean=0.1307,
         std=0.3081,
     ),
+    "fashion-mnist": Source(
+        files=(
+            SourceFile(
+                "train-images-idx3-ubyte",
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            SourceFile(
+                "train-labels-idx1-ubyte",
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            SourceFile(
+                "t10k-images-idx3-ubyte",
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            SourceFile(
+                "t10k-labels-idx1-ubyte",
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
+        ),
+        mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        mean=0.2860,
+        std=0.3530,
+        installed=Path("/usr/share/datasets/fashion-mnist"),  # Debian's package dataset-fashion-mnist
+    ),
 }
 """Every data set by name."""
 
@@ -135,7 +165,7 @@ def load(name: str, input: str = "raw", train_size: int | None = None, layout: s
     """Load a data set by name.
 
     Args:
-        name: "mnist".
+        name: "mnist" or "fashion-mnist" (Xiao et al., arXiv 1708.07747).
         input: "raw" (0 to 255), "unit" (0 to 1) or "normalized" (unit, minus the mean, over the standard deviation).
         train_size: keep only the first so many training images; all by default. The test images all stay.
         layout: "dense" for float32 arrays, "sparse" for compressed ones that only a first linear layer can read,
@@ -206,7 +236,7 @@ def _parse_idx(contents: bytes) -> Array:
 
 def _contents(name: str, source: Source, file: SourceFile) -> bytes:
     """The checked, uncompressed contents of one file."""
-    folders = [_REPOSITORY_DATA / name, _cache() / name]
+    folders = [_REPOSITORY_DATA / name, _cache() / name, *([source.installed] if source.installed else [])]
     if os.environ.get("TINYDIST_DATA"):
         chosen = Path(os.environ["TINYDIST_DATA"])
         folders = [chosen / name, chosen, *folders]

@@ -39,10 +39,17 @@ def test_a_reduced_protocol_never_passes_for_the_papers():
 
 
 def test_another_learning_rate_or_input_is_not_the_papers_protocol():
-    for change in ({"lr": 0.01}, {"input": "unit"}):
+    for change in ({"lr": 0.01}, {"input": "unit"}, {"optimizer": "adam"}, {"batch_size": 64}):
         assert report.protocol_label(replace(PAPER, **change), 20, 20).startswith("not the paper's protocol")
     described = report.protocol_label(replace(PAPER, input="normalized"), 20, 20)
     assert described.startswith("the paper's protocol as described")
+
+
+def test_no_number_of_the_paper_stands_beside_runs_on_other_data(record):
+    assert "95.64 ± 0.19" in report.results_table([record("ReLU")])
+    elsewhere = report.results_table([record("ReLU", dataset="fashion-mnist")])
+    assert "none published" in elsewhere
+    assert "95.64" not in elsewhere
 
 
 def test_what_is_printed_has_table_notes_verdicts_contradictions_and_failures(record):

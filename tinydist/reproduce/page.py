@@ -92,7 +92,7 @@ class Section:
         ]
 
     def _published(self, model: str) -> str:
-        return str(published(model, self.setting.epochs) or "none published")
+        return report.published_for(model, self.setting)
 
     def told(self, model: str) -> str:
         """The accuracy of a model, or why there is none."""
