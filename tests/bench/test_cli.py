@@ -94,3 +94,9 @@ def test_help_reads_well(capsys):
     for word in ("what to time:", "roofline", "growth", "results/growth.png", "--train-size", "growth: 5"):
         assert word in shown
     assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_models_without_peers_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["epoch", "--models", "ReLU,GELU2"])
+    assert "written out for ReLU and Abs only, so GELU2 cannot be compared" in capsys.readouterr().err

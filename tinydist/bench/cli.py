@@ -22,6 +22,7 @@ from tinydist.bench.processes import Job, ProcessError, take_turns
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
+from tinydist.models import parse_model_name
 from tinydist.sparse import SparseMatrix
 
 DESCRIPTION = """\
@@ -157,6 +158,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     for flag, value in DEFAULTS[options.what].items():
         if getattr(options, flag) is None:
             setattr(options, flag, value)
+    others = [model for model in options.models if parse_model_name(model).activation not in ("ReLU", "Abs")]
+    if others:
+        parser.error(f"the peers are written out for ReLU and Abs only, so {', '.join(others)} cannot be compared")
     if options.what == "growth" and len(options.models) > 1:
         parser.error(f"growth takes one model at a time, got {len(options.models)}: {', '.join(options.models)}")
     return options
