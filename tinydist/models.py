@@ -96,7 +96,10 @@ def parse_model_name(name: str) -> ModelSpec:
         spec = ModelSpec(activation, *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias")))
         if str(spec) in model_names():
             return spec
-    by_key = {known.lower(): known for known in model_names()}
+    known_names = model_names()
+    for alias, meant in ALIASES.items():
+        known_names += [known.replace(meant, alias, 1) for known in known_names if known.startswith(meant)]
+    by_key = {known.lower(): known for known in known_names}
     nearest = difflib.get_close_matches(str(name).lower().replace("_", "-"), by_key, n=1, cutoff=0)
     raise ModelNameError(
         f"unknown model {name!r}. Did you mean {by_key[nearest[0]]!r}? A name is Act[2][-L2][-Neg][-Bias], where "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -130,84 +130,82 @@ class Linear(Module):
 
 
 class Activation(Module):
-    """An elementwise function without parameters, which turns pre-activations into activations of the same shape."""
+    """An elementwise function without parameters, which turns pre-activations into activations of the same shape.
+
+    Attributes:
+        op: the function, in the form of :mod:`tinydist.ops`.
+    """
+
+    op: ClassVar[Callable[..., ops.Result]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply(type(self).op, x)
 
 
 class ReLU(Activation):
     """``max(x, 0)`` of every entry."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x.relu()
+    op = ops.relu
 
 
 class Abs(Activation):
     """``|x|`` of every entry."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x.abs()
+    op = ops.abs
 
 
 class GELU(Activation):
     """``x Φ(x)`` of every entry, see :func:`tinydist.ops.gelu`."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.gelu, x)
+    op = ops.gelu
 
 
 class GELUTanh(Activation):
     """The tanh form of GELU, see :func:`tinydist.ops.gelu_tanh`."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.gelu_tanh, x)
+    op = ops.gelu_tanh
 
 
 class SiLU(Activation):
     """``x σ(x)`` of every entry, also called Swish."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.silu, x)
+    op = ops.silu
 
 
 class LeakyReLU(Activation):
     """Every entry, a hundredth of it where it is negative."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.leaky_relu, x)
+    op = ops.leaky_relu
 
 
 class ELU(Activation):
     """``x`` where it is positive, else ``e**x - 1``."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.elu, x)
+    op = ops.elu
 
 
 class Softplus(Activation):
     """``log(1 + e**x)`` of every entry."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.softplus, x)
+    op = ops.softplus
 
 
 class Tanh(Activation):
     """Hyperbolic tangent of every entry."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x.tanh()
+    op = ops.tanh
 
 
 class Sin(Activation):
     """Sine of every entry."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.sin, x)
+    op = ops.sin
 
 
 class Square(Activation):
     """``x**2`` of every entry."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(ops.square, x)
+    op = ops.square
 
 
 class Neg(Module):

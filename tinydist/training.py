@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.analysis.activations import layer_outputs, node_layers
-from tinydist.analysis.dead_nodes import DEAD_BELOW
+from tinydist.analysis.dead_nodes import active_counts, dead_units
 from tinydist.batches import FULL_BATCH, Batching, Chunk
 from tinydist.datasets import Dataset
 from tinydist.errors import DivergedError
@@ -188,9 +188,9 @@ def _measure(epoch: int, steps: int, model: Sequential, data: Dataset, batching:
         train_loss=train.loss,
         train_accuracy=100 * train.correct / train.rows,
         test_accuracy=100 * test_correct / len(data.y_test),
-        dead_outputs=int(np.count_nonzero(train.outputs == 0)),
-        dead_hidden=int(np.count_nonzero(train.hidden == 0)),
-        output_activity=tuple((train.outputs / train.rows).tolist()),
+        dead_outputs=int(train.dead_outputs.sum()),
+        dead_hidden=int(train.dead_hidden.sum()),
+        output_activity=tuple((train.active / train.rows).tolist()),
     )
 
 
@@ -202,14 +202,16 @@ class _Look:
         rows: how many there are.
         loss: mean cross-entropy, in nats.
         correct: rows whose largest logit is at the label.
-        hidden, outputs: on how many rows each hidden unit and output is active, (units,).
+        dead_hidden, dead_outputs: which hidden units and outputs are active on none of them, (units,).
+        active: on how many rows each output is active, (outputs,).
     """
 
     rows: int
     loss: float
     correct: int
-    hidden: Array
-    outputs: Array
+    dead_hidden: Array
+    dead_outputs: Array
+    active: Array
 
 
 def _look(model: Sequential, chunks: Iterable[Chunk], steps: int) -> _Look:
@@ -225,13 +227,14 @@ def _look(model: Sequential, chunks: Iterable[Chunk], steps: int) -> _Look:
         logits = list(activations.values())[-1]
         with no_grad():
             loss = Tensor(logits).cross_entropy(labels).item()
-        active = (np.count_nonzero(np.abs(a) > DEAD_BELOW, axis=0) for a in (activations[hidden_layer], logits))
-        looks.append(_Look(len(labels), loss, _correct(logits, labels), *active))
+        dead = dead_units(activations[hidden_layer]), dead_units(logits)
+        looks.append(_Look(len(labels), loss, _correct(logits, labels), *dead, active_counts(logits)))
     rows = sum(look.rows for look in looks)
     return _Look(
         rows=rows,
         loss=sum(look.loss * (look.rows / rows) for look in looks),
         correct=sum(look.correct for look in looks),
-        hidden=np.sum([look.hidden for look in looks], axis=0),
-        outputs=np.sum([look.outputs for look in looks], axis=0),
+        dead_hidden=np.all([look.dead_hidden for look in looks], axis=0),
+        dead_outputs=np.all([look.dead_outputs for look in looks], axis=0),
+        active=np.sum([look.active for look in looks], axis=0),
     )

@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 
 from tinydist.analysis.activation_shapes import Shape, shape_of, slopes, stuck_units
-from tinydist.nn import Abs, Module, ReLU
+from tinydist.nn import Abs, Module, ReLU, Tanh
 from tinydist.tensor import Tensor
-
-
-class Tanh(Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.tanh()
 
 
 class Sigmoid(Module):

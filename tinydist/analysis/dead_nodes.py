@@ -33,6 +33,19 @@ def dead_units(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDAr
     return np.abs(activations).max(axis=0) <= threshold
 
 
+def active_counts(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.int64]:
+    """On how many samples each unit is active: larger in magnitude than the threshold.
+
+    Args:
+        activations: (samples, units).
+        threshold: largest magnitude that counts as silence.
+
+    Returns:
+        (units,).
+    """
+    return np.count_nonzero(np.abs(activations) > threshold, axis=0)
+
+
 def active_shares(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.float64]:
     """The share of samples on which each unit is active: larger in magnitude than the threshold.
 
@@ -48,7 +61,7 @@ def active_shares(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> N
         ValueError: if an activation is not finite.
     """
     check_activations(activations)
-    return np.mean(np.abs(activations) > threshold, axis=0)
+    return active_counts(activations, threshold) / len(activations)
 
 
 @dataclass(frozen=True)

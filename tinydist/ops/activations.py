@@ -9,14 +9,10 @@ import math
 
 import numpy as np
 
-from tinydist.ops.elementwise import Array, Result
+from tinydist.ops.elementwise import Array, Result, sigmoid
 
 _FAR = 40.0
 """A pre-activation beyond which exp(-x²/2), even in float64, is 0: larger ones are not squared, lest they overflow."""
-
-
-def _logistic(x: Array) -> Array:
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-1.0 * np.abs(x)))
 
 
 def normal_cdf(x: Array) -> Array:
@@ -45,7 +41,7 @@ def gelu_tanh(x: Array) -> Result:
     """
     near = np.clip(x, -_FAR, _FAR)
     scale = math.sqrt(2 / math.pi)
-    share = _logistic(2 * scale * (near + 0.044715 * near**3))
+    share, _ = sigmoid(2 * scale * (near + 0.044715 * near**3))
 
     def vjp(g: Array) -> Array:
         steepness = 2 * scale * (1 + 3 * 0.044715 * near**2)
@@ -56,7 +52,7 @@ def gelu_tanh(x: Array) -> Result:
 
 def silu(x: Array) -> Result:
     """Sigmoid linear unit ``x σ(x)`` (arXiv 1702.03118), also called Swish (arXiv 1710.05941)."""
-    share = _logistic(x)
+    share, _ = sigmoid(x)
     return x * share, (lambda g: g * (share + x * share * (1 - share)),)
 
 
@@ -73,7 +69,7 @@ def elu(x: Array) -> Result:
 
 def softplus(x: Array) -> Result:
     """``log(1 + e**x)``, a smooth ReLU that is never 0; its slope is the logistic function (Dugas et al. 2001)."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x))), (lambda g: g * _logistic(x),)
+    return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x))), (lambda g: g * sigmoid(x)[0],)
 
 
 def sin(x: Array) -> Result:

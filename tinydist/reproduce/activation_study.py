@@ -7,11 +7,11 @@ which property of an activation predicts that a model collapses: falls more than
 
 from __future__ import annotations
 
+import itertools
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -69,7 +69,6 @@ def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
         cells = read_cells(group, out, data)
         texts.append(f"{label[0].upper()}{label[1:]}\n\n{told(cells)}")
         figure, table = (out / "study" / f"activations-{setting.input}.{suffix}" for suffix in ("png", "txt"))
-        figure.parent.mkdir(exist_ok=True)
         save(heat_maps(cells, label), figure)
         write_atomically(table, texts[-1] + "\n")
         paths += [figure, table]
@@ -99,25 +98,20 @@ Cells = Mapping[tuple[str, str], Cell]  # by activation and head
 
 def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[tuple[str, str], Cell]:
     """What became of every activation and head among the runs of one setting."""
-    results = outcomes(records)
-    fates = _fates(results)
+    fates = _fates(outcomes(records))
     cells = {}
-    for model in MODELS:
-        runs = [record for record in records if record.config.model == model]
+    for activation, head in itertools.product(ACTIVATIONS, HEADS):
+        runs = [record for record in records if record.config.model == f"{activation}{head}"]
         if runs:
             well = [record for record in runs if record.status == "ok"]
-            cells[_split(model)] = Cell(
+            followed = well if parse_model_name(f"{activation}{head}").second else []
+            cells[activation, head] = Cell(
                 accuracies=tuple(record.final.test_accuracy for record in well),
                 failed=len(runs) - len(well),
-                stuck=tuple(_stuck_outputs(record, out, data) for record in well if parse_model_name(model).second),
-                fate=fates.get(model, FAILED),
+                stuck=tuple(_stuck_outputs(record, out, data) for record in followed),
+                fate=fates.get((activation, head), FAILED),
             )
     return cells
-
-
-def _split(model: str) -> tuple[str, str]:
-    activation = parse_model_name(model).activation
-    return activation, model.removeprefix(activation)
 
 
 def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
@@ -126,22 +120,23 @@ def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
     return int(stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum())
 
 
-def _fates(results: Outcomes) -> dict[str, str]:
-    """Whether each model that has runs enough is catastrophically below its baseline, Holm-corrected over all."""
+def _fates(results: Outcomes) -> dict[tuple[str, str], str]:
+    """Whether each model that can be compared is catastrophically below its baseline, Holm-corrected over all."""
+    learned = [
+        activation for activation in ACTIVATIONS if activation in results and results[activation].mean >= LEARNED
+    ]
     comparisons = {
-        model: Above(_split(model)[0], model, CATASTROPHE)
-        for model in MODELS
-        if _split(model)[1]
-        and all(m in results and results[m].accuracy.n > 1 for m in (model, _split(model)[0]))
-        and results[_split(model)[0]].mean >= LEARNED
+        (activation, head): Above(activation, f"{activation}{head}", CATASTROPHE)
+        for activation, head in itertools.product(learned, HEADS[1:])
+        if all(m in results and results[m].accuracy.n > 1 for m in (activation, f"{activation}{head}"))
     }
     found = [comparison.examine(results) for comparison in comparisons.values()]
     below, not_below = holm([f.for_it for f in found]), holm([f.against_it for f in found])
     fates = {
-        model: COLLAPSED if p < ALPHA else STANDS if q < ALPHA else OPEN
-        for model, p, q in zip(comparisons, below, not_below, strict=True)
+        cell: COLLAPSED if p < ALPHA else STANDS if q < ALPHA else OPEN
+        for cell, p, q in zip(comparisons, below, not_below, strict=True)
     }
-    return {model: STANDS for model in results if not _split(model)[1] and results[model].mean >= LEARNED} | fates
+    return {(activation, ""): STANDS for activation in learned} | fates
 
 
 def told(cells: Cells) -> str:
@@ -172,34 +167,54 @@ def _properties_table(shapes: Mapping[str, Shape]) -> str:
 def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterator[str]:
     """Fisher's exact test of each property against collapse, Holm-corrected over the properties."""
     fates = {activation: cell.fate for (activation, h), cell in cells.items() if h == head}
-    by_fate = {fate: [a for a, f in fates.items() if f == fate] for fate in (COLLAPSED, STANDS, OPEN, FAILED)}
-    lost = {a: np.mean(cells[a, ""].accuracies) - np.mean(cells[a, head].accuracies) for a in by_fate[OPEN]}
-    by_fate[OPEN] = [f"{a} ({-lost[a]:+.1f} points in the mean)" for a in by_fate[OPEN]]
-    listed = "; ".join(f"{fate}: {', '.join(names)}" for fate, names in by_fate.items() if names)
-    yield textwrap.fill(f"Act{head}: {listed}.", report.WIDTH)
-    settled = by_fate[COLLAPSED] + by_fate[STANDS]
-    if not by_fate[COLLAPSED] or not by_fate[STANDS]:
-        alike = f"All that are settled have {'collapsed' if by_fate[COLLAPSED] else 'not collapsed'}"
-        yield f"  {alike if settled else 'Nothing is settled'}, so no property can tell them apart."
+    listed = (
+        f"{fate}: {', '.join(_named(cells, a, head) for a in fates if fates[a] == fate)}"
+        for fate in (COLLAPSED, STANDS, OPEN, FAILED)
+        if fate in fates.values()
+    )
+    yield textwrap.fill(f"Act{head}: {'; '.join(listed)}.", report.WIDTH)
+    collapsed = {activation: fate == COLLAPSED for activation, fate in fates.items() if fate in (COLLAPSED, STANDS)}
+    if len(set(collapsed.values())) < 2:
+        alike = f"All that are settled have {'collapsed' if any(collapsed.values()) else 'not collapsed'}"
+        yield f"  {alike if collapsed else 'Nothing is settled'}, so no property can tell them apart."
         return
-    names = list(next(iter(shapes.values())).properties())
-    counts = {}
-    for name in names:
-        having = [activation for activation in settled if shapes[activation].properties()[name]]
-        lacking = [activation for activation in settled if activation not in having]
-        hits = [sum(fates[a] == COLLAPSED for a in group) for group in (having, lacking)]
-        counts[name] = hits, (len(having), len(lacking))
-    tables = [[hits, [size - hit for hit, size in zip(hits, sizes, strict=True)]] for hits, sizes in counts.values()]
-    corrected = holm([float(stats.fisher_exact(np.array(table)).pvalue) for table in tables])
-    for (name, (hits, sizes)), p in zip(counts.items(), corrected, strict=True):
-        yield f"  {name}: {hits[0]} of {sizes[0]} collapsed with it, {hits[1]} of {sizes[1]} without (p {p:.2g})"
-    best = min(range(len(names)), key=corrected.__getitem__)
+    properties = {activation: shapes[activation].properties() for activation in collapsed}
+    names = list(next(iter(properties.values())))
+    tables = {name: _counts(collapsed, {a: has[name] for a, has in properties.items()}) for name in names}
+    corrected = dict(
+        zip(names, holm([float(stats.fisher_exact(table).pvalue) for table in tables.values()]), strict=True)
+    )
+    for name, table in tables.items():
+        (hits, size), (others, other_size) = zip(table[:, 0], table.sum(axis=1), strict=True)
+        yield (
+            f"  {name}: {hits} of {size} collapsed with it, {others} of {other_size} without (p {corrected[name]:.2g})"
+        )
+    best = min(names, key=corrected.__getitem__)
     verdict = (
-        f"{names[best]} goes with collapse"
+        f"{best} goes with collapse"
         if corrected[best] < ALPHA
         else "no single property settles it; so few activations can only show a nearly perfect divide"
     )
     yield f"  So, for Act{head}: {verdict}."
+
+
+def _named(cells: Cells, activation: str, head: str) -> str:
+    """An activation and, where its fate is open, how far its mean is from the baseline's."""
+    cell = cells[activation, head]
+    if cell.fate != OPEN:
+        return activation
+    change = np.mean(cell.accuracies) - np.mean(cells[activation, ""].accuracies)
+    return f"{activation} ({change:+.1f} points in the mean)"
+
+
+def _counts(collapsed: Mapping[str, bool], has: Mapping[str, bool]) -> NDArray[np.int64]:
+    """Activations with a property and, in the second row, without it: those that collapsed, and those that stand."""
+    return np.array(
+        [
+            [sum(has[a] == there and collapsed[a] == fell for a in has) for fell in (True, False)]
+            for there in (True, False)
+        ]
+    )
 
 
 def heat_maps(cells: Cells, label: str) -> Figure:
@@ -209,50 +224,50 @@ def heat_maps(cells: Cells, label: str) -> Figure:
         cells: of one setting.
         label: the protocol, shown under the title.
     """
-    activations = list(dict.fromkeys(activation for activation, _ in cells))
+    activations = dict.fromkeys(activation for activation, _ in cells)
     figure = canvas(11, 1.9 + 0.52 * len(activations))
     accuracy, stuck = figure.subplots(1, 2, width_ratios=(1.35, 1))
-    means = _grid(cells, activations, lambda cell: cell.accuracies)
-    _heat_map(accuracy, means, 0, 100, "cividis")
+    _heat_map(
+        accuracy, {place: (cell.accuracies, _accuracy_words(cell)) for place, cell in cells.items()}, 100, "cividis"
+    )
     accuracy.set_title("test accuracy %: mean ± standard deviation\n✗ collapsed: > 10 points below plain", fontsize=9)
-    _heat_map(stuck, _grid(cells, activations, lambda cell: cell.stuck), 0, 10, "cividis_r")
+    _heat_map(stuck, {place: (cell.stuck, _stuck_words(cell)) for place, cell in cells.items()}, 10, "cividis_r")
     stuck.set_title("dead or saturated outputs of 10, mean", fontsize=9)
-    for axes in (accuracy, stuck):
-        axes.set_xticks(range(len(HEADS)), labels=[head.removeprefix("-") or "plain" for head in HEADS])
-        axes.set_yticks(range(len(activations)), labels=activations)
-    for (activation, head), cell in cells.items():
-        place = HEADS.index(head), activations.index(activation)
-        if not cell.accuracies:
-            words = ("all runs\nfailed", "")
-        else:
-            lost = f"\n{cell.failed} failed" if cell.failed else ""
-            mark = " ✗" if cell.fate == COLLAPSED else ""
-            summary = summarize(cell.accuracies)
-            spread = f"\n±{summary.sd:.1f}" if summary.n > 1 else ""
-            words = (
-                f"{summary.mean:.1f}{mark}{spread}{lost}",
-                f"{summarize(cell.stuck).mean:.1f}" if cell.stuck else "–",
-            )
-        for axes, text, light in (
-            (accuracy, words[0], bool(cell.accuracies) and np.mean(cell.accuracies) > 50),
-            (stuck, words[1], bool(cell.stuck) and np.mean(cell.stuck) < 5),
-        ):
-            dark = light or not cell.accuracies or (axes is stuck and not cell.stuck)
-            axes.text(*place, text, ha="center", va="center", fontsize=7.5, color="black" if dark else "white")
     figure.suptitle(f"Activations under the paper's constraints\n{label}", fontsize=10)
     return figure
 
 
-def _grid(cells: Cells, activations: Sequence[str], values: Callable[[Cell], Sequence[float]]) -> NDArray[np.float64]:
-    """Means, (activations, heads); NaN where there is none."""
-    grid = np.full((len(activations), len(HEADS)), np.nan)
-    for (activation, head), cell in cells.items():
-        if found := values(cell):
-            grid[activations.index(activation), HEADS.index(head)] = np.mean(found)
-    return grid
+def _accuracy_words(cell: Cell) -> str:
+    if not cell.accuracies:
+        return "all runs\nfailed"
+    summary = summarize(cell.accuracies)
+    mark = " ✗" if cell.fate == COLLAPSED else ""
+    spread = f"\n±{summary.sd:.1f}" if summary.n > 1 else ""
+    lost = f"\n{cell.failed} failed" if cell.failed else ""
+    return f"{summary.mean:.1f}{mark}{spread}{lost}"
 
 
-def _heat_map(axes: Axes, grid: NDArray[Any], low: float, high: float, colors: str) -> None:
-    axes.set_facecolor("#dddddd")  # shows where there is no number
-    image = axes.imshow(grid, cmap=colors, vmin=low, vmax=high, aspect="auto")
+def _stuck_words(cell: Cell) -> str:
+    if not cell.accuracies:
+        return ""
+    return f"{summarize(cell.stuck).mean:.1f}" if cell.stuck else "–"
+
+
+def _heat_map(
+    axes: Axes, shown: Mapping[tuple[str, str], tuple[Sequence[float], str]], high: float, colors: str
+) -> None:
+    """Means from 0 to `high` as colours, each with its words, grey where there is none; by activation and head."""
+    activations = list(dict.fromkeys(activation for activation, _ in shown))
+    means = np.full((len(activations), len(HEADS)), np.nan)
+    for (activation, head), (values, _) in shown.items():
+        if values:
+            means[activations.index(activation), HEADS.index(head)] = np.mean(values)
+    axes.set_facecolor("#dddddd")
+    image = axes.imshow(means, cmap=colors, vmin=0, vmax=high, aspect="auto")
     axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    axes.set_xticks(range(len(HEADS)), labels=[head.removeprefix("-") or "plain" for head in HEADS])
+    axes.set_yticks(range(len(activations)), labels=activations)
+    for (activation, head), (_, words) in shown.items():
+        row, column = activations.index(activation), HEADS.index(head)
+        bright = np.isnan(means[row, column]) or np.mean(image.to_rgba(means[row, column])[:3]) > 0.45
+        axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color="black" if bright else "white")

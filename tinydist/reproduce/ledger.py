@@ -95,26 +95,16 @@ def _missing(claim: Claim, results: Outcomes, setting: Setting) -> str:
     there = (claim.protocol.train_size, claim.protocol.epochs)
     if claim.only_there and (setting.train_size, setting.epochs) != there:
         return f"needs {there[0]:,} training images and {there[1]:,} epochs"
-    if claim.only_there and not _as_in_the_paper(setting):
+    if claim.only_there and not setting.as_in_the_paper:
         return f"needs MNIST, lr {LR:g}, full-batch gradient descent, and raw or normalized input"
     absent = [model for model in claim.models if model not in results]
     return f"needs a successful run of {', '.join(absent)}" if absent else ""
 
 
-def _as_in_the_paper(setting: Setting) -> bool:
-    """Sizes apart."""
-    return (
-        setting.dataset == "mnist"
-        and setting.lr == LR
-        and setting.full_batch_descent
-        and setting.input in ("raw", "normalized")
-    )
-
-
 def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:
     runs = min((results[model].accuracy.n for model in claim.models if model in results), default=0)
     ours, theirs = (setting.train_size, setting.epochs, runs), claim.protocol
-    if not _as_in_the_paper(setting):
+    if not setting.as_in_the_paper:
         return "another protocol"
     if any(a < b for a, b in zip(ours, (theirs.train_size, theirs.epochs, theirs.runs), strict=True)):
         return "reduced protocol"

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinydist.analysis.statistics import Summary, summarize
 from tinydist.errors import DataError
+from tinydist.reproduce.protocols import LR
 from tinydist.reproduce.records import RunConfig, RunRecord
 
 
@@ -46,6 +47,16 @@ class Setting:
     def full_batch_descent(self) -> bool:
         """Whether the steps are the paper's."""
         return not self.steps
+
+    @property
+    def as_in_the_paper(self) -> bool:
+        """Whether all but the sizes is the paper's, with the input that it describes or the one that was fed."""
+        return (
+            self.dataset == "mnist"
+            and self.lr == LR
+            and self.full_batch_descent
+            and self.input in ("raw", "normalized")
+        )
 
 
 @dataclass(frozen=True)

@@ -84,15 +84,12 @@ class Section:
             interval = f"{summary.mean - half:.2f} to {summary.mean + half:.2f}" if summary.n > 1 else "–"
             dead = (f"{summarize(counts).mean:.1f}" for counts in (outcome.dead_outputs, outcome.dead_hidden))
             runs = f"{summary.n}, {self.failed[model]} failed" if model in self.failed else str(summary.n)
-            rows.append((model, str(summary), interval, runs, *dead, self._published(model)))
+            rows.append((model, str(summary), interval, runs, *dead, report.published_for(model, self.setting)))
         return rows + [
-            (model, "all failed", "–", f"0, {count} failed", "–", "–", self._published(model))
+            (model, "all failed", "–", f"0, {count} failed", "–", "–", report.published_for(model, self.setting))
             for model, count in self.failed.items()
             if model not in self.results
         ]
-
-    def _published(self, model: str) -> str:
-        return report.published_for(model, self.setting)
 
     def told(self, model: str) -> str:
         """The accuracy of a model, or why there is none."""

@@ -11,7 +11,7 @@ from tinydist.datasets import INPUTS
 from tinydist.reproduce import ledger
 from tinydist.reproduce.contradictions import CONTRADICTIONS
 from tinydist.reproduce.outcomes import Outcome, Outcomes, Setting, by_setting, grouped, outcomes
-from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
+from tinydist.reproduce.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.published import published
 from tinydist.reproduce.records import RunRecord
 from tinydist.tables import text_table
@@ -37,12 +37,11 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
     settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}{setting.steps}, input {setting.input}"
     sizes = setting.train_size, setting.epochs
     like_the_paper = any(sizes == (paper.train_size, paper.epochs) and fewest >= paper.runs for paper in PAPERS)
-    if setting.dataset == "mnist" and setting.lr == LR and setting.full_batch_descent and like_the_paper:
-        if setting.input == "raw":
-            return f"the paper's protocol: {settings}"
-        if setting.input == "normalized":
-            return f"the paper's protocol as described, though not as its author ran it: {settings}"
-    return f"not the paper's protocol: {settings}"
+    if not (setting.as_in_the_paper and like_the_paper):
+        return f"not the paper's protocol: {settings}"
+    if setting.input == "normalized":
+        return f"the paper's protocol as described, though not as its author ran it: {settings}"
+    return f"the paper's protocol: {settings}"
 
 
 def protocol_notes(setting: Setting, fewest: int) -> str:
