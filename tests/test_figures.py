@@ -42,3 +42,15 @@ def test_a_failed_drawing_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="nonsense"):
         figures.save(figure, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_title_stays_within_the_figure_however_long_its_lines_are():
+    figure = figures.canvas(6, 3)
+    figure.subplots()
+    words = " ".join(["not the paper's protocol, batches of 50"] * 6)
+    figures.set_title(figure, f"A heading\n{words}")
+    figure.draw_without_rendering()
+    title = figure._suptitle.get_window_extent()
+    assert 0 <= title.x0 < title.x1 <= figure.bbox.width
+    assert figure.get_suptitle().split() == ["A", "heading", *words.split()]
+    assert figure.get_suptitle().startswith("A heading\n")

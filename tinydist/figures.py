@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -61,6 +62,20 @@ def panels(
     for above in axes[max(count - columns, 0) : count]:  # the lowest of each column
         above.tick_params(labelbottom=True)
     return figure, axes[:count]
+
+
+def set_title(figure: Figure, text: str, fontsize: float = 10) -> None:
+    """Put `text` above all panels; lines that are wider than the figure are broken at spaces.
+
+    Args:
+        figure: of its final width.
+        text: one or several lines.
+        fontsize: in points.
+    """
+    width_of_a_letter = 0.56 * fontsize / 72  # inches, on average, in Matplotlib's default font
+    letters = max(int(figure.get_figwidth() / width_of_a_letter), 1)
+    lines = (textwrap.fill(line, letters, break_long_words=False) for line in text.splitlines())
+    figure.suptitle("\n".join(lines), fontsize=fontsize)
 
 
 def png(figure: Figure, dpi: int = 130) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tinydist.analysis.activations import layer_outputs, node_layers
 from tinydist.analysis.dead_nodes import NodeActivity, active_shares
 from tinydist.datasets import Dataset
-from tinydist.figures import BLUE, panels
+from tinydist.figures import BLUE, panels, set_title
 from tinydist.nn import Sequential
 from tinydist.optim import Optimizer
 from tinydist.sparse import SparseMatrix
@@ -125,7 +125,7 @@ def output_activity_figure(activities: Mapping[str, OutputActivity], label: str)
         axes.set(xlabel="epochs (full-batch steps, not to scale)", ylabel="output (class)")
         axes.set_title(f"{model}, dead in the end: {activity.dead[-1]}", fontsize=10)
     figure.colorbar(image, ax=all_axes, label="active on % of the images")
-    figure.suptitle(f"Which outputs are active (cross: dead, on no image)\n{label}", fontsize=10)
+    set_title(figure, f"Which outputs are active (cross: dead, on no image)\n{label}", fontsize=10)
     return figure
 
 
@@ -150,5 +150,5 @@ def node_activity_figure(activities: Mapping[str, Sequence[NodeActivity]], label
         axes.grid(axis="x", alpha=0.3)
     all_axes[0].set_yticks(range(len(activities)), list(activities))
     all_axes[0].invert_yaxis()
-    figure.suptitle(f"How often nodes are active\n{label}", fontsize=10)
+    set_title(figure, f"How often nodes are active\n{label}", fontsize=10)
     return figure

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tinydist.analysis.activations import check_activations, check_labels
-from tinydist.figures import BLACK, GREEN, VERMILION, class_color, panels
+from tinydist.figures import BLACK, GREEN, VERMILION, class_color, panels, set_title
 
 Array = NDArray[Any]
 
@@ -206,8 +206,10 @@ def units_figure(units: Sequence[UnitDistribution], label: str) -> Figure:
         axes.invert_yaxis()
         axes.set_title(f"unit {unit.unit}: class explains {100 * unit.separation:.0f}% of variance", fontsize=9)
         axes.set(xlabel="pre-activation w·x + b", ylabel="class")
-    figure.suptitle(
-        f"The units that tell classes best. Tick: median; thick: middle half; thin: middle 90%\n{label}", fontsize=10
+    set_title(
+        figure,
+        f"The units that tell classes best. Tick: median; thick: middle half; thin: middle 90%\n{label}",
+        fontsize=10,
     )
     return figure
 
@@ -227,5 +229,5 @@ def outputs_figure(outputs: Mapping[str, OutputDistribution], label: str) -> Fig
         axes.set_xlabel("output, before any Neg")
         axes.set_ylabel("density")
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9)
-    figure.suptitle(f"Outputs at the right class and at the others (middle 99.8% shown)\n{label}", fontsize=10)
+    set_title(figure, f"Outputs at the right class and at the others (middle 99.8% shown)\n{label}", fontsize=10)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tinydist.analysis.activations import check_activations, check_labels
-from tinydist.figures import class_color, class_marker, panels
+from tinydist.figures import class_color, class_marker, panels, set_title
 
 Array = NDArray[Any]
 
@@ -103,7 +103,8 @@ def planes_figure(planes: Mapping[str, PrincipalPlane], label: str) -> Figure:
         first, second = 100 * plane.explained
         axes.set_title(model, fontsize=10)
         axes.set(xlabel=f"axis 1 ({first:.0f}% of the variance)", ylabel=f"axis 2 ({second:.0f}%)")
-    figure.suptitle(
+    set_title(
+        figure,
         f"Hidden activations in their principal plane (at most {SHOWN} points shown; circles: class means)\n{label}",
         fontsize=10,
     )

@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tinydist.analysis.activations import check_activations, check_labels, layer_output, outputs_after
-from tinydist.figures import BLUE, GREY, VERMILION, panels
+from tinydist.figures import BLUE, GREY, VERMILION, panels, set_title
 from tinydist.nn import Sequential
 from tinydist.sparse import SparseMatrix
 from tinydist.tables import text_table
@@ -230,7 +230,7 @@ def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str
         axes.set_ylabel("accuracy, %")
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=9)
     marks = "Open marks: half lost by the author's notes\n(circle: from below, triangle: from above)"
-    figure.suptitle(f"Hidden activations clamped, a line a run. {marks}\n{label}", fontsize=9)
+    set_title(figure, f"Hidden activations clamped, a line a run. {marks}\n{label}", fontsize=9)
     return figure
 
 
@@ -246,7 +246,7 @@ def nodes_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str
         axes.grid(alpha=0.3)
     for axes in all_axes[::4]:
         axes.set_ylabel("largest loss, % points")
-    figure.suptitle(f"Hidden nodes clamped one at a time\n{label}", fontsize=10)
+    set_title(figure, f"Hidden nodes clamped one at a time\n{label}", fontsize=10)
     return figure
 
 

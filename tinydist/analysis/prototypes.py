@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tinydist.analysis.activations import check_activations, check_labels, layer_outputs
 from tinydist.errors import ShapeError
-from tinydist.figures import panels
+from tinydist.figures import panels, set_title
 from tinydist.nn import Linear, Neg, OffsetL2, Sequential
 from tinydist.recording import keeping_gradients
 from tinydist.sparse import SparseMatrix
@@ -209,7 +209,7 @@ def weights_figure(images: Array, titles: Sequence[str], label: str) -> Figure:
         largest = np.abs(image).max() or 1.0
         _show(axes, image, cmap="PuOr_r", vmin=-largest, vmax=largest)
         axes.set_title(title, fontsize=8)
-    figure.suptitle(f"Orange: positive; purple: negative; each on its own scale\n{label}", fontsize=10)
+    set_title(figure, f"Orange: positive; purple: negative; each on its own scale\n{label}", fontsize=10)
     return figure
 
 
@@ -233,7 +233,8 @@ def nearest_figure(nearest: Mapping[str, Nearest], x: Array, label: str, measure
         axes.set_title(f"{found.distances[prototype, place]:.3g}{'' if own else ' ≠'}", fontsize=7, pad=2)
         if place == 0:
             axes.set_ylabel(f"{model} {prototype}", fontsize=8, rotation=0, ha="right", va="center")
-    figure.suptitle(
+    set_title(
+        figure,
         f"Nearest images to each prototype,\nwith their {measure} (≠: of another class)\n"
         f"{textwrap.fill(label, 14 * count)}",
         fontsize=9,

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocat
 
 from tinydist.bench.epochs import LIBRARIES
 from tinydist.bench.growth import Row
-from tinydist.figures import BLUE, GREEN, VERMILION, canvas, save
+from tinydist.figures import BLUE, GREEN, VERMILION, canvas, save, set_title
 
 STYLES: dict[str, dict[str, Any]] = {
     "tinydist": {"color": BLUE, "marker": "o", "ls": "-"},
@@ -50,7 +50,7 @@ def growth_figure(rows: Sequence[Row], label: str) -> Figure:
     notes = dict.fromkeys(
         f"{LIBRARIES[library]} left out at {row.value:,} {row.against}" for row in rows for library in row.left_out
     )
-    figure.suptitle("\n".join(["How the cost of an epoch grows", label, "; ".join(notes)]).strip(), fontsize=10)
+    set_title(figure, "\n".join(["How the cost of an epoch grows", label, "; ".join(notes)]).strip(), fontsize=10)
     return figure
 
 

@@ -23,7 +23,7 @@ from tinydist.analysis.activation_shapes import Shape, shape_of, stuck_units
 from tinydist.analysis.activations import layer_output
 from tinydist.analysis.statistics import holm, summarize
 from tinydist.datasets import Dataset
-from tinydist.figures import canvas, save
+from tinydist.figures import canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.models import ACTIVATIONS, parse_model_name
 from tinydist.reproduce import report
@@ -233,7 +233,7 @@ def heat_maps(cells: Cells, label: str) -> Figure:
     accuracy.set_title("test accuracy %: mean ± standard deviation\n✗ collapsed: > 10 points below plain", fontsize=9)
     _heat_map(stuck, {place: (cell.stuck, _stuck_words(cell)) for place, cell in cells.items()}, 10, "cividis_r")
     stuck.set_title("dead or saturated outputs of 10, mean", fontsize=9)
-    figure.suptitle(f"Activations under the paper's constraints\n{label}", fontsize=10)
+    set_title(figure, f"Activations under the paper's constraints\n{label}", fontsize=10)
     return figure
 
 

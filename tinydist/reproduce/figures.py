@@ -10,7 +10,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas
+from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, set_title
 from tinydist.models import ACTIVATIONS, parse_model_name
 from tinydist.reproduce.outcomes import outcomes
 from tinydist.reproduce.records import RunRecord
@@ -60,7 +60,7 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
     axes.set_xlabel("test accuracy, %   (dots: runs; below: mean, thick its 95% interval, thin ± standard deviation)")
     axes.grid(axis="x", alpha=0.3)
     axes.text(1.01, 1.01, "mean ± sd   dead outputs of 10", transform=axes.transAxes, fontsize=8.5)
-    figure.suptitle(f"Test accuracy by model\n{label}", fontsize=10)
+    set_title(figure, f"Test accuracy by model\n{label}", fontsize=10)
     return figure
 
 
@@ -103,7 +103,7 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
         axes.set_xlabel("epochs" if records[0].config.batch_size else "epochs (full-batch steps)")
         if axes.lines:
             axes.legend(fontsize=8.5)
-    figure.suptitle(f"Learning curves: mean, and band from the best to the worst run\n{label}", fontsize=10)
+    set_title(figure, f"Learning curves: mean, and band from the best to the worst run\n{label}", fontsize=10)
     return figure
 
 

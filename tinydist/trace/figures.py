@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 from numpy.typing import NDArray
 
-from tinydist.figures import COLORS, MARKERS, canvas
+from tinydist.figures import COLORS, MARKERS, canvas, set_title
 from tinydist.tensor import Tensor, topological_order
 from tinydist.trace.flow import Flow
 from tinydist.trace.record import tensor_names
@@ -63,7 +63,7 @@ def gradient_flow(flows: Mapping[str, Flow], label: str) -> Figure:
     )
     panels[0, 0].set_ylabel("length of the gradient\n(0 is not shown)")
     panels[1, 0].set_ylabel("entries exactly zero, %")
-    figure.suptitle(f"Gradient flow over training\n{label}", fontsize=10)
+    set_title(figure, f"Gradient flow over training\n{label}", fontsize=10)
     return figure
 
 
@@ -82,7 +82,8 @@ def gradient_field() -> Figure:
             axes.set_title(head + ("-Neg" if sign < 0 else ""), fontsize=11)
     figure.colorbar(arrows, ax=panels, shrink=0.6, label="length of the gradient")
     figure.legend(*panels[0, 2].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9)
-    figure.suptitle(
+    set_title(
+        figure,
         "Where descent on the cross-entropy pushes one image (arrows), and how hard (colour).\n"
         "Grey: the gradient is exactly zero.",
         fontsize=11,
