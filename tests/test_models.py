@@ -116,6 +116,8 @@ def test_a_name_is_taken_apart():
         (" Abs", "Abs"),
         ("Abs\n", "Abs"),
         ("abs2_neg", "Abs2-Neg"),
+        ("swish2neg", "Swish2-Neg"),
+        ("gelu_l2", "GELU-L2"),
     ],
 )
 def test_an_unknown_name_is_explained_and_the_nearest_suggested(name, meant):

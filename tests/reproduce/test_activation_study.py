@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -111,7 +112,26 @@ def test_failed_cells_are_drawn_as_such():
     assert "a label" in figure.get_suptitle()
 
 
-def test_a_study_has_its_own_models(capsys):
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--models", "ReLU"], "--study activations has its own models; leave out --models or --study"),
+        (["--no-report"], "--study activations writes its own results in place of the report; leave out --no-report"),
+    ],
+)
+def test_what_a_study_decides_itself_is_refused(flags, complaint, capsys):
     with pytest.raises(SystemExit):
-        cli.main([*TINY, "--models", "ReLU"])
-    assert "--study activations has its own models; leave out --models or --study" in capsys.readouterr().err
+        cli.main([*TINY, *flags])
+    assert complaint in " ".join(capsys.readouterr().err.split())
+
+
+def test_lost_weights_are_named_with_a_remedy_and_nothing_else_is_lost(study, tmp_path, monkeypatch, capsys):
+    out = shutil.copytree(study, tmp_path / "study")
+    lost = out / "runs" / "ReLU2-raw-seed0"
+    (lost / "model.npz").unlink()
+    monkeypatch.setattr(activation_study, "MODELS", ("ReLU", "ReLU2"))
+    assert cli.main([*TINY, "--out", str(out), "--jobs", "1"]) == 2
+    assert "delete the folder ReLU2-raw-seed0 and run the sweep again" in capsys.readouterr().err
+    assert (out / "results.csv").read_bytes() == (study / "results.csv").read_bytes()
+    shutil.rmtree(lost)
+    assert cli.main([*TINY, "--out", str(out), "--jobs", "1"]) == 0

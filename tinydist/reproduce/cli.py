@@ -219,6 +219,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     if options.study:
         if options.models:
             parser.error(f"--study {options.study} has its own models; leave out --models or --study")
+        if options.no_report:
+            parser.error(
+                f"--study {options.study} writes its own results in place of the report; leave out --no-report"
+            )
         options.models = list(STUDIES[options.study].MODELS)
     options.models = options.models or list(PAPER_MODELS)
     if options.budget:

@@ -22,6 +22,7 @@ def trained_model(folder: Path) -> Sequential:
     """
     config, _ = load_config(folder)
     path = folder / WEIGHTS
+    remedy = f"delete the folder {folder.name} and run the sweep again, which repeats this run alone"
     try:
         with path.open("rb") as contents, np.load(contents, allow_pickle=False) as file:
             weights = dict(file)
@@ -30,12 +31,11 @@ def trained_model(folder: Path) -> Sequential:
         model = build_model(config.model, in_features, hidden, classes=len(weights[last]), seed=config.seed)
         model.load_state_dict(weights)
     except FileNotFoundError:
-        raise DataError(f"{path} is absent: only a run that finished well leaves its weights there") from None
-    except (*DAMAGE, StateDictError) as reason:
         raise DataError(
-            f"{path} does not hold the weights of {config} ({reason}); delete the folder {folder.name} and run the "
-            "sweep again, which repeats this run alone"
+            f"{path} is absent: only a run that finished well leaves its weights there. If this one did, {remedy}"
         ) from None
+    except (*DAMAGE, StateDictError) as reason:
+        raise DataError(f"{path} does not hold the weights of {config} ({reason}); {remedy}") from None
     return model
 
 
