@@ -1,5 +1,6 @@
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ def study(tmp_path_factory):
     """A tiny study: its folder, and what it printed."""
     out = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(activation_study, "MODELS", tuple(f"{a}{head}" for a in ("ReLU", "Abs") for head in HEADS))
+        models = tuple(f"{a}{head}" for a in ("ReLU", "Abs") for head in HEADS)
+        patch.setitem(cli.STUDIES, "activations", replace(activation_study.STUDY, models=models))
         assert cli.main([*TINY, "--out", str(out)]) == 0
     return out
 
@@ -129,7 +131,7 @@ def test_lost_weights_are_named_with_a_remedy_and_nothing_else_is_lost(study, tm
     out = shutil.copytree(study, tmp_path / "study")
     lost = out / "runs" / "ReLU2-raw-seed0"
     (lost / "model.npz").unlink()
-    monkeypatch.setattr(activation_study, "MODELS", ("ReLU", "ReLU2"))
+    monkeypatch.setitem(cli.STUDIES, "activations", replace(activation_study.STUDY, models=("ReLU", "ReLU2")))
     assert cli.main([*TINY, "--out", str(out), "--jobs", "1"]) == 2
     assert "delete the folder ReLU2-raw-seed0 and run the sweep again" in capsys.readouterr().err
     assert (out / "results.csv").read_bytes() == (study / "results.csv").read_bytes()

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from tinydist.errors import DataError
-from tinydist.reproduce.records import load_config, load_finished, load_record, write_config, write_csv
+from tinydist.reproduce.records import load_config, load_configs, load_finished, load_record, write_config, write_csv
 
 COLUMNS = {
     *("model", "seed", "dataset", "input", "train_size", "epochs", "lr", "test_accuracy", "train_accuracy"),
@@ -135,3 +135,13 @@ def test_pandas_reads_the_csv(saved, tmp_path):
     assert good.groupby("model").test_accuracy.mean().to_dict() == {"ReLU": 85.0}
     assert table[["seed", "epochs", "train_size"]].dtypes.unique().tolist() == ["int64"]
     assert table.status.tolist() == ["diverged: loss, nan", "ok", "ok"]
+
+
+def test_arms_of_a_study_have_folders_of_their_own(config, tmp_path):
+    arms = [config("ReLU", 0, lr=lr, arm=f"lr{lr:g}") for lr in (0.1, 0.01)]
+    for arm in arms:
+        write_config(arm, tmp_path, parts=[])
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["ReLU-raw-lr0.01-seed0", "ReLU-raw-lr0.1-seed0"]
+    assert set(load_configs(tmp_path)) == set(arms)
+    assert str(arms[0]) == "ReLU raw lr0.1 seed 0"

@@ -33,6 +33,7 @@ from tinydist.reproduce.ledger import ALPHA
 from tinydist.reproduce.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.records import RunRecord
 from tinydist.reproduce.run import load_data
+from tinydist.reproduce.study import Study
 from tinydist.reproduce.trained import trained_model
 from tinydist.tables import text_table
 
@@ -271,3 +272,6 @@ def _heat_map(
         row, column = activations.index(activation), HEADS.index(head)
         bright = np.isnan(means[row, column]) or np.mean(image.to_rgba(means[row, column])[:3]) > 0.45
         axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color="black" if bright else "white")
+
+
+STUDY = Study(models=MODELS, write=write)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
 from tinydist.reproduce.pool import LocalPool, Pool, PoolError
 from tinydist.reproduce.protocols import LR, OPTIMIZERS, PROTOCOLS, Protocol
-from tinydist.reproduce.records import CHECKPOINT, RunConfig, is_finished, write_csv
+from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
 from tinydist.reproduce.run import load_data
+from tinydist.reproduce.study import Study, as_it_is
 from tinydist.reproduce.sweep import CHECKPOINT_EVERY, sweep
 
 DESCRIPTION = """\
@@ -48,14 +50,21 @@ examples:
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
-STUDIES = {"activations": activation_study}
-"""Modules with the models of a study, and a function that writes what their runs show."""
 COMMANDS = {"status": status.main, "report": page.main, "export": export.main}
 NOT_WITH_BUDGET = (
     *("protocol", "epochs", "train_size", "runs", "scheduler"),
     *("optimizer", "batch_size", "chunk_size"),
 )
 """The options that do not go with --budget, which chooses sizes by the pace of full-batch descent on this machine."""
+
+
+def _write_report(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
+    return report.printed(records), [write_page(out, page.finished_records(out))]
+
+
+THE_PAPER = Study(models=PAPER_MODELS, write=_write_report)
+STUDIES = {"activations": activation_study.STUDY}
+"""The experiments beyond the paper, by name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     try:  # first of all, so that damaged data are refused before any work
         protocol = _protocol(options)
-        data = load_data(options.dataset, options.input[0], protocol.train_size, options.layout)
+        loaded = [_look_at(name, options, protocol) for name in options.datasets]
     except KeyboardInterrupt:
         print("\nStopped before any run began.", file=sys.stderr)
         return 130
@@ -80,20 +89,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DataError, ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    configs = _configs(options, protocol, data.layout)
+    configs = _configs(options, protocol, loaded)
     out = options.out or _default_folder(options, configs[0])
     try:
         with _pool(options) as pool:
             out.mkdir(parents=True, exist_ok=True)
             write_csv(out)
-            print(_heading(configs, protocol, data, out), flush=True)
+            print(_heading(configs, protocol, loaded, out), flush=True)
             records = sweep(configs, out, pool, options.checkpoint_every)
-        if options.study:
-            told, written = STUDIES[options.study].write(records, out)
-            print(f"\n{told}\n", flush=True)
+        if options.no_report:
+            told, written = report.printed(records), []
         else:
-            print(f"\n{report.printed(records)}\n", flush=True)
-            written = [] if options.no_report else [write_page(out, page.finished_records(out))]
+            told, written = options.experiment.write(records, out)
+        print(f"\n{told}\n", flush=True)
     except KeyboardInterrupt:
         print(f"\nStopped. {_saved(configs, out)}; the same command goes on from there.", file=sys.stderr)
         return 130
@@ -129,14 +137,31 @@ def _pool(options: argparse.Namespace) -> AbstractContextManager[Pool]:
     return connect(options.scheduler)
 
 
-def _heading(configs: Sequence[RunConfig], protocol: Protocol, data: datasets.Dataset, out: Path) -> str:
+@dataclass(frozen=True)
+class _Loaded:
+    """A data set as the runs will find it: its name, how it is held, how many training rows, and all that in words."""
+
+    name: str
+    layout: str
+    train_size: int
+    told: str
+
+
+def _look_at(name: str, options: argparse.Namespace, protocol: Protocol) -> _Loaded:
+    data = load_data(name, options.input[0], protocol.train_size, options.layout)
+    held = repr(data.x_train) if data.layout == "sparse" else "dense array of float32"
+    return _Loaded(name, data.layout, len(data.y_train), held)
+
+
+def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[_Loaded], out: Path) -> str:
     models = ", ".join(dict.fromkeys(config.model for config in configs))
     lines = []
     for setting in dict.fromkeys(Setting.of(config) for config in configs):
         label = report.protocol_label(setting, protocol.runs, protocol.runs)
         lines += [f"{label[0].upper()}{label[1:]}", report.protocol_notes(setting, protocol.runs)]
-    images = repr(data.x_train) if data.layout == "sparse" else "dense array of float32"
-    return "\n".join([*lines, f"Models: {models}", f"Training images: {images}", f"Results: {out}"])
+    lines.append(f"Models: {models}")
+    lines += [f"Training images{f' of {d.name}' if len(loaded) > 1 else ''}: {d.told}" for d in loaded]
+    return "\n".join([*lines, f"Results: {out}"])
 
 
 def _saved(configs: Sequence[RunConfig], out: Path) -> str:
@@ -145,32 +170,37 @@ def _saved(configs: Sequence[RunConfig], out: Path) -> str:
     return f"{finished} of {len(configs)} runs are finished and {half_done} half done in {out}"
 
 
-def _configs(options: argparse.Namespace, protocol: Protocol, layout: str) -> list[RunConfig]:
+def _configs(options: argparse.Namespace, protocol: Protocol, loaded: Sequence[_Loaded]) -> list[RunConfig]:
     """All runs, seed by seed, so that an interrupted sweep has some of every model."""
     return [
-        RunConfig(
-            model=model,
-            seed=seed,
-            dataset=options.dataset,
-            input=input,
-            layout=layout,
-            train_size=protocol.train_size,
-            epochs=protocol.epochs,
-            lr=options.lr,
-            optimizer=options.optimizer or "sgd",
-            batch_size=options.batch_size,
-            chunk_size=options.chunk_size,
-        )
+        variant
         for seed in range(options.seed, options.seed + protocol.runs)
+        for data in loaded
         for input in options.input
         for model in options.models
+        for variant in options.experiment.variants(
+            RunConfig(
+                model=model,
+                seed=seed,
+                dataset=data.name,
+                input=input,
+                layout=data.layout,
+                train_size=data.train_size,
+                epochs=protocol.epochs,
+                lr=options.lr,
+                optimizer=options.optimizer or "sgd",
+                batch_size=options.batch_size,
+                chunk_size=options.chunk_size,
+                arm=data.name if len(loaded) > 1 else "",
+            )
+        )
     ]
 
 
 def _protocol(options: argparse.Namespace) -> Protocol:
     if options.budget:
         return _protocol_within_budget(options)
-    chosen = PROTOCOLS[options.protocol or "quick"]
+    chosen = PROTOCOLS[options.protocol] if options.protocol else options.experiment.protocol
     return Protocol(
         train_size=options.train_size or chosen.train_size,
         epochs=options.epochs or chosen.epochs,
@@ -180,7 +210,7 @@ def _protocol(options: argparse.Namespace) -> Protocol:
 
 def _protocol_within_budget(options: argparse.Namespace) -> Protocol:
     """The protocol that the budget allows, after saying which and why."""
-    pace = partial(budget.measure, options.dataset, options.layout, options.models, options.input)
+    pace = partial(budget.measure, options.datasets[0], options.layout, options.models, options.input)
     jobs = options.jobs or available_cores()
     choice = budget.within(options.budget, options.models, options.input, jobs, options.out, pace)
     print(textwrap.fill(choice.reason, report.WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
@@ -198,8 +228,9 @@ def _default_folder(options: argparse.Namespace, config: RunConfig) -> Path:
 
 
 def _folder(options: argparse.Namespace, layout: str, sizes: str, steps: str = "") -> Path:
-    study = [options.study] if options.study else []
-    parts = [*study, options.dataset, "+".join(options.input), layout, sizes, f"lr{options.lr:g}{steps}"]
+    experiment = [options.study] if options.study else []
+    data = options.datasets if len(options.datasets) == 1 else []
+    parts = [*experiment, *data, "+".join(options.input), layout, sizes, f"lr{options.lr:g}{steps}"]
     return Path("results") / "-".join(parts)
 
 
@@ -216,6 +247,7 @@ def _steps(config: RunConfig) -> str:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(arguments)
+    study = options.experiment = STUDIES.get(options.study, THE_PAPER)
     if options.study:
         if options.models:
             parser.error(f"--study {options.study} has its own models; leave out --models or --study")
@@ -223,8 +255,14 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
             parser.error(
                 f"--study {options.study} writes its own results in place of the report; leave out --no-report"
             )
-        options.models = list(STUDIES[options.study].MODELS)
-    options.models = options.models or list(PAPER_MODELS)
+        if options.budget and (len(study.datasets) > 1 or study.variants is not as_it_is):
+            parser.error(
+                f"--study {options.study} has arms whose pace --budget cannot foresee; give --epochs and --runs instead"
+            )
+    options.models = options.models or list(study.models)
+    options.datasets = [options.dataset] if options.dataset else list(study.datasets)
+    options.input = options.input or list(study.inputs)
+    options.lr = options.lr or study.lr
     if options.budget:
         given = [f"--{name.replace('_', '-')}" for name in NOT_WITH_BUDGET if getattr(options, name) is not None]
         if given:
@@ -279,12 +317,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--input",
         type=input_list,
-        default=["raw"],
         metavar="I,J,…",
         help="raw: pixels 0..255, which the author's program fed; unit: 0..1; normalized: zero mean, unit variance, "
-        "which the paper describes (default: raw); of several, each is run and judged on its own",
+        "which the paper describes (default: raw, or the study's); of several, each is run and judged on its own",
     )
-    add("--lr", type=positive_real, default=LR, metavar="R", help=f"learning rate (default: {LR})")
+    add("--lr", type=positive_real, metavar="R", help=f"learning rate (default: {LR}, or the study's)")
     add(
         "--optimizer",
         choices=OPTIMIZERS,
@@ -338,5 +375,5 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out the analyses of trained weights, the figures and report.html; report DIR makes them later",
     )
-    add("--dataset", choices=datasets.SOURCES, default="mnist", help="data set (default: mnist)")
+    add("--dataset", choices=datasets.SOURCES, help="data set (default: mnist, or the study's)")
     return parser

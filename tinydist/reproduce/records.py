@@ -1,4 +1,5 @@
-"""Runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-INPUT-seedN``, with these files:
+"""Runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-INPUT-seedN``, with these files
+(in a study with several arms it is ``MODEL-INPUT-ARM-seedN``):
 
 * ``config.json``: ``settings`` and ``data`` (checksums), which decide the outcome and must agree for a run to be
   continued or kept; and ``parts``, for information: when, where, with which versions and from which epoch the run was
@@ -55,6 +56,7 @@ class RunConfig:
         batch_size: images of a step, drawn anew in each epoch by the seed; None is all of them.
         chunk_size: images that are in memory at once, for a step with all of them; it decides the rounding. None is
             all of them.
+        arm: what sets the run apart from others of its study, such as its data set, where a study has several arms.
     """
 
     model: str
@@ -68,13 +70,14 @@ class RunConfig:
     optimizer: str = "sgd"
     batch_size: int | None = None
     chunk_size: int | None = None
+    arm: str = ""
 
     def __str__(self) -> str:
-        return f"{self.model} {self.input} seed {self.seed}"
+        return " ".join(filter(None, [self.model, self.input, self.arm, f"seed {self.seed}"]))
 
     def folder(self, out: Path) -> Path:
         """Where this run belongs in the results folder `out`."""
-        return out / "runs" / f"{self.model}-{self.input}-seed{self.seed}"
+        return out / "runs" / "-".join(filter(None, [self.model, self.input, self.arm, f"seed{self.seed}"]))
 
     def checksums(self) -> dict[str, str]:
         """sha256 of the files of the data set, by name; no other contents are ever loaded."""
@@ -185,7 +188,7 @@ def _remedy(folder: Path) -> str:
 
 
 def load_configs(out: Path) -> list[RunConfig]:
-    """The settings of all runs in `out`, finished or not, by input, model and seed.
+    """The settings of all runs in `out`, finished or not, by input, arm, model and seed.
 
     Raises:
         DataError: if one is damaged, or `out` holds records of an older form.
@@ -197,7 +200,7 @@ def load_configs(out: Path) -> list[RunConfig]:
             "They cannot be mixed with new ones: choose another folder with --out, or move this one away"
         )
     folders = [path.parent for path in (out / "runs").glob("*/*") if not path.name.startswith(".")]
-    return sorted((load_config(folder)[0] for folder in set(folders)), key=lambda c: (c.input, c.model, c.seed))
+    return sorted((load_config(folder)[0] for folder in set(folders)), key=lambda c: (c.input, c.arm, c.model, c.seed))
 
 
 def is_finished(config: RunConfig, out: Path) -> bool:
