@@ -22,7 +22,8 @@ def data():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 60)
     x = (rng.normal(size=(60, 4)) + labels[:, None]).astype(np.float32)
-    return Dataset("toy", "raw", x[:40], labels[:40], x[40:], labels[40:])
+    rows = {"x_train": x[:40], "y_train": labels[:40], "x_test": x[40:], "y_test": labels[40:]}
+    return Dataset(name="toy", input="raw", classes=3, **rows)
 
 
 def model_for(name, seed=0):
@@ -191,7 +192,7 @@ def test_training_goes_on_where_an_earlier_run_stopped(data, optimizer, start):
 @pytest.mark.parametrize("name", ["ReLU-Bias", "Abs2-Neg", "ReLU-L2"])
 def test_a_step_in_chunks_is_the_step_with_all_rows(data, name):
     """In float64, where rounding is far below the tolerance."""
-    wide = Dataset("toy", "raw", data.x_train.astype(float), data.y_train, data.x_test.astype(float), data.y_test)
+    wide = replace(data, x_train=data.x_train.astype(float), x_test=data.x_test.astype(float))
     states, curves = [], []
     for batching in (Batching(), Batching(chunk_size=7), Batching(chunk_size=1)):
         model = model_for(name)

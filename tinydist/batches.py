@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist.datasets.stream import StreamedRows
 from tinydist.sparse import SparseMatrix
 
 Array = NDArray[Any]
-Rows = Array | SparseMatrix
-Chunk = tuple[Rows, Array]  # rows, and their labels
+Rows = Array | SparseMatrix | StreamedRows
+Chunk = tuple[Array | SparseMatrix, Array]  # rows, and their labels
 
 MEASURED_ROWS = 1_000
 """Rows that go through a model at once when it is measured between epochs of mini-batches."""
@@ -25,7 +26,8 @@ class Batching:
 
     Attributes:
         batch_size: rows of a step. Each epoch puts the rows into another order and takes them in turn, so that every
-            row is used once; the last step may have fewer. None is one step an epoch, with all rows.
+            row is used once; the last step may have fewer. Rows that stay on disk are taken in the order in which
+            they lie there. None is one step an epoch, with all rows.
         chunk_size: rows that are in memory at once, for a step with all of them: the gradients of the chunks add up
             to those of all rows, up to rounding. None is all of them. Mini-batches have no chunks.
         seed: of the orders. The order depends on the seed and the epoch alone, so that training can go on from any
@@ -65,6 +67,9 @@ class Batching:
         if self.batch_size is None:
             yield _cut(x, y, self.chunk_size)
             return
+        if isinstance(x, StreamedRows):
+            yield from (iter([chunk]) for chunk in _cut(x, y, self.batch_size))
+            return
         order = np.random.default_rng([self.seed, epoch]).permutation(len(y))
         for start in range(0, len(y), self.batch_size):
             picked = order[start : start + self.batch_size]
@@ -80,6 +85,14 @@ FULL_BATCH = Batching()
 
 
 def _cut(x: Rows, y: Array, size: int | None) -> Iterator[Chunk]:
+    if isinstance(x, StreamedRows):
+        if size is None:
+            raise ValueError("rows that stay on disk are read in parts: give a chunk_size, or a batch_size")
+        start = 0
+        for rows in x.chunks(size):
+            yield rows, y[start : start + len(rows)]
+            start += len(rows)
+        return
     if size is None or size >= len(y):
         yield x, y
         return
@@ -87,7 +100,7 @@ def _cut(x: Rows, y: Array, size: int | None) -> Iterator[Chunk]:
         yield _dense(x)[start : start + size], y[start : start + size]
 
 
-def _dense(x: Rows) -> Array:
+def _dense(x: Array | SparseMatrix) -> Array:
     if isinstance(x, SparseMatrix):
         raise ValueError("a sparse matrix cannot be cut into rows; load the data with layout='dense' for that")
     return x

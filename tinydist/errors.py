@@ -39,6 +39,18 @@ class DataError(RuntimeError):
     """A data file that is missing, truncated or altered."""
 
 
+class TrainSizeError(ValueError):
+    """More training rows asked for than a data set has.
+
+    Attributes:
+        there: how many it has.
+    """
+
+    def __init__(self, message: str, there: int) -> None:
+        super().__init__(message)
+        self.there = there
+
+
 class BudgetError(ValueError):
     """A time too short for what is to be done in it."""
 

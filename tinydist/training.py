@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tinydist.analysis.activations import layer_outputs, node_layers
 from tinydist.analysis.dead_nodes import active_counts, dead_units
 from tinydist.batches import FULL_BATCH, Batching, Chunk
-from tinydist.datasets import Dataset
+from tinydist.datasets import Dataset, StreamedDataset
 from tinydist.errors import DivergedError
 from tinydist.nn import Sequential
 from tinydist.optim import Optimizer
@@ -116,7 +116,7 @@ def check_loss(loss: float, steps: int) -> None:
 def train(
     model: Sequential,
     optimizer: Optimizer,
-    data: Dataset,
+    data: Dataset | StreamedDataset,
     epochs: int,
     on_epoch: Callable[[int], None] = lambda _: None,
     on_measurement: Callable[[Measurement], None] = lambda _: None,
@@ -142,7 +142,7 @@ def train(
 
     Raises:
         DivergedError: as soon as the loss is not finite.
-        ValueError: if sparse images are to be cut into batches or chunks.
+        ValueError: if sparse images are to be cut into batches or chunks, or rows on disk are not.
     """
     if epochs < 1:
         raise ValueError(f"training needs at least one epoch, got {epochs}")
@@ -162,7 +162,9 @@ def train(
     return measurements
 
 
-def _descend(model: Sequential, optimizer: Optimizer, data: Dataset, epoch: int, batching: Batching) -> None:
+def _descend(
+    model: Sequential, optimizer: Optimizer, data: Dataset | StreamedDataset, epoch: int, batching: Batching
+) -> None:
     """The steps of one epoch."""
     steps = epoch * batching.steps_an_epoch(len(data.y_train))
     for chunks in batching.steps(data.x_train, data.y_train, epoch):
@@ -176,7 +178,9 @@ def _descend(model: Sequential, optimizer: Optimizer, data: Dataset, epoch: int,
         steps += 1
 
 
-def _measure(epoch: int, steps: int, model: Sequential, data: Dataset, batching: Batching) -> Measurement:
+def _measure(
+    epoch: int, steps: int, model: Sequential, data: Dataset | StreamedDataset, batching: Batching
+) -> Measurement:
     train = _look(model, batching.measured(data.x_train, data.y_train), steps)
     with no_grad():
         test_correct = sum(

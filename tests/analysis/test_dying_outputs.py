@@ -19,7 +19,9 @@ from tinydist.errors import StateDictError
 @pytest.fixture
 def data(rng):
     x = rng.integers(0, 256, (60, 6)).astype(np.float32)
-    return td.datasets.Dataset("toy", "raw", x[:40], rng.integers(0, 3, 40), x[40:], rng.integers(0, 3, 20))
+    y = rng.integers(0, 3, 60)
+    rows = {"x_train": x[:40], "y_train": y[:40], "x_test": x[40:], "y_test": y[40:]}
+    return td.datasets.Dataset(name="toy", input="raw", classes=3, **rows)
 
 
 def relu2():

@@ -38,7 +38,7 @@ def test_without_pytorch_its_columns_are_empty(tmp_path, monkeypatch):
     ("flags", "complaint"),
     [
         (["--threads", "1000"], "threads, not 1000"),
-        (["--train-size", "70000"], "1 to 60000 training images"),
+        (["--train-size", "70000"], "1 to 60000 training rows"),
         (["--json", "/"], "/ is a folder; name a file in it"),
         (["--json", "/dev/null/epoch.json"], "/dev/null is a file, so /dev/null/epoch.json cannot be in it"),
     ],

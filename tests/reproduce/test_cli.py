@@ -77,7 +77,7 @@ def test_failed_runs_show_in_the_report_and_in_the_exit_status(tmp_path, capsys)
         (["--lr", "nan"], "expected a positive number, got 'nan'"),
         (["--seed", "-1"], "expected a whole number from 0, got '-1'"),
         (["--input", "normalised"], "unknown input 'normalised'; expected some of raw, unit, normalized"),
-        (["--dataset", "nmist"], "invalid choice: 'nmist'"),
+        (["--dataset", "nmist"], "unknown data set 'nmist'. Did you mean 'mnist'? Known: mnist, fashion-mnist,"),
         (["--protocol", "fast"], "invalid choice: 'fast'"),
         (["--optimizer", "sdg"], "invalid choice: 'sdg'"),
         (["--batch-size", "0"], "expected a positive whole number, got '0'"),
@@ -95,7 +95,7 @@ def test_bad_flags_are_refused_before_any_work(flags, complaint, capsys):
 
 def test_too_many_training_images(tmp_path, capsys):
     assert cli.main(["--train-size", "70000", "--out", str(tmp_path / "new")]) == 2
-    assert "1 to 60000 training images to offer, not 70000" in capsys.readouterr().err
+    assert "1 to 60000 training rows to offer, not 70000" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 

@@ -23,7 +23,8 @@ def data():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 40)
     x = (rng.normal(size=(40, 4)) + labels[:, None]).astype(np.float32)
-    return Dataset("toy", "raw", x, labels, x[:10], labels[:10])
+    rows = {"x_train": x, "y_train": labels, "x_test": x[:10], "y_test": labels[:10]}
+    return Dataset(name="toy", input="raw", classes=3, **rows)
 
 
 def model_for(name):

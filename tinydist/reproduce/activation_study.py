@@ -32,7 +32,7 @@ from tinydist.reproduce.comparisons import Above
 from tinydist.reproduce.ledger import ALPHA
 from tinydist.reproduce.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.records import RunRecord
-from tinydist.reproduce.run import load_data
+from tinydist.reproduce.run import data_in_memory
 from tinydist.reproduce.study import Study
 from tinydist.reproduce.trained import trained_model
 from tinydist.tables import text_table
@@ -65,8 +65,7 @@ def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
     texts, paths = [], []
     for setting, group in grouped(records).items():
         label = report.protocol_label(setting, *report.run_counts(group))
-        config = group[0].config
-        data = load_data(config.dataset, config.input, config.train_size, config.layout)
+        data = data_in_memory(group[0].config)
         cells = read_cells(group, out, data)
         texts.append(f"{label[0].upper()}{label[1:]}\n\n{told(cells)}")
         figure, table = (out / "study" / f"activations-{setting.input}.{suffix}" for suffix in ("png", "txt"))

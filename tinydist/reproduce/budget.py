@@ -17,6 +17,7 @@ from typing import Any
 
 import joblib
 
+from tinydist import datasets
 from tinydist.arguments import written_span
 from tinydist.bench.epochs import tinydist_epoch
 from tinydist.cores import available_cores
@@ -24,7 +25,7 @@ from tinydist.errors import BudgetError, DataError
 from tinydist.files import write_atomically
 from tinydist.reproduce.protocols import LADDER, Protocol
 from tinydist.reproduce.records import load_configs
-from tinydist.reproduce.run import load_data, tell
+from tinydist.reproduce.run import tell
 from tinydist.reproduce.status import duration, finish_time
 
 CHOICE = "budget.json"
@@ -155,7 +156,7 @@ def measure(
         DataError, ValueError: if the data cannot be loaded, as in :func:`tinydist.datasets.load`.
     """
     tell(f"Measuring how fast training is here, with {train_size:,} images and {jobs} at a time …")
-    load_data(dataset, inputs[0], train_size, layout)  # here first, so that a download is made once only
+    datasets.load(dataset, inputs[0], train_size, layout)  # here first, so that a download is made once only
     arguments = dataset, layout, models, inputs, train_size
     if jobs == 1:
         timed = [_time_steps(*arguments)]
@@ -176,7 +177,7 @@ def _time_steps(
     """Seconds of each timed step, for each model and input."""
     times: dict[str, list[float]] = {}
     for input in inputs:
-        data = load_data(dataset, input, train_size, layout)
+        data = datasets.load(dataset, input, train_size, layout)
         for model in models:
             step = tinydist_epoch(model, data.x_train, data.y_train)
             step()  # compiles what is not compiled yet, and wakes the threads

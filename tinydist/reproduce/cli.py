@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from tinydist import datasets
 from tinydist.arguments import input_list, model_list, not_negative, positive, positive_real, time_span, written_span
+from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
-from tinydist.errors import DataError
+from tinydist.errors import DataError, TrainSizeError
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce import activation_study, budget, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
@@ -148,9 +151,16 @@ class _Loaded:
 
 
 def _look_at(name: str, options: argparse.Namespace, protocol: Protocol) -> _Loaded:
-    data = load_data(name, options.input[0], protocol.train_size, options.layout)
-    held = repr(data.x_train) if data.layout == "sparse" else "dense array of float32"
-    return _Loaded(name, data.layout, len(data.y_train), held)
+    try:
+        data = load_data(name, options.input[0], protocol.train_size, options.layout)
+    except TrainSizeError as problem:
+        if options.train_size:  # not more than there are, unless the user has asked for them
+            raise
+        data = load_data(name, options.input[0], problem.there, options.layout)
+    rows, columns = data.x_train.shape
+    in_memory = isinstance(data.x_train, np.ndarray)
+    held = f"{rows} x {columns}, dense array of float32" if in_memory else repr(data.x_train)
+    return _Loaded(name, data.layout, rows, held)
 
 
 def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[_Loaded], out: Path) -> str:
@@ -160,7 +170,7 @@ def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[
         label = report.protocol_label(setting, protocol.runs, protocol.runs)
         lines += [f"{label[0].upper()}{label[1:]}", report.protocol_notes(setting, protocol.runs)]
     lines.append(f"Models: {models}")
-    lines += [f"Training images{f' of {d.name}' if len(loaded) > 1 else ''}: {d.told}" for d in loaded]
+    lines += [f"Training rows{f' of {d.name}' if len(loaded) > 1 else ''}: {d.told}" for d in loaded]
     return "\n".join([*lines, f"Results: {out}"])
 
 
@@ -191,7 +201,7 @@ def _configs(options: argparse.Namespace, protocol: Protocol, loaded: Sequence[_
                 optimizer=options.optimizer or "sgd",
                 batch_size=options.batch_size,
                 chunk_size=options.chunk_size,
-                arm=data.name if len(loaded) > 1 else "",
+                arm=data.name if len(options.experiment.datasets) > 1 else "",
             )
         )
     ]
@@ -229,7 +239,7 @@ def _default_folder(options: argparse.Namespace, config: RunConfig) -> Path:
 
 def _folder(options: argparse.Namespace, layout: str, sizes: str, steps: str = "") -> Path:
     experiment = [options.study] if options.study else []
-    data = options.datasets if len(options.datasets) == 1 else []
+    data = [datasets.short_name(options.dataset or "mnist")] if len(options.datasets) == 1 else []
     parts = [*experiment, *data, "+".join(options.input), layout, sizes, f"lr{options.lr:g}{steps}"]
     return Path("results") / "-".join(parts)
 
@@ -271,6 +281,14 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
                 f"machine; leave out {', '.join(given)} or --budget"
             )
         options.out = options.out or _budget_folder(options)
+    try:
+        streamed = [name for name in options.datasets if datasets.is_streamed(name)]
+    except (DataError, ValueError) as problem:
+        parser.error(str(problem))
+    if streamed and options.budget:
+        parser.error(f"{streamed[0]} stays on disk, where --budget cannot foresee the pace; give --epochs and --runs")
+    if streamed and not options.batch_size:
+        options.chunk_size = options.chunk_size or MEASURED_ROWS
     if options.batch_size or options.chunk_size:
         if options.layout == "sparse":
             parser.error(
@@ -375,5 +393,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out the analyses of trained weights, the figures and report.html; report DIR makes them later",
     )
-    add("--dataset", choices=datasets.SOURCES, help="data set (default: mnist, or the study's)")
+    add(
+        "--dataset",
+        metavar="NAME|PATH",
+        help=f"one of {', '.join(datasets.SOURCES)}; or {datasets.PATHS} (default: mnist, or the study's)",
+    )
     return parser

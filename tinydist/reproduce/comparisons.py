@@ -152,9 +152,8 @@ class UsuallyDead:
     def examine(self, results: Outcomes) -> Finding:
         outcome = results[self.model]
         hit, runs = _hits(outcome.dead_outputs)
-        dead, below_1, below_5 = (
-            summarize(counts).mean / 10 for counts in (outcome.dead_outputs, outcome.below_1, outcome.below_5)
-        )
+        counted = outcome.dead_outputs, outcome.below_1, outcome.below_5
+        dead, below_1, below_5 = (summarize(counts).mean / outcome.outputs for counts in counted)
         more, less = (float(stats.binomtest(hit, runs, 0.5, alternative).pvalue) for alternative in ("greater", "less"))
         outputs = f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the images, {below_5:.0%} on < 5%"
         return Finding(more, less, f"{_share_of_runs(hit, runs)}; {outputs}")

@@ -59,7 +59,7 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
     axes.set_xlim(max(low, -1.0), min(high, 101.0))  # intervals of two or three runs may go far beyond 0 and 100
     axes.set_xlabel("test accuracy, %   (dots: runs; below: mean, thick its 95% interval, thin ± standard deviation)")
     axes.grid(axis="x", alpha=0.3)
-    axes.text(1.01, 1.01, "mean ± sd   dead outputs of 10", transform=axes.transAxes, fontsize=8.5)
+    axes.text(1.01, 1.01, "mean ± sd   dead outputs", transform=axes.transAxes, fontsize=8.5)
     set_title(figure, f"Test accuracy by model\n{label}", fontsize=10)
     return figure
 

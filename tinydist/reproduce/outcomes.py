@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydist.analysis.statistics import Summary, summarize
+from tinydist.datasets import rows_are
 from tinydist.errors import DataError
 from tinydist.reproduce.protocols import LR
 from tinydist.reproduce.records import RunConfig, RunRecord
@@ -32,10 +33,8 @@ class Setting:
         return cls(*(getattr(config, field.name) for field in fields(cls)))
 
     def __str__(self) -> str:
-        return (
-            f"{self.input} input, {self.dataset}, {self.train_size:,} training images, {self.epochs:,} epochs, "
-            f"lr {self.lr:g}{self.steps}"
-        )
+        rows = f"{self.train_size:,} training {rows_are(self.dataset)}"
+        return f"{self.input} input, {self.dataset}, {rows}, {self.epochs:,} epochs, lr {self.lr:g}{self.steps}"
 
     @property
     def steps(self) -> str:
@@ -65,10 +64,11 @@ class Outcome:
 
     Attributes:
         accuracies: on the test images, percent.
-        dead_outputs: of 10, silent on every training image.
+        dead_outputs: silent on every training image.
         seeds: of the initial weights.
         dead_hidden: hidden units that are silent on every training image.
         below_1, below_5: outputs active on less than 1% and 5% of the training images, the dead ones among them.
+        outputs: how many outputs the model has.
     """
 
     accuracies: tuple[float, ...]
@@ -77,6 +77,7 @@ class Outcome:
     dead_hidden: tuple[int, ...]
     below_1: tuple[int, ...]
     below_5: tuple[int, ...]
+    outputs: int = 10
 
     @property
     def accuracy(self) -> Summary:
@@ -104,7 +105,7 @@ class Outcome:
 Outcomes = Mapping[str, Outcome]
 COUNTS = ("dead_outputs", "seed", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent")
 """Columns of results.csv, in the order of the attributes of Outcome that they fill."""
-Run = tuple[str, float, int, int, int, int, int]  # model, then as the attributes of Outcome
+Run = tuple[str, int, float, int, int, int, int, int]  # model, outputs, then as the attributes of Outcome
 
 
 def outcomes(records: Iterable[RunRecord]) -> dict[str, Outcome]:
@@ -154,11 +155,18 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
 def _run(row: Mapping[str, Any]) -> Run:
     """A run from its row of results.csv, read from there or not written yet."""
     dead, seed, hidden, below_1, below_5 = (int(row[name]) for name in COUNTS)
-    return row["model"], float(row["test_accuracy"]), dead, seed, hidden, below_1, below_5
+    outputs = int(
+        row.get("outputs", 10)
+    )  # results.csv of older versions, which knew ten classes only, has no such column
+    return row["model"], outputs, float(row["test_accuracy"]), dead, seed, hidden, below_1, below_5
 
 
 def _by_model(runs: Iterable[Run]) -> dict[str, Outcome]:
     by_model: dict[str, list[Run]] = {}
     for run in runs:
         by_model.setdefault(run[0], []).append(run)
-    return {model: Outcome(*zip(*(run[1:] for run in group), strict=True)) for model, group in by_model.items()}
+    found = {}
+    for model, group in by_model.items():
+        accuracies, dead, seeds, hidden, below_1, below_5 = zip(*(run[2:] for run in group), strict=True)
+        found[model] = Outcome(accuracies, dead, seeds, hidden, below_1, below_5, outputs=group[0][1])
+    return found

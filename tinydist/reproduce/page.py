@@ -31,13 +31,13 @@ from tinydist.reproduce.exhibits import Exhibit, Trained
 from tinydist.reproduce.outcomes import Outcomes, Setting, grouped, outcomes
 from tinydist.reproduce.published import published
 from tinydist.reproduce.records import RunRecord, all_finished, load_config
-from tinydist.reproduce.run import load_data
+from tinydist.reproduce.run import data_in_memory
 from tinydist.reproduce.status import duration
 from tinydist.reproduce.trained import trained_models
 
 PAGE, FIGURES = "report.html", "figures"
 ACCURACY_HEAD = (
-    *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs of 10", "dead hidden units"),
+    *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
     "published",
 )
 SYMBOLS = {ledger.HELD: "✓", ledger.FAILED: "✗", ledger.OPEN: "?", ledger.UNTESTED: "–"}
@@ -139,7 +139,7 @@ def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
         config = record.config
         known = PAPER_MODELS.index(config.model) if config.model in PAPER_MODELS else len(PAPER_MODELS)
         setting = Setting.of(config)
-        return (list(INPUTS).index(config.input), str(setting), known, config.model, config.seed)
+        return (INPUTS.index(config.input), str(setting), known, config.model, config.seed)
 
     return sorted(records, key=place)
 
@@ -214,8 +214,7 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
         shown += _saved(exhibits.from_records(records, label), folder)
         try:
             models = trained_models(records, out, exhibits.RUNS)
-            first = records[0].config
-            data = load_data(first.dataset, first.input, first.train_size, first.layout)
+            data = data_in_memory(records[0].config)
         except DataError as problem:
             missing = str(problem)
         else:

@@ -24,8 +24,12 @@ class Protocol:
     runs: int
 
     def __str__(self) -> str:
+        return self.told("images")
+
+    def told(self, rows: str) -> str:
+        """In words, with a word for what there is to train on."""
         runs = "1 run" if self.runs == 1 else f"{self.runs} runs"
-        return f"{self.train_size:,} training images, {self.epochs:,} epochs, {runs} a model"
+        return f"{self.train_size:,} training {rows}, {self.epochs:,} epochs, {runs} a model"
 
 
 # quick trades images for epochs: with 6,000 images and 300 epochs, the same work, ReLU2-Neg is still on its way up and

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydist.datasets import SOURCES
+from tinydist.datasets import find_source
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
 from tinydist.training import Measurement
@@ -32,7 +32,7 @@ CONFIG, METRICS, CHECKPOINT, WEIGHTS, RESULT = (
 )
 
 MEASURED = (
-    *("test_accuracy", "train_accuracy", "train_loss", "dead_outputs", "dead_hidden"),
+    *("test_accuracy", "train_accuracy", "train_loss", "outputs", "dead_outputs", "dead_hidden"),
     *("outputs_below_1_percent", "outputs_below_5_percent"),
 )
 """Columns of results.csv for what was measured of the trained model; the last two count the outputs that are active on
@@ -80,8 +80,15 @@ class RunConfig:
         return out / "runs" / "-".join(filter(None, [self.model, self.input, self.arm, f"seed{self.seed}"]))
 
     def checksums(self) -> dict[str, str]:
-        """sha256 of the files of the data set, by name; no other contents are ever loaded."""
-        return {file.name: file.sha256 for file in SOURCES[self.dataset].files}
+        """What identifies the contents of the data set, by file.
+
+        Raises:
+            DataError: if the data set is not there.
+        """
+        try:
+            return find_source(self.dataset).checksums()
+        except ValueError as problem:  # a path that was of a known form when the run was begun
+            raise DataError(f"the data of {self} are not there: {problem}") from None
 
 
 @dataclass(frozen=True)
@@ -109,9 +116,9 @@ class RunRecord:
         measured: dict[str, object] = dict.fromkeys(MEASURED, "")
         if self.curve:
             final = self.final
-            measured = {name: getattr(final, name) for name in MEASURED[:-2]}
-            for name, share in zip(MEASURED[-2:], (0.01, 0.05), strict=True):
-                measured[name] = sum(activity < share for activity in final.output_activity)
+            rare = {f"outputs_below_{n}_percent": sum(a < n / 100 for a in final.output_activity) for n in (1, 5)}
+            found = {**asdict(final), "outputs": len(final.output_activity), **rare}
+            measured = {name: found[name] for name in MEASURED}
         settings = {name: "" if value is None else value for name, value in asdict(self.config).items()}
         return {**settings, **measured, "seconds": round(self.seconds, 3), "status": self.status}
 

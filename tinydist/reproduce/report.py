@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tinydist.analysis.statistics import summarize
-from tinydist.datasets import INPUTS
+from tinydist.datasets import find_source, rows_are
 from tinydist.reproduce import ledger
 from tinydist.reproduce.contradictions import CONTRADICTIONS
 from tinydist.reproduce.outcomes import Outcome, Outcomes, Setting, by_setting, grouped, outcomes
@@ -32,7 +32,7 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
         setting: of the runs.
         fewest, most: runs of the model with the fewest, and of the one with the most.
     """
-    protocol = Protocol(setting.train_size, setting.epochs, most)
+    protocol = Protocol(setting.train_size, setting.epochs, most).told(rows_are(setting.dataset))
     to_most = "" if fewest == most else f" (of some only {fewest})"
     settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}{setting.steps}, input {setting.input}"
     sizes = setting.train_size, setting.epochs
@@ -47,16 +47,11 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
 def protocol_notes(setting: Setting, fewest: int) -> str:
     """What a reader has to know before looking at a number; arguments as for :func:`protocol_label`."""
     paper = PROTOCOLS["paper"]
-    reduced = [
-        f"{ours:,} of {theirs:,} {what}"
-        for ours, theirs, what in [
-            (setting.train_size, paper.train_size, "training images"),
-            (setting.epochs, paper.epochs, "epochs"),
-            (fewest, paper.runs, "runs"),
-        ]
-        if ours < theirs
-    ]
-    notes = [f"Input: {INPUTS[setting.input]}."]
+    sizes = [(setting.epochs, paper.epochs, "epochs"), (fewest, paper.runs, "runs")]
+    if rows_are(setting.dataset) == "images":
+        sizes.insert(0, (setting.train_size, paper.train_size, "training images"))
+    reduced = [f"{ours:,} of {theirs:,} {what}" for ours, theirs, what in sizes if ours < theirs]
+    notes = [f"Input: {find_source(setting.dataset).inputs[setting.input]}."]
     if reduced:
         notes.append(f"Reduced protocol: {', '.join(reduced)}. Compare directions with the paper, not decimals.")
     return "\n".join(notes)
@@ -91,7 +86,7 @@ def _measured(outcome: Outcome | None) -> tuple[str, ...]:
     if outcome is None:
         return "all failed", "0", "", ""
     hidden = f"{summarize(outcome.dead_hidden).mean:.1f}"
-    return str(outcome.accuracy), str(outcome.accuracy.n), f"{outcome.mean_dead:.1f} of 10", hidden
+    return str(outcome.accuracy), str(outcome.accuracy.n), f"{outcome.mean_dead:.1f} of {outcome.outputs}", hidden
 
 
 def verdicts(records: Sequence[RunRecord]) -> str:

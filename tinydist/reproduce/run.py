@@ -44,10 +44,27 @@ PATIENCE = 5.0
 """Seconds to wait for another process that holds a run: a worker that was orphaned stops after its epoch."""
 
 
+AnyDataset = datasets.Dataset | datasets.StreamedDataset
+
+
+def data_of(config: RunConfig) -> AnyDataset:
+    """The data of a run, kept for the next one; the seed chooses the rows to test on where the data set does not."""
+    split = config.seed if datasets.find_source(config.dataset).splits else 0
+    return load_data(config.dataset, config.input, config.train_size, config.layout, split)
+
+
 @functools.lru_cache(maxsize=1)
-def load_data(dataset: str, input: str, train_size: int, layout: str) -> datasets.Dataset:
-    """The data of a run, kept for the next one."""
-    return datasets.load(dataset, input, train_size, layout)
+def load_data(dataset: str, input: str, train_size: int | None, layout: str, split: int = 0) -> AnyDataset:
+    """A data set, kept in case it is the next one, too; rows on disk stay there."""
+    if datasets.is_streamed(dataset):
+        return datasets.stream(dataset, input, train_size)
+    return datasets.load(dataset, input, train_size, layout, split)
+
+
+def data_in_memory(config: RunConfig, rows: int = 10_000) -> datasets.Dataset:
+    """The data of a run; of those that stay on disk the first `rows` images to train and to test on."""
+    data = data_of(config)
+    return data.head(rows) if isinstance(data, datasets.StreamedDataset) else data
 
 
 def execute(
@@ -69,9 +86,8 @@ def execute(
     Raises:
         DataError: if the checkpoint is damaged or foreign, or another process is doing this run.
     """
-    data = load_data(config.dataset, config.input, config.train_size, config.layout)
-    classes = int(data.y_train.max()) + 1
-    model = build_model(config.model, in_features=data.x_train.shape[1], classes=classes, seed=config.seed)
+    data = data_of(config)
+    model = build_model(config.model, in_features=data.x_train.shape[1], classes=data.classes, seed=config.seed)
     optimizer = OPTIMIZERS[config.optimizer](model.parameters(), config.lr)
     batching = Batching(config.batch_size, config.chunk_size, config.seed)
     folder = config.folder(out)

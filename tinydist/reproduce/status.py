@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tinydist.datasets import rows_are
 from tinydist.errors import DataError
 from tinydist.reproduce.checkpoints import find_checkpoint
 from tinydist.reproduce.outcomes import Setting
@@ -119,10 +120,9 @@ def _runs(count: int) -> str:
 
 
 def _setting(config: RunConfig) -> str:
-    return (
-        f"{config.dataset}, {config.train_size:,} training images, {config.epochs:,} epochs, lr {config.lr:g}"
-        f"{Setting.of(config).steps}, input {config.input}, {config.layout}"
-    )
+    rows = f"{config.train_size:,} training {rows_are(config.dataset)}"
+    steps = f"lr {config.lr:g}{Setting.of(config).steps}"
+    return f"{config.dataset}, {rows}, {config.epochs:,} epochs, {steps}, input {config.input}, {config.layout}"
 
 
 def table(runs: Sequence[RunStatus]) -> Iterator[str]:

@@ -3,13 +3,18 @@ import functools
 import gzip
 import hashlib
 import http.server
+import io
 import struct
+import tarfile
 import threading
 
 import numpy as np
 import pytest
 
 from tinydist import datasets
+from tinydist.datasets import files
+from tinydist.datasets.images import CifarArchive, IdxImages, gzipped
+from tinydist.datasets.samples import Pixels
 from tinydist.errors import DataError
 
 TRAINING_DIGITS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -69,7 +74,7 @@ def test_train_size_keeps_the_first_training_images_and_all_test_images(mnist):
 
 @pytest.mark.parametrize("size", [0, -1, 60_001])
 def test_a_train_size_it_does_not_have(size):
-    with pytest.raises(ValueError, match=f"1 to 60000 training images to offer, not {size}"):
+    with pytest.raises(ValueError, match=f"1 to 60000 training rows to offer, not {size}"):
         datasets.load("mnist", train_size=size)
 
 
@@ -94,7 +99,7 @@ def test_auto_chooses_by_the_share_of_pixels_that_are_not_zero():
 
 @pytest.mark.parametrize("wrong", [{"name": "nmist"}, {"input": "normalised"}, {"layout": "csr"}])
 def test_unknown_names_list_the_known_ones(wrong):
-    with pytest.raises(ValueError, match=r"unknown .*; known: .*(mnist|normalized|sparse)"):
+    with pytest.raises(ValueError, match=r"(?i)unknown .* known: .*(mnist|normalized|sparse)"):
         datasets.load(**({"name": "mnist"} | wrong))
 
 
@@ -116,13 +121,14 @@ def tiny(tmp_path, monkeypatch):
         "test-labels": np.array([2, 1, 0], dtype=np.uint8),
     }
     zipped = {name: gzip.compress(idx(array), mtime=0) for name, array in arrays.items()}
-    files = tuple(
-        datasets.SourceFile(name, hashlib.sha256(idx(array)).hexdigest(), hashlib.sha256(zipped[name]).hexdigest())
+    known = tuple(
+        gzipped(name, hashlib.sha256(idx(array)).hexdigest(), hashlib.sha256(zipped[name]).hexdigest())
         for name, array in arrays.items()
     )
-    monkeypatch.setitem(datasets.SOURCES, "tiny", datasets.Source(files, ("http://127.0.0.1:9/",), 0.5, 0.25))
-    monkeypatch.setattr(datasets, "_REPOSITORY_DATA", tmp_path / "repository")
-    monkeypatch.setattr(datasets, "_cache", lambda: tmp_path / "cache")
+    source = IdxImages("tiny", known, ("http://127.0.0.1:9/",), Pixels(0.5, 0.25))
+    monkeypatch.setitem(datasets.SOURCES, "tiny", source)
+    monkeypatch.setattr(files, "REPOSITORY_DATA", tmp_path / "repository")
+    monkeypatch.setattr(files, "cache", lambda: tmp_path / "cache")
     monkeypatch.delenv("TINYDIST_DATA", raising=False)
     return zipped
 
@@ -204,8 +210,8 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def use_mirrors(monkeypatch, *urls):
-    source = datasets.SOURCES["tiny"]
-    monkeypatch.setitem(datasets.SOURCES, "tiny", datasets.Source(source.files, urls, source.mean, source.std))
+    source = dataclasses.replace(datasets.SOURCES["tiny"], mirrors=urls)
+    monkeypatch.setitem(datasets.SOURCES, "tiny", source)
 
 
 def test_absent_files_are_downloaded_once_from_the_first_mirror_that_has_them(tiny, mirror, tmp_path, monkeypatch):
@@ -232,3 +238,93 @@ def test_without_a_network_the_error_says_where_to_put_the_file(tmp_path):
         datasets.load("tiny")
     for hint in ("train-images.gz", str(tmp_path / "repository"), "TINYDIST_DATA", "http://127.0.0.1:9/"):
         assert hint in str(caught.value)
+
+
+# --- CIFAR-10 in its binary form ------------------------------------------------------------------------------------
+
+
+def cifar(count, seed):
+    """So many images: their pixels (count, channel, row, column), their classes, and the file that holds both."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    labels = rng.integers(0, 10, count, dtype=np.uint8)
+    contents = b"".join(bytes([label]) + image.tobytes() for label, image in zip(labels, pixels, strict=True))
+    return pixels, labels, contents
+
+
+@pytest.fixture
+def cifar_archive(tmp_path, monkeypatch):
+    """Register "tiny-cifar", an archive in the form of the real one; gives its path, pixels and labels."""
+    monkeypatch.setattr(files, "REPOSITORY_DATA", tmp_path / "repository")
+    monkeypatch.setattr(files, "cache", lambda: tmp_path / "cache")
+    monkeypatch.delenv("TINYDIST_DATA", raising=False)
+    parts = {f"data_batch_{number}.bin": cifar(4, number) for number in range(1, 6)} | {"test_batch.bin": cifar(3, 9)}
+    path = tmp_path / "repository" / "tiny-cifar" / "cifar-10-binary.tar.gz"
+    path.parent.mkdir(parents=True)
+    with tarfile.open(path, "w:gz") as archive:
+        for name, (_, _, contents) in {**parts, "batches.meta.txt": (None, None, b"airplane\n")}.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(contents)
+            archive.addfile(member, io.BytesIO(contents))
+    known = files.SourceFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), path.name, "0")
+    monkeypatch.setitem(datasets.SOURCES, "tiny-cifar", CifarArchive("tiny-cifar", known, ("http://127.0.0.1:9/",)))
+    return path, parts
+
+
+def test_cifar_is_read_from_its_archive_without_unpickling(cifar_archive):
+    _, parts = cifar_archive
+    data = datasets.load("tiny-cifar", "unit")
+    assert data.x_train.shape == (20, 3072)
+    assert (data.image_shape, data.classes) == ((3, 32, 32), max(labels.max() for _, labels, _ in parts.values()) + 1)
+    pixels, labels, _ = parts["data_batch_3.bin"]
+    np.testing.assert_allclose(data.x_train[8:12].reshape(4, 3, 32, 32), pixels / 255, rtol=1e-6)
+    assert data.y_train[8:12].tolist() == labels.tolist()
+    assert data.y_test.tolist() == parts["test_batch.bin"][1].tolist()
+
+
+def test_an_archive_that_is_not_the_known_one_is_refused(cifar_archive):
+    path, _ = cifar_archive
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz is not the file it should be: its contents have sha"):
+        datasets.load("tiny-cifar")
+
+
+def test_without_a_network_cifar_says_where_to_put_the_archive(cifar_archive):
+    path, _ = cifar_archive
+    path.unlink()
+    assert not datasets.SOURCES["tiny-cifar"].is_here()
+    with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz is in none of .* could not be downloaded"):
+        datasets.load("tiny-cifar")
+
+
+@pytest.fixture
+def cifar_folder(tmp_path):
+    folder = tmp_path / "my-images"
+    folder.mkdir()
+    for name, seed in [("data_batch_1.bin", 1), ("test_batch.bin", 2)]:
+        (folder / name).write_bytes(cifar(4, seed)[2])
+    return folder
+
+
+def test_a_folder_in_cifars_form_can_be_named_by_its_path(cifar_folder):
+    data = datasets.load(str(cifar_folder))
+    np.testing.assert_array_equal(data.x_train.reshape(4, 3, 32, 32), cifar(4, 1)[0])
+    assert datasets.find_source(str(cifar_folder)).checksums().keys() == {"data_batch_1.bin", "test_batch.bin"}
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "complaint"),
+    [
+        ("data_batch_1.bin", cifar(4, 1)[2][:-1], "data_batch_1.bin in .* has 12,291 bytes, .* truncated"),
+        ("test_batch.bin", b"", "test_batch.bin in .* has 0 bytes"),
+        ("test_batch.bin", b"\x0a" + bytes(3072), "test_batch.bin in .* has class 10; CIFAR-10 has 0 to 9"),
+        ("test_batch.bin", None, "lacks test_batch.bin"),
+    ],
+    ids=["cut short", "empty", "a class too many", "absent"],
+)
+def test_damaged_files_in_cifars_form(cifar_folder, name, contents, complaint):
+    (cifar_folder / name).unlink()
+    if contents is not None:
+        (cifar_folder / name).write_bytes(contents)
+    with pytest.raises(DataError, match=complaint):
+        datasets.load(str(cifar_folder))

@@ -1,0 +1,202 @@
+"""Images that stay on disk, in files of the real form that are made here."""
+
+import functools
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from tinydist import build_model, datasets
+from tinydist.batches import Batching
+from tinydist.errors import DataError
+from tinydist.optim import SGD
+from tinydist.training import train
+
+
+def images(count, seed, size=4):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(1, 4, count)
+    pixels = rng.integers(0, 200, (count, 3 * size * size)) + 18 * labels[:, None]
+    return pixels.astype(np.uint8), labels
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Make a folder of so many images in each training file, in the form of the downsampled ImageNet."""
+
+    def make(*counts, test=7, size=4, save=np.savez_compressed):
+        path = tmp_path / f"images-{'-'.join(map(str, counts))}"
+        path.mkdir()
+        for number, count in enumerate(counts, start=1):
+            data, labels = images(count, number, size)
+            save(path / f"train_data_batch_{number}.npz", data=data, labels=labels, mean=data.mean(axis=0))
+        data, labels = images(test, 99, size)
+        save(path / "val_data.npz", data=data, labels=labels)
+        return path
+
+    return make
+
+
+def test_streamed_rows_are_those_of_the_files_in_their_order(folder):
+    path = folder(5, 8, 3)
+    data = datasets.stream(str(path), "unit")
+    expected = np.concatenate([images(count, seed)[0] for count, seed in ((5, 1), (8, 2), (3, 3))])
+    for size in (1, 3, 5, 7, 16, 100):
+        chunks = list(data.x_train.chunks(size))
+        assert [len(chunk) for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
+        np.testing.assert_allclose(np.concatenate(chunks), expected / 255, rtol=1e-6)
+    assert data.x_train.shape == (16, 48)
+    assert (data.image_shape, data.classes) == ((3, 4, 4), 3)
+    assert data.y_train.min() == 0  # the files count from 1
+    assert data.x_test.shape == (7, 48)
+
+
+def test_the_tenth_file_comes_after_the_ninth(folder):
+    path = folder(*range(1, 12))
+    rows = np.concatenate(list(datasets.stream(str(path)).x_train.chunks(50)))
+    np.testing.assert_array_equal(rows[:1], images(1, 1)[0])
+    np.testing.assert_array_equal(rows[-11:], images(11, 11)[0])
+
+
+@pytest.mark.parametrize("input", datasets.INPUTS)
+def test_streamed_and_in_memory_are_the_same_data(folder, input):
+    path = str(folder(5, 8))
+    loaded, streamed = datasets.load(path, input), datasets.stream(path, input)
+    for name in ("x_train", "x_test"):
+        rows = np.concatenate(list(getattr(streamed, name).chunks(4)))
+        np.testing.assert_array_equal(rows, getattr(loaded, name))
+    if input == "normalized":
+        assert loaded.x_train.mean(dtype=float) == pytest.approx(0, abs=1e-5)
+        assert loaded.x_train.std(dtype=float) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_train_size_may_end_in_the_middle_of_a_file(folder):
+    data = datasets.stream(str(folder(5, 8)), train_size=6)
+    assert [len(chunk) for chunk in data.x_train.chunks(4)] == [4, 2]
+    assert len(data.y_train) == 6
+    head = data.head(3)
+    assert (head.x_train.shape, head.x_test.shape, head.y_test.shape) == ((3, 48), (3, 48), (3,))
+    with pytest.raises(ValueError, match="1 to 13 training rows to offer, not 14"):
+        datasets.stream(str(data.name), train_size=14)
+
+
+def test_the_step_over_streamed_chunks_is_exactly_the_full_batch_step(folder):
+    """In float64, where rounding is far below the tolerance."""
+    path = str(folder(5, 8, 3))
+    loaded, streamed = datasets.load(path, "unit"), datasets.stream(path, "unit")
+    weights = []
+    for data, batching in ((loaded, Batching()), (streamed, Batching(chunk_size=6))):
+        model = build_model("Abs-L2", in_features=48, hidden=5, classes=3)
+        for parameter in model.parameters():
+            parameter.data = parameter.data.astype(np.float64)
+        train(model, SGD(model.parameters(), 0.1), data, 5, batching=batching)
+        weights.append(model.state_dict())
+    for name, weight in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], weight, rtol=1e-6, atol=1e-9)
+
+
+def test_batches_take_the_rows_as_they_lie_on_disk(folder):
+    data = datasets.stream(str(folder(5, 8)))
+    steps = [list(step) for step in Batching(batch_size=6).steps(data.x_train, data.y_train, 0)]
+    assert [len(labels) for ((_, labels),) in steps] == [6, 6, 1]
+    np.testing.assert_array_equal(
+        np.concatenate([x for ((x, _),) in steps]), np.concatenate(list(data.x_train.chunks(9)))
+    )
+    np.testing.assert_array_equal(np.concatenate([labels for ((_, labels),) in steps]), data.y_train)
+
+
+def test_all_rows_at_once_are_refused(folder):
+    data = datasets.stream(str(folder(5)))
+    with pytest.raises(ValueError, match="give a chunk_size, or a batch_size"):
+        list(next(Batching().steps(data.x_train, data.y_train, 0)))
+
+
+def test_memory_does_not_grow_with_the_data(folder):
+    """Ten times the images: the peak of an epoch, all that NumPy allocates, stays where it was but for the labels."""
+    peaks = {}
+    for count in (600, 6_000):
+        path = str(folder(count, test=50, size=16))
+        model = build_model("ReLU2", in_features=768, hidden=4, classes=3)
+        optimizer = SGD(model.parameters(), 1e-4)
+        run = functools.partial(train, model, optimizer, epochs=1, batching=Batching(chunk_size=100))
+        run(data=datasets.stream(path))  # whatever is made once is made here
+        tracemalloc.start()
+        run(data=datasets.stream(path))
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    in_memory = (6_000 - 600) * 768 * 4  # bytes that the further images would take as float32
+    labels = (6_000 - 600) * 8
+    assert peaks[6_000] - peaks[600] < 6 * labels < in_memory / 50
+
+
+# --- what may be wrong ----------------------------------------------------------------------------------------------
+
+
+def test_an_absent_file(folder):
+    path = folder(5)
+    (path / "val_data.npz").unlink()
+    with pytest.raises(DataError, match=r"lacks val_data.npz. Expected train_data_batch_\*.npz and val_data.npz"):
+        datasets.stream(str(path))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "complaint"),
+    [
+        ({"data": images(5, 1)[0].astype(float), "labels": images(5, 1)[1]}, r"holds data \(5, 48\) of float64"),
+        ({"data": images(5, 1)[0], "labels": images(4, 1)[1]}, r"holds data \(5, 48\) of uint8 and labels \(4,\)"),
+        ({"data": images(5, 1)[0]}, "There is no item named 'labels.npy'"),
+        ({"images": images(5, 1)[0], "labels": images(5, 1)[1]}, "There is no item named 'data.npy'"),
+        ({"data": images(5, 1)[0].reshape(5, 3, 4, 4), "labels": images(5, 1)[1]}, r"holds data \(5, 3, 4, 4\)"),
+        ({"data": np.asfortranarray(images(5, 1)[0]), "labels": images(5, 1)[1]}, "column by column"),
+        ({"data": images(5, 1, 8)[0], "labels": images(5, 1)[1]}, "all files of a folder must hold images of one size"),
+    ],
+    ids=["floats", "labels", "no labels", "no data", "four axes", "column by column", "two sizes"],
+)
+def test_files_of_another_form(folder, arrays, complaint):
+    path = folder(5, 5)
+    np.savez(path / "train_data_batch_2.npz", **arrays)
+    with pytest.raises(DataError, match=complaint):
+        datasets.stream(str(path))
+
+
+def test_images_that_are_not_square(folder):
+    path = folder(5)
+    for name in ("train_data_batch_1.npz", "val_data.npz"):
+        np.savez(path / name, data=np.zeros((5, 49), dtype=np.uint8), labels=np.ones(5, dtype=int))
+    with pytest.raises(DataError, match="49 bytes are not a square image in three colours"):
+        datasets.stream(str(path))
+
+
+def test_a_truncated_file_is_refused_before_any_work(folder):
+    path = folder(50)
+    whole = (path / "train_data_batch_1.npz").read_bytes()
+    (path / "train_data_batch_1.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"train_data_batch_1.npz is not a file of images: File is not a zip file"):
+        datasets.stream(str(path))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_altered_byte_is_noticed_when_it_is_read(folder, save):
+    path = folder(400, size=16, save=save) / "train_data_batch_1.npz"
+    with zipfile.ZipFile(path) as archive:
+        middle = archive.getinfo("data.npy").header_offset + archive.getinfo("data.npy").compress_size // 2
+    contents = bytearray(path.read_bytes())
+    contents[middle] ^= 0xFF
+    path.write_bytes(contents)
+    data = datasets.stream(str(path.parent))
+    with pytest.raises(DataError, match=r"train_data_batch_1.npz is damaged after [0-9]+ of 400 images"):
+        list(data.x_train.chunks(10))
+
+
+def test_the_checksums_are_those_that_the_files_state(folder):
+    before = datasets.find_source(str(folder(5))).checksums()
+    assert before.keys() == {"train_data_batch_1.npz", "val_data.npz"}
+    other = datasets.find_source(str(folder(6))).checksums()
+    assert other["val_data.npz"] == before["val_data.npz"]
+    assert other["train_data_batch_1.npz"] != before["train_data_batch_1.npz"]
+
+
+def test_what_is_not_a_folder_cannot_be_streamed():
+    with pytest.raises(ValueError, match="mnist is not a folder of images that can stay on disk; use load"):
+        datasets.stream("mnist")

@@ -1,0 +1,144 @@
+"""Data sets by name or path, as rows for a model: images, tables and time series.
+
+Where the files of a data set are looked for, see :mod:`tinydist.datasets.files`; which data sets there are, see
+:mod:`tinydist.datasets.registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.datasets.dataset import Dataset as Dataset
+from tinydist.datasets.dataset import StreamedDataset as StreamedDataset
+from tinydist.datasets.registry import PATHS as PATHS
+from tinydist.datasets.registry import SOURCES as SOURCES
+from tinydist.datasets.registry import find_source as find_source
+from tinydist.datasets.samples import INPUTS as INPUTS
+from tinydist.datasets.samples import PIXEL_INPUTS, Columns, Pixels
+from tinydist.datasets.streamed import ImageFolder
+from tinydist.errors import DataError, TrainSizeError
+from tinydist.sparse import SparseMatrix
+
+Array = NDArray[Any]
+
+LAYOUTS = ("auto", "dense", "sparse")
+"""The ways of holding the rows in memory."""
+
+SPARSE_BELOW = 0.4
+"""Share of non-zero pixels up to which the sparse products are faster than the dense ones (measured: at MNIST's 0.19
+they take about half as long, and their time grows in proportion to the share)."""
+
+
+def load(
+    name: str, input: str = "raw", train_size: int | None = None, layout: str = "dense", split: int = 0
+) -> Dataset:
+    """Load a data set into memory.
+
+    Args:
+        name: such as "mnist", see ``SOURCES``, or a path, see ``PATHS``.
+        input: "raw" (as in the file; pixels 0 to 255), "unit" (0 to 1) or "normalized" (zero mean, unit deviation).
+            Pixels are scaled all alike, the columns of a table each by its values in the training rows.
+        train_size: keep only the first so many training rows; all by default. The test rows all stay.
+        layout: "dense" for float32 arrays, "sparse" for compressed bytes that only a first linear layer can read,
+            "auto" for whichever is faster (see :func:`choose_layout`).
+        split: which of the random splits into training and test rows, of a data set that has none of its own.
+
+    Raises:
+        TrainSizeError: if there are not that many training rows.
+        ValueError: if a name is unknown, or rows other than bytes are to be sparse.
+        DataError: if a file is damaged, or absent and cannot be downloaded; says what to do.
+    """
+    _check(input, layout)
+    samples = find_source(name).read(split)
+    size = _train_size(name, train_size, len(samples.y_train))
+    x_train, x_test = samples.x_train[:size], samples.x_test
+    if samples.pixels is None and layout == "sparse":
+        raise ValueError(f"{name} cannot be held sparse, which is for bytes of images; choose layout dense or auto")
+    if samples.pixels and (layout == "sparse" or (layout == "auto" and choose_layout(x_train) == "sparse")):
+        arrange: Callable[[Array, str], Array | SparseMatrix] = samples.pixels.compressed
+    else:
+        arrange = (samples.pixels or Columns(x_train)).scaled
+    return Dataset(
+        name=name,
+        input=input,
+        x_train=arrange(x_train, input),
+        y_train=samples.y_train[:size],
+        x_test=arrange(x_test, input),
+        y_test=samples.y_test,
+        classes=int(samples.y_train.max()) + 1,
+        image_shape=samples.image_shape,
+    )
+
+
+def stream(name: str, input: str = "raw", train_size: int | None = None) -> StreamedDataset:
+    """Open a folder of images that stay on disk, see :mod:`tinydist.datasets.stream`; arguments as for :func:`load`.
+
+    Mean and deviation for the "normalized" input take a pass through the training images.
+
+    Raises:
+        TrainSizeError: if there are not that many training images.
+        ValueError: if the data set is not such a folder.
+        DataError: if a file is absent or damaged.
+    """
+    _check(input, "dense")
+    folder = find_source(name)
+    if not isinstance(folder, ImageFolder):
+        raise ValueError(f"{name} is not a folder of images that can stay on disk; use load, which takes it to memory")
+    x_train, y_train, x_test, y_test, shape = folder.open()
+    size = _train_size(name, train_size, len(y_train))
+    x_train = x_train.first(size)
+    pixels = Pixels(*x_train.moments) if input == "normalized" else Pixels(0.0, 1.0)
+    return StreamedDataset(
+        name=name,
+        input=input,
+        x_train=x_train.scaled(lambda chunk: pixels.scaled(chunk, input)),
+        y_train=y_train[:size],
+        x_test=x_test.scaled(lambda chunk: pixels.scaled(chunk, input)),
+        y_test=y_test,
+        classes=int(y_train.max()) + 1,
+        image_shape=shape,
+    )
+
+
+def is_streamed(name: str) -> bool:
+    """Whether a data set is a folder of images that are to stay on disk.
+
+    Raises:
+        ValueError, DataError: if it is unknown or absent, as in :func:`find_source`.
+    """
+    return isinstance(find_source(name), ImageFolder)
+
+
+def choose_layout(pixels: Array) -> str:
+    """The faster layout for these pixels: "sparse" if at most ``SPARSE_BELOW`` of them are not zero, else "dense"."""
+    return "sparse" if np.count_nonzero(pixels) <= SPARSE_BELOW * pixels.size else "dense"
+
+
+def rows_are(name: str) -> str:
+    """What a row of a data set is called: "images", or just "rows"; for data that are not there, too."""
+    try:
+        return "images" if find_source(name).inputs is PIXEL_INPUTS else "rows"
+    except (DataError, ValueError):
+        return "rows"
+
+
+def short_name(name: str) -> str:
+    """A data set's name as part of a file name: of a path its last part, with the column of a table."""
+    return name if name in SOURCES else "-".join(Path(part).name for part in name.rsplit(":", 1))
+
+
+def _check(input: str, layout: str) -> None:
+    for what, value, known in [("input", input, INPUTS), ("layout", layout, LAYOUTS)]:
+        if value not in known:
+            raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+
+
+def _train_size(name: str, wanted: int | None, there: int) -> int:
+    if wanted is not None and not 1 <= wanted <= there:
+        raise TrainSizeError(f"{name} has 1 to {there} training rows to offer, not {wanted}", there)
+    return there if wanted is None else wanted

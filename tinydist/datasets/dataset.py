@@ -1,0 +1,77 @@
+"""Data sets as models see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tinydist.datasets.stream import StreamedRows
+from tinydist.sparse import SparseMatrix
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _About:
+    """What is known of a data set beside its rows.
+
+    Attributes:
+        name: key of ``SOURCES``, or a path.
+        input: one of ``INPUTS``.
+        y_train, y_test: classes from 0, int64, (rows,).
+        classes: how many there are.
+        image_shape: (channels, height, width) of a row that is an image; None if it is none.
+    """
+
+    name: str
+    input: str
+    y_train: Array
+    y_test: Array
+    classes: int
+    image_shape: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(_About):
+    """Rows of numbers in memory, such as images as rows of pixels, and their classes.
+
+    Attributes:
+        x_train, x_test: (rows, columns), a float32 array or a :class:`tinydist.sparse.SparseMatrix`.
+    """
+
+    x_train: Array | SparseMatrix
+    x_test: Array | SparseMatrix
+
+    @property
+    def layout(self) -> str:
+        """How the rows are held: "dense" or "sparse"."""
+        return "sparse" if isinstance(self.x_train, SparseMatrix) else "dense"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamedDataset(_About):
+    """Rows that stay on disk, and their classes in memory.
+
+    Attributes:
+        x_train, x_test: (rows, columns), read in chunks.
+    """
+
+    x_train: StreamedRows
+    x_test: StreamedRows
+    layout = "dense"
+
+    def head(self, rows: int) -> Dataset:
+        """The first so many training rows and test rows, in memory."""
+        x_train, x_test = (next(x.chunks(min(rows, len(x)))) for x in (self.x_train, self.x_test))
+        return Dataset(
+            name=self.name,
+            input=self.input,
+            x_train=x_train,
+            y_train=self.y_train[:rows],
+            x_test=x_test,
+            y_test=self.y_test[:rows],
+            classes=self.classes,
+            image_shape=self.image_shape,
+        )

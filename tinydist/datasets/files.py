@@ -1,0 +1,126 @@
+"""Files of data sets: found, fetched and checked by checksum before use.
+
+A file is looked for in ``$TINYDIST_DATA/NAME`` and ``$TINYDIST_DATA``, in the repository's ``data/NAME``, in the user's
+cache and where the system's package of the data puts it, and is downloaded into the cache as a last resort. Whatever
+its origin, its contents must have the known sha256.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinydist.errors import DataError
+
+REPOSITORY_DATA = Path(__file__).resolve().parent.parent.parent / "data"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of known contents.
+
+    Attributes:
+        name: file name; of a file that is also found gzipped, without ``.gz``.
+        sha256: of the contents, not compressed by gzip, which identify the data however they were compressed.
+        fetched: name of the mirrors' file, where they have it compressed; otherwise the same name.
+        fetched_sha256: of the mirrors' file.
+    """
+
+    name: str
+    sha256: str
+    fetched: str
+    fetched_sha256: str
+
+
+def folders(name: str, installed: Path | None = None) -> list[Path]:
+    """Where the files of the data set `name` are looked for, in this order.
+
+    Args:
+        name: of the data set.
+        installed: where a package of the system puts them.
+    """
+    found = [REPOSITORY_DATA / name, cache() / name, *([installed] if installed else [])]
+    if os.environ.get("TINYDIST_DATA"):
+        chosen = Path(os.environ["TINYDIST_DATA"])
+        found = [chosen / name, chosen, *found]
+    return found
+
+
+def find(file: SourceFile, places: Sequence[Path]) -> Path | None:
+    """The first of the folders' files of this name, gzipped or not."""
+    paths = (folder / (file.name + suffix) for folder in places for suffix in (".gz", ""))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def contents(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Sequence[Path]) -> bytes:
+    """The checked, uncompressed contents of a file, fetched from a mirror if it is in none of the folders.
+
+    Raises:
+        DataError: if it is damaged, or absent and cannot be downloaded; says what to do.
+    """
+    return read_checked(find(file, places) or _download(dataset, file, mirrors, places), file.sha256)
+
+
+def cache() -> Path:
+    """The folder for downloads."""
+    import pooch  # here, because only downloads need it and it would slow down every import of tinydist
+
+    return Path(pooch.os_cache("tinydist"))
+
+
+def read_checked(path: Path, sha256: str) -> bytes:
+    """The contents of a file, which may be gzipped.
+
+    Raises:
+        DataError: if they do not have this checksum.
+    """
+    problem = "is damaged"
+    try:
+        raw = path.read_bytes()
+        whole = gzip.decompress(raw) if path.suffix == ".gz" and not path.name.endswith(".tar.gz") else raw
+        found = hashlib.sha256(whole).hexdigest()
+        if found == sha256:
+            return whole
+        problem = f"is not the file it should be: its contents have sha256 {found}, expected {sha256}"
+    except EOFError:
+        problem = "is truncated"
+    except (gzip.BadGzipFile, zlib.error):
+        problem = "is not a valid gzip file"
+    raise DataError(
+        f"{path} {problem}. Delete it and run again to download a fresh copy, or restore it "
+        "(in a git checkout: git checkout -- data)"
+    )
+
+
+def _download(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Sequence[Path]) -> Path:
+    import pooch
+
+    failures = []
+    for mirror in mirrors:
+        try:
+            fetched = pooch.retrieve(
+                mirror + file.fetched,
+                known_hash=f"sha256:{file.fetched_sha256}",
+                fname=file.fetched,
+                path=cache() / dataset,
+                progressbar=True,
+            )
+        except (OSError, ValueError) as failure:  # no network, or a download with the wrong checksum
+            failures.append(f"{mirror}: {str(failure).splitlines()[0]}")
+        else:
+            return Path(fetched)
+    looked_in = ", ".join(str(folder) for folder in places)
+    raise DataError(
+        f"{file.fetched} is in none of {looked_in} and could not be downloaded ({'; '.join(failures)}). "
+        f"Put the file into one of these folders, or set TINYDIST_DATA to the folder that holds it"
+    )
+
+
+def checksums(paths: Sequence[Path]) -> dict[str, str]:
+    """sha256 of files as they are now, by name; an absent one has none."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}

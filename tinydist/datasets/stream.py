@@ -1,0 +1,199 @@
+"""Rows that stay on disk and are read a chunk at a time, so that memory does not grow with the data.
+
+The files are those of the downsampled ImageNet (Chrabaszcz, Loshchilov and Hutter, arXiv 1707.08819):
+``train_data_batch_1.npz``, ``train_data_batch_2.npz``, … and ``val_data.npz``, each with ``data`` (images, 3 · size²),
+bytes, channel by channel, and ``labels`` (images,).
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydist.errors import DataError, ShapeError
+
+Array = NDArray[Any]
+
+TRAIN, TEST = "train_data_batch_*.npz", "val_data.npz"
+CHUNK = 1_000
+"""Rows that are read at a time when the whole is looked through."""
+_HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An ``.npz`` file of images, of which only the labels are in memory.
+
+    Attributes:
+        path: the file.
+        rows, columns: shape of its ``data``.
+        labels: (rows,).
+        crc: checksum of the images and labels, as the file states it; it is verified whenever they are read to the end.
+    """
+
+    path: Path
+    rows: int
+    columns: int
+    labels: Array
+    crc: str
+
+    @classmethod
+    def open(cls, path: Path) -> ImageFile:
+        """Read the labels, and of the images only how many there are.
+
+        Raises:
+            DataError: if the file is not of this form.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                with archive.open("data.npy") as member:
+                    shape, fortran, dtype = _header(member)
+                with archive.open("labels.npy") as member:
+                    labels = np.lib.format.read_array(member, allow_pickle=False)
+                crc = "-".join(f"{archive.getinfo(name).CRC:08x}" for name in ("data.npy", "labels.npy"))
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as problem:
+            raise DataError(f"{path} is not a file of images: {problem}. {_EXPECTED}") from None
+        if len(shape) != 2 or dtype != np.uint8 or fortran or labels.shape != shape[:1]:
+            order = ", column by column" if fortran else ""
+            raise DataError(f"{path} holds data {shape} of {dtype}{order} and labels {labels.shape}. {_EXPECTED}")
+        return cls(path, *shape, labels, crc)
+
+    def read(self, rows: int) -> Iterator[Array]:
+        """All images in order, at most `rows` at a time, bytes (rows, columns).
+
+        Raises:
+            DataError: if the file turns out to be damaged.
+        """
+        left = self.rows
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open("data.npy") as member:
+                _header(member)
+                while left:
+                    count = min(rows, left)
+                    contents = member.read(count * self.columns)
+                    yield np.frombuffer(contents, dtype=np.uint8).reshape(count, self.columns)
+                    left -= count
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as problem:
+            raise DataError(
+                f"{self.path} is damaged after {self.rows - left:,} of {self.rows:,} images ({problem}); fetch it again"
+            ) from None
+
+
+_EXPECTED = (
+    "Expected an .npz file with 'data', bytes (images, 3 · size²) stored row by row, and 'labels' (images,), as the "
+    "downsampled ImageNet has them"
+)
+
+
+def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(member)
+    if version not in _HEADERS:
+        raise ValueError(f"its arrays are of version {version} of the npy format, known are {list(_HEADERS)}")
+    return _HEADERS[version](member)
+
+
+class StreamedRows:
+    """Rows of bytes in files, read and scaled anew for every pass.
+
+    Args:
+        files: in the order of their rows.
+        rows: use only the first so many; all by default.
+        scale: makes a chunk of bytes (rows, columns) what a model gets.
+    """
+
+    def __init__(
+        self, files: Sequence[ImageFile], rows: int | None = None, scale: Callable[[Array], Array] | None = None
+    ) -> None:
+        self._files = list(files)
+        self._scale = scale
+        there = sum(file.rows for file in files)
+        self.shape = (there if rows is None else rows, files[0].columns)
+
+    ndim = 2
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        return f"StreamedRows({rows} x {columns}, {len(self._files)} files)"
+
+    def first(self, rows: int) -> StreamedRows:
+        """Only the first `rows` of these."""
+        return StreamedRows(self._files, rows, self._scale)
+
+    def scaled(self, scale: Callable[[Array], Array]) -> StreamedRows:
+        """The same rows, each chunk passed through `scale`."""
+        return StreamedRows(self._files, len(self), scale)
+
+    def chunks(self, size: int) -> Iterator[Array]:
+        """All rows in order, `size` at a time; the last chunk may have fewer.
+
+        Raises:
+            DataError: if a file is damaged.
+        """
+        left, waiting = len(self), np.empty((0, self.shape[1]), dtype=np.uint8)
+        for file in self._files:
+            for piece in file.read(size):
+                waiting = np.concatenate([waiting, piece]) if len(waiting) else piece
+                while left and len(waiting) >= min(size, left):
+                    chunk, waiting = waiting[: min(size, left)], waiting[min(size, left) :]
+                    left -= len(chunk)
+                    yield chunk if self._scale is None else self._scale(chunk)
+                if not left:
+                    return
+
+    @cached_property
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of all bytes divided by 255, which takes a pass through the files."""
+        total = squares = 0.0
+        for chunk in self.chunks(CHUNK):
+            counts = np.bincount(chunk.ravel(), minlength=256)
+            values = np.arange(256) / 255
+            total += float(counts @ values)
+            squares += float(counts @ values**2)
+        mean = total / (self.shape[0] * self.shape[1])
+        return mean, float(np.sqrt(squares / (self.shape[0] * self.shape[1]) - mean**2))
+
+
+def image_files(folder: Path) -> tuple[list[ImageFile], list[ImageFile]]:
+    """The files of a folder to train on, by number, and those to test on.
+
+    Raises:
+        DataError: if one is absent or not of this form, or their images differ in size.
+    """
+    train = sorted(folder.glob(TRAIN), key=lambda path: [int(number) for number in re.findall("[0-9]+", path.name)])
+    test = [folder / TEST]
+    if not train or not test[0].is_file():
+        raise DataError(f"{folder} lacks {TEST if train else TRAIN}. Expected {TRAIN} and {TEST}")
+    files = [ImageFile.open(path) for path in (*train, *test)]
+    if other := [file for file in files if file.columns != files[0].columns]:
+        raise DataError(
+            f"{other[0].path} has images of {other[0].columns} bytes, {files[0].path.name} of {files[0].columns}; "
+            "all files of a folder must hold images of one size"
+        )
+    return files[:-1], files[-1:]
+
+
+def image_shape(columns: int) -> tuple[int, int, int]:
+    """(3, size, size) of an image of so many bytes.
+
+    Raises:
+        ShapeError: if no square image in three colours has so many.
+    """
+    size = round((columns / 3) ** 0.5)
+    if columns != 3 * size * size:
+        raise ShapeError(f"{columns} bytes are not a square image in three colours; expected 3 · size²")
+    return 3, size, size
