@@ -111,8 +111,14 @@ def student(a: Summary, b: Summary) -> TTest:
     return TTest(a.mean - b.mean, math.sqrt(pooled * (1 / a.n + 1 / b.n)), df)
 
 
-def paired(a: Sequence[float], b: Sequence[float]) -> TTest:
+def paired(a: Sequence[float], b: Sequence[float], overlap: float = 0.0) -> TTest:
     """t-test of the differences a[i] - b[i]: n - 1 degrees of freedom for n pairs.
+
+    Args:
+        a, b: the pairs.
+        overlap: rows to test on over rows to train on, if each pair is from another random split of the same rows.
+            The training rows of two splits overlap, so that the pairs depend on each other, and the variance of the
+            mean is taken as ``(1 / n + overlap)`` times that of the differences (Nadeau and Bengio 2003).
 
     Raises:
         ValueError: for samples of different sizes, or fewer than two pairs.
@@ -121,7 +127,7 @@ def paired(a: Sequence[float], b: Sequence[float]) -> TTest:
         raise ValueError(f"paired needs a partner for every value, got {len(a)} and {len(b)} values")
     _two_of_each("paired", len(a), len(b))
     differences = summarize(np.subtract(a, b).tolist())
-    return TTest(differences.mean, differences.sd / math.sqrt(differences.n), differences.n - 1)
+    return TTest(differences.mean, differences.sd * math.sqrt(1 / differences.n + overlap), differences.n - 1)
 
 
 def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:

@@ -63,7 +63,7 @@ class SklearnTable:
         if self.sha256 not in (None, sha256):
             raise DataError(
                 f"{self.name} as this version of scikit-learn has it is not the data set it should be: sha256 "
-                f"{sha256}, expected {self.sha256}. Install scikit-learn 1.4 or later anew"
+                f"{sha256}, expected {self.sha256}. Install scikit-learn anew"
             )
         return split_samples(table, split, self.name)
 

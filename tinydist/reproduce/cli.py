@@ -21,7 +21,7 @@ from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
 from tinydist.errors import DataError, TrainSizeError
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce import activation_study, budget, export, page, report, status
+from tinydist.reproduce import activation_study, budget, data_study, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
 from tinydist.reproduce.pool import LocalPool, Pool, PoolError
@@ -66,7 +66,7 @@ def _write_report(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Pa
 
 
 THE_PAPER = Study(models=PAPER_MODELS, write=_write_report)
-STUDIES = {"activations": activation_study.STUDY}
+STUDIES = {"activations": activation_study.STUDY, **data_study.STUDIES}
 """The experiments beyond the paper, by name."""
 
 
@@ -270,7 +270,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
                 f"--study {options.study} has arms whose pace --budget cannot foresee; give --epochs and --runs instead"
             )
     options.models = options.models or list(study.models)
-    options.datasets = [options.dataset] if options.dataset else list(study.datasets)
+    options.datasets = [options.dataset] if options.dataset else study.datasets_here()
     options.input = options.input or list(study.inputs)
     options.lr = options.lr or study.lr
     if options.budget:
@@ -320,7 +320,9 @@ def _parser() -> argparse.ArgumentParser:
         "--study",
         choices=STUDIES,
         help="beyond the paper: activations runs every activation under the paper's constraints, and says which "
-        "property goes with collapse; in place of --models and of the report on the paper's claims",
+        "property goes with collapse; datasets, tabular and sequential set OffsetL2 beside the plain models and "
+        "scikit-learn's classifiers on images, tables and time series; in place of --models and of the report on the "
+        "paper's claims",
     )
     add(
         "--models",

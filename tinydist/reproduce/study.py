@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinydist.datasets import find_source
 from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import RunConfig, RunRecord
 
@@ -23,7 +24,8 @@ class Study:
         models: names of the models that it runs.
         write: given all finished runs and the results folder, writes what they show; returns what to print, and the
             files that it wrote. It may raise DataError and OSError.
-        datasets: names of the data sets that each model is run on, unless the user names one.
+        datasets: names of the data sets that each model is run on, unless the user names one; of several, those that
+            are here.
         variants: the runs to do in place of one run of a model, such as with several learning rates; if there are
             several, each with an ``arm`` of its own.
         inputs, lr, protocol: how, unless the user says otherwise.
@@ -36,3 +38,9 @@ class Study:
     inputs: tuple[str, ...] = ("raw",)
     lr: float = LR
     protocol: Protocol = PROTOCOLS["quick"]
+
+    def datasets_here(self) -> list[str]:
+        """The data sets that can be read without a download; a single one in any case."""
+        if len(self.datasets) == 1:
+            return list(self.datasets)
+        return [name for name in self.datasets if find_source(name).is_here()]
