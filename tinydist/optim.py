@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,15 @@ class Optimizer:
         parameters: tensors that require gradients, such as ``model.parameters()``.
         lr: learning rate.
         weight_decay: factor of the parameter itself that is added to its gradient (an L2 penalty).
+        lr_factors: a factor of the learning rate for each parameter; all 1 by default.
 
     Raises:
         ValueError: if there is nothing to optimise or a number is out of range.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float, weight_decay: float, lr_factors: Sequence[float] | None = None
+    ) -> None:
         self.parameters = list(parameters)
         if not self.parameters or not all(p.requires_grad for p in self.parameters):
             raise ValueError("an optimiser needs at least one parameter, and each must have requires_grad=True")
@@ -32,8 +35,12 @@ class Optimizer:
             raise ValueError("a parameter was given to the optimiser twice, so it would take every step twice")
         if not lr > 0 or not weight_decay >= 0:
             raise ValueError(f"need lr > 0 and weight_decay >= 0, got lr={lr}, weight_decay={weight_decay}")
+        factors = [1.0] * len(self.parameters) if lr_factors is None else list(lr_factors)
+        if len(factors) != len(self.parameters) or not all(factor > 0 for factor in factors):
+            raise ValueError(f"need a positive lr_factor for each of {len(self.parameters)} parameters, got {factors}")
         self.lr = lr
         self.weight_decay = weight_decay
+        self._lr_factors = factors
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward pass does not add to them."""
@@ -89,9 +96,14 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.0, weight_decay: float = 0.0
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        lr_factors: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(parameters, lr, weight_decay)
+        super().__init__(parameters, lr, weight_decay, lr_factors)
         if not 0 <= momentum < 1:
             raise ValueError(f"need 0 <= momentum < 1, got {momentum}")
         self.momentum = momentum
@@ -107,7 +119,7 @@ class SGD(Optimizer):
                 velocity *= self.momentum
                 velocity += gradient
                 gradient = velocity
-            parameter.data -= self.lr * gradient
+            parameter.data -= self.lr * self._lr_factors[position] * gradient
 
     def _memory(self) -> dict[str, NDArray[Any]]:
         return {f"velocity{position}": velocity for position, velocity in enumerate(self._velocities)}
@@ -128,8 +140,9 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        lr_factors: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(parameters, lr, weight_decay)
+        super().__init__(parameters, lr, weight_decay, lr_factors)
         if not all(0 <= beta < 1 for beta in betas) or not eps > 0:
             raise ValueError(f"need 0 <= beta < 1 and eps > 0, got betas={betas}, eps={eps}")
         self.betas = betas
@@ -152,7 +165,8 @@ class Adam(Optimizer):
             square += (1 - beta2) * (gradient * gradient - square)
             unbiased_mean = mean / (1 - beta1**steps)
             unbiased_square = square / (1 - beta2**steps)
-            parameter.data -= self.lr * unbiased_mean / (np.sqrt(unbiased_square) + self.eps)
+            rate = self.lr * self._lr_factors[position]
+            parameter.data -= rate * unbiased_mean / (np.sqrt(unbiased_square) + self.eps)
 
     def _memory(self) -> dict[str, NDArray[Any]]:
         means = {f"mean{position}": mean for position, mean in enumerate(self._means)}

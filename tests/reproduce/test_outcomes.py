@@ -41,7 +41,6 @@ def test_inputs_sizes_and_rates_are_kept_apart(record):
 def test_a_setting_says_how_its_steps_differ_from_the_papers(config, changes, steps):
     setting = Setting.of(config(**changes))
     assert setting.steps == steps
-    assert setting.full_batch_descent == (not steps)
     assert str(setting).endswith(f"lr 0.001{steps}")
 
 

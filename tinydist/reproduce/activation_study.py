@@ -27,8 +27,7 @@ from tinydist.figures import canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.models import ACTIVATIONS, parse_model_name
 from tinydist.reproduce import report
-from tinydist.reproduce.claims import CATASTROPHE
-from tinydist.reproduce.comparisons import Above
+from tinydist.reproduce.fates import COLLAPSED, FAILED, OPEN, STANDS, fates, learned
 from tinydist.reproduce.ledger import ALPHA
 from tinydist.reproduce.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.records import RunRecord
@@ -40,12 +39,6 @@ from tinydist.tables import text_table
 HEADS = ("", "2", "2-Neg", "-L2", "-L2-Neg")
 MODELS = tuple(f"{activation}{head}" for activation in ACTIVATIONS for head in HEADS)
 """Every activation with every head, baselines first within each."""
-COLLAPSED, STANDS, OPEN, FAILED = "collapsed", "stands", "open", "no comparison"
-"""What became of a model beside its baseline: shown to be more than ten points below, shown not to be, neither, or
-nothing to compare: no two runs of either ended well, or the baseline itself has not learned."""
-LEARNED = 20.0
-"""Test accuracy that a baseline has to reach, in percent: ten points above chance, so that there is a height to fall
-from."""
 
 
 def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
@@ -98,7 +91,7 @@ Cells = Mapping[tuple[str, str], Cell]  # by activation and head
 
 def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[tuple[str, str], Cell]:
     """What became of every activation and head among the runs of one setting."""
-    fates = _fates(outcomes(records))
+    found = _fates(outcomes(records))
     cells = {}
     for activation, head in itertools.product(ACTIVATIONS, HEADS):
         runs = [record for record in records if record.config.model == f"{activation}{head}"]
@@ -109,7 +102,7 @@ def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[t
                 accuracies=tuple(record.final.test_accuracy for record in well),
                 failed=len(runs) - len(well),
                 stuck=tuple(_stuck_outputs(record, out, data) for record in followed),
-                fate=fates.get((activation, head), FAILED),
+                fate=found.get((activation, head), FAILED),
             )
     return cells
 
@@ -121,22 +114,13 @@ def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
 
 
 def _fates(results: Outcomes) -> dict[tuple[str, str], str]:
-    """Whether each model that can be compared is catastrophically below its baseline, Holm-corrected over all."""
-    learned = [
-        activation for activation in ACTIVATIONS if activation in results and results[activation].mean >= LEARNED
-    ]
-    comparisons = {
-        (activation, head): Above(activation, f"{activation}{head}", CATASTROPHE)
-        for activation, head in itertools.product(learned, HEADS[1:])
-        if all(m in results and results[m].accuracy.n > 1 for m in (activation, f"{activation}{head}"))
+    """What became of each model, and of each baseline, which stands if it has learned."""
+    heads = {
+        (activation, head): (results, activation, f"{activation}{head}")
+        for activation, head in itertools.product(ACTIVATIONS, HEADS[1:])
     }
-    found = [comparison.examine(results) for comparison in comparisons.values()]
-    below, not_below = holm([f.for_it for f in found]), holm([f.against_it for f in found])
-    fates = {
-        cell: COLLAPSED if p < ALPHA else STANDS if q < ALPHA else OPEN
-        for cell, p, q in zip(comparisons, below, not_below, strict=True)
-    }
-    return {(activation, ""): STANDS for activation in learned} | fates
+    plain = {(activation, ""): STANDS for activation in ACTIVATIONS if learned(results, activation)}
+    return plain | fates(heads)
 
 
 def told(cells: Cells) -> str:
@@ -166,14 +150,16 @@ def _properties_table(shapes: Mapping[str, Shape]) -> str:
 
 def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterator[str]:
     """Fisher's exact test of each property against collapse, Holm-corrected over the properties."""
-    fates = {activation: cell.fate for (activation, h), cell in cells.items() if h == head}
+    by_activation = {activation: cell.fate for (activation, h), cell in cells.items() if h == head}
     listed = (
-        f"{fate}: {', '.join(_named(cells, a, head) for a in fates if fates[a] == fate)}"
+        f"{fate}: {', '.join(_named(cells, a, head) for a, f in by_activation.items() if f == fate)}"
         for fate in (COLLAPSED, STANDS, OPEN, FAILED)
-        if fate in fates.values()
+        if fate in by_activation.values()
     )
     yield textwrap.fill(f"Act{head}: {'; '.join(listed)}.", report.WIDTH)
-    collapsed = {activation: fate == COLLAPSED for activation, fate in fates.items() if fate in (COLLAPSED, STANDS)}
+    collapsed = {
+        activation: fate == COLLAPSED for activation, fate in by_activation.items() if fate in (COLLAPSED, STANDS)
+    }
     if len(set(collapsed.values())) < 2:
         alike = f"All that are settled have {'collapsed' if any(collapsed.values()) else 'not collapsed'}"
         yield f"  {alike if collapsed else 'Nothing is settled'}, so no property can tell them apart."

@@ -21,13 +21,14 @@ from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
 from tinydist.errors import DataError, TrainSizeError
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce import activation_study, budget, data_study, export, page, report, status
+from tinydist.reproduce import activation_study, budget, data_study, dying_study, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
 from tinydist.reproduce.pool import LocalPool, Pool, PoolError
-from tinydist.reproduce.protocols import LR, OPTIMIZERS, PROTOCOLS, Protocol
+from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
 from tinydist.reproduce.run import load_data
+from tinydist.reproduce.starts import OPTIMIZERS
 from tinydist.reproduce.study import Study, as_it_is
 from tinydist.reproduce.sweep import CHECKPOINT_EVERY, sweep
 
@@ -53,6 +54,8 @@ examples:
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
+SHOWN = 6
+"""Settings that are told before the runs begin, at most."""
 COMMANDS = {"status": status.main, "report": page.main, "export": export.main}
 NOT_WITH_BUDGET = (
     *("protocol", "epochs", "train_size", "runs", "scheduler"),
@@ -66,7 +69,7 @@ def _write_report(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Pa
 
 
 THE_PAPER = Study(models=PAPER_MODELS, write=_write_report)
-STUDIES = {"activations": activation_study.STUDY, **data_study.STUDIES}
+STUDIES = {"activations": activation_study.STUDY, "dying": dying_study.STUDY, **data_study.STUDIES}
 """The experiments beyond the paper, by name."""
 
 
@@ -166,9 +169,12 @@ def _look_at(name: str, options: argparse.Namespace, protocol: Protocol) -> _Loa
 def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[_Loaded], out: Path) -> str:
     models = ", ".join(dict.fromkeys(config.model for config in configs))
     lines = []
-    for setting in dict.fromkeys(Setting.of(config) for config in configs):
+    settings = list(dict.fromkeys(Setting.of(config) for config in configs))
+    for setting in settings[:SHOWN]:
         label = report.protocol_label(setting, protocol.runs, protocol.runs)
         lines += [f"{label[0].upper()}{label[1:]}", report.protocol_notes(setting, protocol.runs)]
+    if len(settings) > SHOWN:
+        lines.append(f"… and {len(settings) - SHOWN} more settings")
     lines.append(f"Models: {models}")
     lines += [f"Training rows{f' of {d.name}' if len(loaded) > 1 else ''}: {d.told}" for d in loaded]
     return "\n".join([*lines, f"Results: {out}"])
@@ -320,7 +326,8 @@ def _parser() -> argparse.ArgumentParser:
         "--study",
         choices=STUDIES,
         help="beyond the paper: activations runs every activation under the paper's constraints, and says which "
-        "property goes with collapse; datasets, tabular and sequential set OffsetL2 beside the plain models and "
+        "property goes with collapse; dying varies input scale, learning rate, width and initialisation, and says when "
+        "the outputs of ReLU2 die; datasets, tabular and sequential set OffsetL2 beside the plain models and "
         "scikit-learn's classifiers on images, tables and time series; in place of --models and of the report on the "
         "paper's claims",
     )

@@ -279,7 +279,7 @@ def _common(results: Sequence[Results]) -> str:
     runs = max(len(by_seed) for found in results for by_seed in found.accuracies.values())
     return (
         f"not the paper's protocol: {sizes}, {setting.epochs:,} epochs, up to {runs} runs a model, lr {setting.lr:g}"
-        f"{setting.steps}, input {', '.join(dict.fromkeys(found.setting.input for found in results))}"
+        f"{setting.changes}, input {', '.join(dict.fromkeys(found.setting.input for found in results))}"
     )
 
 

@@ -26,6 +26,10 @@ class Setting:
     lr: float
     optimizer: str = "sgd"
     batch_size: int | None = None
+    hidden: int = 128
+    initialization: str = "uniform"
+    first_init: float = 1.0
+    first_step: float = 1.0
 
     @classmethod
     def of(cls, config: RunConfig) -> Setting:
@@ -34,7 +38,7 @@ class Setting:
 
     def __str__(self) -> str:
         rows = f"{self.train_size:,} training {rows_are(self.dataset)}"
-        return f"{self.input} input, {self.dataset}, {rows}, {self.epochs:,} epochs, lr {self.lr:g}{self.steps}"
+        return f"{self.input} input, {self.dataset}, {rows}, {self.epochs:,} epochs, lr {self.lr:g}{self.changes}"
 
     @property
     def steps(self) -> str:
@@ -43,19 +47,20 @@ class Setting:
         return optimizer + (f", batches of {self.batch_size:,}" if self.batch_size else "")
 
     @property
-    def full_batch_descent(self) -> bool:
-        """Whether the steps are the paper's."""
-        return not self.steps
+    def changes(self) -> str:
+        """How model and steps differ from the paper's beside the learning rate, after a comma; empty if not at all."""
+        start = [
+            f", {self.hidden} hidden units" if self.hidden != 128 else "",
+            f", {self.initialization} initialisation" if self.initialization != "uniform" else "",
+            f", first weights times {self.first_init:.3g} at the start" if self.first_init != 1 else "",
+            f", their lr times {self.first_step:.3g}" if self.first_step != 1 else "",
+        ]
+        return self.steps + "".join(start)
 
     @property
     def as_in_the_paper(self) -> bool:
         """Whether all but the sizes is the paper's, with the input that it describes or the one that was fed."""
-        return (
-            self.dataset == "mnist"
-            and self.lr == LR
-            and self.full_batch_descent
-            and self.input in ("raw", "normalized")
-        )
+        return self.dataset == "mnist" and self.lr == LR and not self.changes and self.input in ("raw", "normalized")
 
 
 @dataclass(frozen=True)
@@ -136,12 +141,7 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
     with path.open(encoding="utf-8", newline="") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
             try:
-                size, epochs, lr = int(row["train_size"]), int(row["epochs"]), float(row["lr"])
-                batch_size = int(row["batch_size"]) if row.get("batch_size") else None
-                setting = Setting(
-                    row["dataset"], row["input"], size, epochs, lr, row.get("optimizer", "sgd"), batch_size
-                )
-                group = runs.setdefault(setting, [])
+                group = runs.setdefault(_setting(row), [])
                 if row["status"] == "ok":
                     group.append(_run(row))
             except (KeyError, TypeError, ValueError) as reason:
@@ -150,6 +150,24 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
                     "python -m tinydist.reproduce writes to results.csv"
                 ) from None
     return {setting: _by_model(group) for setting, group in runs.items()}
+
+
+def _setting(row: Mapping[str, str]) -> Setting:
+    """The setting of a row of results.csv; columns that older versions did not write have the paper's values."""
+    batch_size = row.get("batch_size")
+    return Setting(
+        dataset=row["dataset"],
+        input=row["input"],
+        train_size=int(row["train_size"]),
+        epochs=int(row["epochs"]),
+        lr=float(row["lr"]),
+        optimizer=row.get("optimizer", "sgd"),
+        batch_size=int(batch_size) if batch_size else None,
+        hidden=int(row.get("hidden", 128)),
+        initialization=row.get("initialization", "uniform"),
+        first_init=float(row.get("first_init", 1)),
+        first_step=float(row.get("first_step", 1)),
+    )
 
 
 def _run(row: Mapping[str, Any]) -> Run:

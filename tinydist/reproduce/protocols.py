@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-from tinydist.optim import SGD, Adam, Optimizer
-from tinydist.tensor import Tensor
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,3 @@ narrow the intervals around what three already show. From the middle on there ar
 """
 LR = 0.001
 """The paper's learning rate, used by every protocol."""
-
-OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], float], Optimizer]] = {
-    "sgd": SGD,
-    "momentum": lambda parameters, lr: SGD(parameters, lr, momentum=0.9),
-    "adam": Adam,
-}
-"""How a gradient becomes a step, given parameters and learning rate; the paper's is "sgd", plain gradient descent."""

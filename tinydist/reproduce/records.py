@@ -52,10 +52,14 @@ class RunConfig:
         train_size: training images, the first ones of the data set.
         epochs: passes over them; full-batch gradient steps, where there is no batch_size.
         lr: learning rate.
-        optimizer: key of :data:`tinydist.reproduce.protocols.OPTIMIZERS`.
+        optimizer: key of :data:`tinydist.reproduce.starts.OPTIMIZERS`.
         batch_size: images of a step, drawn anew in each epoch by the seed; None is all of them.
         chunk_size: images that are in memory at once, for a step with all of them; it decides the rounding. None is
             all of them.
+        hidden: units in the first layer.
+        initialization: key of :data:`tinydist.reproduce.starts.INITIALIZATIONS`.
+        first_init, first_step: factors of the initial weights of the first layer, and of the learning rate of these
+            weights. With s and s² training is, but for rounding, what it would be on an input multiplied by s.
         arm: what sets the run apart from others of its study, such as its data set, where a study has several arms.
     """
 
@@ -70,6 +74,10 @@ class RunConfig:
     optimizer: str = "sgd"
     batch_size: int | None = None
     chunk_size: int | None = None
+    hidden: int = 128
+    initialization: str = "uniform"
+    first_init: float = 1.0
+    first_step: float = 1.0
     arm: str = ""
 
     def __str__(self) -> str:

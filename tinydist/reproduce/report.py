@@ -34,7 +34,7 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
     """
     protocol = Protocol(setting.train_size, setting.epochs, most).told(rows_are(setting.dataset))
     to_most = "" if fewest == most else f" (of some only {fewest})"
-    settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}{setting.steps}, input {setting.input}"
+    settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}{setting.changes}, input {setting.input}"
     sizes = setting.train_size, setting.epochs
     like_the_paper = any(sizes == (paper.train_size, paper.epochs) and fewest >= paper.runs for paper in PAPERS)
     if not (setting.as_in_the_paper and like_the_paper):

@@ -19,11 +19,9 @@ from tqdm import tqdm
 from tinydist import datasets
 from tinydist.batches import Batching
 from tinydist.errors import DataError, DivergedError
-from tinydist.models import build_model
 from tinydist.nn import Module
 from tinydist.optim import Optimizer
 from tinydist.reproduce.checkpoints import Checkpoint, find_checkpoint, save_arrays
-from tinydist.reproduce.protocols import OPTIMIZERS
 from tinydist.reproduce.records import (
     CHECKPOINT,
     METRICS,
@@ -35,6 +33,7 @@ from tinydist.reproduce.records import (
     load_record,
     write_config,
 )
+from tinydist.reproduce.starts import start
 from tinydist.training import Measurement, train
 
 if sys.platform != "win32":
@@ -87,8 +86,7 @@ def execute(
         DataError: if the checkpoint is damaged or foreign, or another process is doing this run.
     """
     data = data_of(config)
-    model = build_model(config.model, in_features=data.x_train.shape[1], classes=data.classes, seed=config.seed)
-    optimizer = OPTIMIZERS[config.optimizer](model.parameters(), config.lr)
+    model, optimizer = start(config, data)
     batching = Batching(config.batch_size, config.chunk_size, config.seed)
     folder = config.folder(out)
     with _held(folder):
