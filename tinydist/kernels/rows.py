@@ -187,7 +187,7 @@ def _add_sparse(
 
 
 @kernel(fastmath={"contract"})
-def _add_dense(
+def add_dense(
     result: Array, i: int, matrix: Array, first: int, values: Array, start: int, stride: int, count: int
 ) -> None:
     """Add consecutive rows to a row: ``result[i] += sum_n values[start + n * stride] * matrix[first + n]``."""
@@ -209,7 +209,7 @@ def _add_dense(
 
 
 @kernel()
-def _sum_chunks(partial: Array) -> Array:
+def sum_chunks(partial: Array) -> Array:
     """Sum over the first axis of (chunks, rows, width), in order."""
     chunks, rows, width = partial.shape
     result = np.empty((rows, width), dtype=partial.dtype)
@@ -263,7 +263,7 @@ def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix
             for i in range(rows):
                 begin, end = pointers[block, i], pointers[block, i + 1]
                 _add_sparse(partial[chunk], i, matrix, block * BLOCK, offsets, values, begin, end - begin)
-    return _sum_chunks(partial)
+    return sum_chunks(partial)
 
 
 @kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"})
@@ -301,7 +301,7 @@ def dense_product(a: Array, b: Array, result: Array) -> None:
         for first in range(0, columns, BLOCK):
             count = min(BLOCK, columns - first)
             for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
-                _add_dense(result, i, b, first, values, i * columns + first, 1, count)
+                add_dense(result, i, b, first, values, i * columns + first, 1, count)
 
 
 @kernel(parallel=True)
@@ -325,5 +325,5 @@ def narrow_product_summed(narrow: Array, matrix: Array, partial: Array) -> Array
         for first in range(rows * chunk // chunks, last, BLOCK):
             count = min(BLOCK, last - first)
             for j in range(columns):
-                _add_dense(partial[chunk], j, matrix, first, values, first * columns + j, columns, count)
-    return _sum_chunks(partial)
+                add_dense(partial[chunk], j, matrix, first, values, first * columns + j, columns, count)
+    return sum_chunks(partial)

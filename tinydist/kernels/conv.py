@@ -1,0 +1,352 @@
+"""Convolution and pooling of images, and their vector-Jacobian products.
+
+Every window of an image is laid out as a column of a matrix ("im2col"); then a convolution is a matrix product, whose
+loops are in :mod:`tinydist.kernels.rows`. NumPy has to lay out the windows of the whole batch, kh kw times the memory
+of the images; the numba kernels lay out one image at a time, which stays in the cache.
+
+Threads share out fixed chunks of the images. What is summed over the batch has one partial sum for each chunk, and
+these are added in order: the same bits at any number of threads.
+
+Images are not padded here: the op gives them with their margin.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from tinydist.kernels.jit import kernel
+from tinydist.kernels.memory import empty
+from tinydist.kernels.rows import LANES, add_dense, sum_chunks
+
+Array = NDArray[Any]
+
+CHUNKS = 64
+"""Parts into which the images are split, whatever the number of threads."""
+
+
+def _windows(x: Array, height: int, width: int, stride: int) -> Array:
+    """A view of every window, (batch, channels, rows, columns, height, width)."""
+    return sliding_window_view(x, (height, width), axis=(2, 3))[:, :, ::stride, ::stride]
+
+
+def conv2d_numpy(x: Array, weight: Array, bias: Array, stride: int) -> Array:
+    """Cross-correlation: every window times the weight, summed, plus the bias.
+
+    Args:
+        x: (batch, channels, height, width).
+        weight: (out_channels, channels, kh, kw).
+        bias: (out_channels,).
+        stride: pixels from one window to the next.
+
+    Returns:
+        (batch, out_channels, rows, columns).
+    """
+    windows = _windows(x, *weight.shape[2:], stride)
+    products = np.tensordot(weight, windows, axes=((1, 2, 3), (1, 4, 5)))  # (out_channels, batch, rows, columns)
+    return np.ascontiguousarray(products.swapaxes(0, 1)) + bias[:, None, None]
+
+
+def conv2d_vjp_x_numpy(g: Array, weight: Array, shape: tuple[int, ...], stride: int) -> Array:
+    """Each pixel receives g through every entry of the weight that lay on it.
+
+    Args:
+        g: (batch, out_channels, rows, columns).
+        weight: (out_channels, channels, kh, kw).
+        shape: of x.
+        stride: pixels from one window to the next.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    gradient = np.zeros(shape, dtype=g.dtype)
+    last_row, last_column = ((size - 1) * stride + 1 for size in g.shape[2:])
+    for i, j in np.ndindex(weight.shape[2:]):
+        touched = gradient[:, :, i : i + last_row : stride, j : j + last_column : stride]
+        touched += np.einsum("boyx,oc->bcyx", g, weight[:, :, i, j])
+    return gradient
+
+
+def conv2d_vjp_weight_numpy(g: Array, x: Array, shape: tuple[int, ...], stride: int) -> Array:
+    """Each entry of the weight receives g times the pixel it lay on, summed over all windows of all images.
+
+    Args:
+        g: (batch, out_channels, rows, columns).
+        x: (batch, channels, height, width).
+        shape: of the weight.
+        stride: pixels from one window to the next.
+
+    Returns:
+        (out_channels, channels, kh, kw).
+    """
+    return np.tensordot(g, _windows(x, *shape[2:], stride), axes=((0, 2, 3), (0, 2, 3)))
+
+
+@kernel()
+def _lay_out(image: Array, height: int, width: int, stride: int, rows: int, columns: int, windows: Array) -> None:
+    """Write each window of an image, (channels, height, width), into a column of `windows`."""
+    k = 0
+    for channel in range(image.shape[0]):
+        for i in range(height):
+            for j in range(width):
+                for row in range(rows):
+                    for column in range(columns):
+                        windows[k, row * columns + column] = image[channel, row * stride + i, column * stride + j]
+                k += 1
+
+
+@kernel()
+def _put_back(windows: Array, height: int, width: int, stride: int, rows: int, columns: int, image: Array) -> None:
+    """Add each column of `windows` to the window of the image that it belongs to."""
+    k = 0
+    for channel in range(image.shape[0]):
+        for i in range(height):
+            for j in range(width):
+                for row in range(rows):
+                    for column in range(columns):
+                        image[channel, row * stride + i, column * stride + j] += windows[k, row * columns + column]
+                k += 1
+
+
+@kernel(parallel=True)
+def _conv2d(x: Array, weight: Array, bias: Array, stride: int, y: Array) -> None:
+    batch = x.shape[0]
+    outputs, channels, height, width = weight.shape
+    rows, columns = y.shape[2:]
+    size, positions = channels * height * width, rows * columns
+    values = weight.reshape(-1)
+    flat = y.reshape(batch, outputs, positions)
+    for chunk in prange(CHUNKS):
+        windows = np.empty((size, positions), dtype=x.dtype)
+        for n in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+            _lay_out(x[n], height, width, stride, rows, columns, windows)
+            for output in range(outputs):
+                flat[n, output] = bias[output]
+                add_dense(flat[n], output, windows, 0, values, output * size, 1, size)
+
+
+def conv2d_numba(x: Array, weight: Array, bias: Array, stride: int) -> Array:
+    """Cross-correlation; all arrays C-contiguous and of one dtype, otherwise as :func:`conv2d_numpy`."""
+    rows, columns = ((x.shape[axis] - weight.shape[axis]) // stride + 1 for axis in (2, 3))
+    y = empty((len(x), len(weight), rows, columns), x.dtype)
+    _conv2d(x, weight, bias, stride, y)
+    return y
+
+
+@kernel(parallel=True)
+def _conv2d_vjp_x(g: Array, weight: Array, stride: int, gradient: Array) -> None:
+    batch, outputs, rows, columns = g.shape
+    channels, height, width = weight.shape[1:]
+    size, positions = channels * height * width, rows * columns
+    values = weight.reshape(-1)
+    flat = g.reshape(batch, outputs, positions)
+    for chunk in prange(CHUNKS):
+        windows = np.empty((size, positions), dtype=g.dtype)
+        for n in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+            windows[:] = 0
+            for k in range(size):
+                add_dense(windows, k, flat[n], 0, values, k, size, outputs)
+            gradient[n] = 0
+            _put_back(windows, height, width, stride, rows, columns, gradient[n])
+
+
+def conv2d_vjp_x_numba(g: Array, weight: Array, shape: tuple[int, ...], stride: int) -> Array:
+    """The gradient of x; all arrays C-contiguous and of one dtype, otherwise as :func:`conv2d_vjp_x_numpy`."""
+    gradient = empty(shape, g.dtype)
+    _conv2d_vjp_x(g, weight, stride, gradient)
+    return gradient
+
+
+@kernel(parallel=True)
+def _conv2d_vjp_weight(g: Array, x: Array, height: int, width: int, stride: int, partial: Array) -> Array:
+    batch, outputs, rows, columns = g.shape
+    positions = rows * columns
+    values = g.reshape(-1)
+    for chunk in prange(CHUNKS):
+        partial[chunk] = 0
+        windows = np.zeros((positions, partial.shape[2]), dtype=g.dtype)
+        for n in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+            _lay_out(x[n], height, width, stride, rows, columns, windows.T)
+            for output in range(outputs):
+                first = (n * outputs + output) * positions
+                add_dense(partial[chunk], output, windows, 0, values, first, 1, positions)
+    return sum_chunks(partial)
+
+
+def conv2d_vjp_weight_numba(g: Array, x: Array, shape: tuple[int, ...], stride: int) -> Array:
+    """The gradient of the weight; arrays C-contiguous and of one dtype, otherwise as :func:`conv2d_vjp_weight_numpy`.
+
+    Windows are rows here, filled up with zeros to whole vectors: the sums of a row stay in registers.
+    """
+    outputs, size = shape[0], shape[1] * shape[2] * shape[3]
+    partial = empty((CHUNKS, outputs, -(-size // LANES) * LANES), g.dtype)
+    total = _conv2d_vjp_weight(g, x, *shape[2:], stride, partial)
+    return np.ascontiguousarray(total[:, :size]).reshape(shape)
+
+
+def _blocks(x: Array, size: int) -> Array:
+    """The whole windows of side `size`, (batch, channels, rows, size, columns, size)."""
+    batch, channels, height, width = x.shape
+    rows, columns = height // size, width // size
+    whole = x[:, :, : rows * size, : columns * size]
+    return whole.reshape(batch, channels, rows, size, columns, size)
+
+
+def _spread(blocks: Array, shape: tuple[int, ...]) -> Array:
+    """Blocks put together to images of this shape, 0 in the rest beyond the last whole window."""
+    batch, channels, rows, size, columns, _ = blocks.shape
+    images = np.zeros(shape, dtype=blocks.dtype)
+    whole = blocks.reshape(batch, channels, rows * size, columns * size)
+    images[:, :, : rows * size, : columns * size] = whole
+    return images
+
+
+def max_pool2d_numpy(x: Array, size: int) -> Array:
+    """The largest entry of every window, NaN where there is one.
+
+    Args:
+        x: (batch, channels, height, width).
+        size: side of a window, and pixels from one to the next.
+
+    Returns:
+        (batch, channels, height // size, width // size).
+    """
+    return _blocks(x, size).max(axis=(3, 5))
+
+
+def max_pool2d_vjp_numpy(g: Array, x: Array, y: Array, size: int) -> Array:
+    """g to the largest entry of the window, shared equally by ties; 0 to a window whose maximum is NaN.
+
+    Args:
+        g: (batch, channels, rows, columns).
+        x: (batch, channels, height, width).
+        y: the maxima, like g.
+        size: side of a window.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    is_max = _blocks(x, size) == y[:, :, :, None, :, None]
+    ties = np.maximum(is_max.sum(axis=(3, 5), dtype=g.dtype), 1)
+    return _spread(np.where(is_max, (g / ties)[:, :, :, None, :, None], 0), x.shape)
+
+
+def avg_pool2d_numpy(x: Array, size: int) -> Array:
+    """The mean of every window; arguments and result as of :func:`max_pool2d_numpy`."""
+    return _blocks(x, size).mean(axis=(3, 5))
+
+
+def avg_pool2d_vjp_numpy(g: Array, shape: tuple[int, ...], size: int) -> Array:
+    """An equal share of g to every entry of the window.
+
+    Args:
+        g: (batch, channels, rows, columns).
+        shape: of x.
+        size: side of a window.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    share = (g / size**2)[:, :, :, None, :, None]
+    return _spread(np.broadcast_to(share, (*g.shape[:3], size, g.shape[3], size)), shape)
+
+
+@kernel(parallel=True)
+def _max_pool2d(x: Array, size: int, y: Array) -> None:
+    planes, rows, columns = y.shape
+    for chunk in prange(CHUNKS):
+        for n in range(planes * chunk // CHUNKS, planes * (chunk + 1) // CHUNKS):
+            for row in range(rows):
+                for column in range(columns):
+                    largest = x[n, row * size, column * size]
+                    for i in range(row * size, (row + 1) * size):
+                        for j in range(column * size, (column + 1) * size):
+                            if x[n, i, j] > largest or np.isnan(x[n, i, j]):
+                                largest = x[n, i, j]
+                    y[n, row, column] = largest
+
+
+@kernel(parallel=True)
+def _max_pool2d_vjp(g: Array, x: Array, y: Array, size: int, gradient: Array) -> None:
+    planes, rows, columns = y.shape
+    for chunk in prange(CHUNKS):
+        for n in range(planes * chunk // CHUNKS, planes * (chunk + 1) // CHUNKS):
+            gradient[n] = 0
+            for row in range(rows):
+                for column in range(columns):
+                    ties = g.dtype.type(0)
+                    for i in range(row * size, (row + 1) * size):
+                        for j in range(column * size, (column + 1) * size):
+                            if x[n, i, j] == y[n, row, column]:
+                                ties += g.dtype.type(1)
+                    for i in range(row * size, (row + 1) * size):
+                        for j in range(column * size, (column + 1) * size):
+                            if x[n, i, j] == y[n, row, column]:
+                                gradient[n, i, j] = g[n, row, column] / ties
+
+
+@kernel(parallel=True)
+def _avg_pool2d(x: Array, size: int, y: Array) -> None:
+    planes, rows, columns = y.shape
+    count = x.dtype.type(size * size)
+    for chunk in prange(CHUNKS):
+        for n in range(planes * chunk // CHUNKS, planes * (chunk + 1) // CHUNKS):
+            for row in range(rows):
+                for column in range(columns):
+                    total = x.dtype.type(0)
+                    for i in range(row * size, (row + 1) * size):
+                        for j in range(column * size, (column + 1) * size):
+                            total += x[n, i, j]
+                    y[n, row, column] = total / count
+
+
+@kernel(parallel=True)
+def _avg_pool2d_vjp(g: Array, size: int, gradient: Array) -> None:
+    planes, rows, columns = g.shape
+    count = g.dtype.type(size * size)
+    for chunk in prange(CHUNKS):
+        for n in range(planes * chunk // CHUNKS, planes * (chunk + 1) // CHUNKS):
+            gradient[n] = 0
+            for row in range(rows):
+                for column in range(columns):
+                    share = g[n, row, column] / count
+                    for i in range(row * size, (row + 1) * size):
+                        for j in range(column * size, (column + 1) * size):
+                            gradient[n, i, j] = share
+
+
+def _planes(images: Array) -> Array:
+    """(batch, channels, height, width) as (batch * channels, height, width)."""
+    return images.reshape(images.shape[0] * images.shape[1], *images.shape[2:])
+
+
+def max_pool2d_numba(x: Array, size: int) -> Array:
+    """The largest entry of every window; x C-contiguous, otherwise as :func:`max_pool2d_numpy`."""
+    y = empty((*x.shape[:2], x.shape[2] // size, x.shape[3] // size), x.dtype)
+    _max_pool2d(_planes(x), size, _planes(y))
+    return y
+
+
+def max_pool2d_vjp_numba(g: Array, x: Array, y: Array, size: int) -> Array:
+    """The gradient of x; all arrays C-contiguous, otherwise as :func:`max_pool2d_vjp_numpy`."""
+    gradient = empty(x.shape, g.dtype)
+    _max_pool2d_vjp(_planes(g), _planes(x), _planes(y), size, _planes(gradient))
+    return gradient
+
+
+def avg_pool2d_numba(x: Array, size: int) -> Array:
+    """The mean of every window; x C-contiguous, otherwise as :func:`avg_pool2d_numpy`."""
+    y = empty((*x.shape[:2], x.shape[2] // size, x.shape[3] // size), x.dtype)
+    _avg_pool2d(_planes(x), size, _planes(y))
+    return y
+
+
+def avg_pool2d_vjp_numba(g: Array, shape: tuple[int, ...], size: int) -> Array:
+    """The gradient of x; g C-contiguous, otherwise as :func:`avg_pool2d_vjp_numpy`."""
+    gradient = empty(shape, g.dtype)
+    _avg_pool2d_vjp(_planes(g), size, _planes(gradient))
+    return gradient
