@@ -8,6 +8,8 @@ reading material and as the oracle in tests. Which of the two the ops use is dec
 * the weighted squares are numba's, because NumPy needs a (batch, features) temporary for every centre;
 * the products with a sparse matrix are numba's, because NumPy has none;
 * the products of a linear layer with few outputs and a large batch are numba's, because BLAS is not made for them;
+* convolutions and pooling are numba's, because NumPy needs a copy of every window of the batch, or one pass over the
+  images for every step;
 * activations, sums over the batch and the loss are numba's on arrays so large that the time to start threads is
   nothing, and NumPy's on others.
 """
@@ -21,6 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.kernels import dense, elementwise, loss, narrow
+from tinydist.kernels.conv import avg_pool2d_numba as avg_pool2d
+from tinydist.kernels.conv import avg_pool2d_vjp_numba as avg_pool2d_vjp
+from tinydist.kernels.conv import conv2d_numba as conv2d
+from tinydist.kernels.conv import conv2d_vjp_weight_numba as conv2d_vjp_weight
+from tinydist.kernels.conv import conv2d_vjp_x_numba as conv2d_vjp_x
+from tinydist.kernels.conv import max_pool2d_numba as max_pool2d
+from tinydist.kernels.conv import max_pool2d_vjp_numba as max_pool2d_vjp
 from tinydist.kernels.dense import matmul_blas as matmul
 from tinydist.kernels.distance import weighted_squares_numba as weighted_squares
 from tinydist.kernels.distance import weighted_squares_vjp_center_numba as weighted_squares_vjp_center
@@ -34,14 +43,21 @@ from tinydist.kernels.sparse import sparse_matmul_summed_numba as sparse_matmul_
 __all__ = [
     "absolute",
     "absolute_vjp",
+    "avg_pool2d",
+    "avg_pool2d_vjp",
     "column_sums",
     "compress",
+    "conv2d",
+    "conv2d_vjp_weight",
+    "conv2d_vjp_x",
     "decompress",
     "empty",
     "linear",
     "linear_vjp_weight",
     "linear_vjp_x",
     "matmul",
+    "max_pool2d",
+    "max_pool2d_vjp",
     "relu",
     "relu_vjp",
     "softmax_cross_entropy",

@@ -29,9 +29,9 @@ CHUNKS = 64
 """Parts into which the images are split, whatever the number of threads."""
 
 
-def _windows(x: Array, height: int, width: int, stride: int) -> Array:
-    """A view of every window, (batch, channels, rows, columns, height, width)."""
-    return sliding_window_view(x, (height, width), axis=(2, 3))[:, :, ::stride, ::stride]
+def _windows(x: Array, size: tuple[int, ...], stride: int) -> Array:
+    """A view of every window of this size, (batch, channels, rows, columns, height, width)."""
+    return sliding_window_view(x, size, axis=(2, 3))[:, :, ::stride, ::stride]
 
 
 def conv2d_numpy(x: Array, weight: Array, bias: Array, stride: int) -> Array:
@@ -46,7 +46,7 @@ def conv2d_numpy(x: Array, weight: Array, bias: Array, stride: int) -> Array:
     Returns:
         (batch, out_channels, rows, columns).
     """
-    windows = _windows(x, *weight.shape[2:], stride)
+    windows = _windows(x, weight.shape[2:], stride)
     products = np.tensordot(weight, windows, axes=((1, 2, 3), (1, 4, 5)))  # (out_channels, batch, rows, columns)
     return np.ascontiguousarray(products.swapaxes(0, 1)) + bias[:, None, None]
 
@@ -83,7 +83,7 @@ def conv2d_vjp_weight_numpy(g: Array, x: Array, shape: tuple[int, ...], stride: 
     Returns:
         (out_channels, channels, kh, kw).
     """
-    return np.tensordot(g, _windows(x, *shape[2:], stride), axes=((0, 2, 3), (0, 2, 3)))
+    return np.tensordot(g, _windows(x, shape[2:], stride), axes=((0, 2, 3), (0, 2, 3)))
 
 
 @kernel()
@@ -130,10 +130,10 @@ def _conv2d(x: Array, weight: Array, bias: Array, stride: int, y: Array) -> None
 
 
 def conv2d_numba(x: Array, weight: Array, bias: Array, stride: int) -> Array:
-    """Cross-correlation; all arrays C-contiguous and of one dtype, otherwise as :func:`conv2d_numpy`."""
+    """Cross-correlation; all arrays of one dtype, otherwise as :func:`conv2d_numpy`."""
     rows, columns = ((x.shape[axis] - weight.shape[axis]) // stride + 1 for axis in (2, 3))
     y = empty((len(x), len(weight), rows, columns), x.dtype)
-    _conv2d(x, weight, bias, stride, y)
+    _conv2d(*map(np.ascontiguousarray, (x, weight, bias)), stride, y)
     return y
 
 
@@ -155,9 +155,9 @@ def _conv2d_vjp_x(g: Array, weight: Array, stride: int, gradient: Array) -> None
 
 
 def conv2d_vjp_x_numba(g: Array, weight: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """The gradient of x; all arrays C-contiguous and of one dtype, otherwise as :func:`conv2d_vjp_x_numpy`."""
+    """The gradient of x; all arrays of one dtype, otherwise as :func:`conv2d_vjp_x_numpy`."""
     gradient = empty(shape, g.dtype)
-    _conv2d_vjp_x(g, weight, stride, gradient)
+    _conv2d_vjp_x(np.ascontiguousarray(g), np.ascontiguousarray(weight), stride, gradient)
     return gradient
 
 
@@ -178,13 +178,13 @@ def _conv2d_vjp_weight(g: Array, x: Array, height: int, width: int, stride: int,
 
 
 def conv2d_vjp_weight_numba(g: Array, x: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """The gradient of the weight; arrays C-contiguous and of one dtype, otherwise as :func:`conv2d_vjp_weight_numpy`.
+    """The gradient of the weight; all arrays of one dtype, otherwise as :func:`conv2d_vjp_weight_numpy`.
 
     Windows are rows here, filled up with zeros to whole vectors: the sums of a row stay in registers.
     """
     outputs, size = shape[0], shape[1] * shape[2] * shape[3]
     partial = empty((CHUNKS, outputs, -(-size // LANES) * LANES), g.dtype)
-    total = _conv2d_vjp_weight(g, x, *shape[2:], stride, partial)
+    total = _conv2d_vjp_weight(np.ascontiguousarray(g), np.ascontiguousarray(x), *shape[2:], stride, partial)
     return np.ascontiguousarray(total[:, :size]).reshape(shape)
 
 
@@ -320,33 +320,33 @@ def _avg_pool2d_vjp(g: Array, size: int, gradient: Array) -> None:
 
 
 def _planes(images: Array) -> Array:
-    """(batch, channels, height, width) as (batch * channels, height, width)."""
-    return images.reshape(images.shape[0] * images.shape[1], *images.shape[2:])
+    """(batch, channels, height, width) as (batch * channels, height, width), C-contiguous."""
+    return np.ascontiguousarray(images).reshape(images.shape[0] * images.shape[1], *images.shape[2:])
 
 
 def max_pool2d_numba(x: Array, size: int) -> Array:
-    """The largest entry of every window; x C-contiguous, otherwise as :func:`max_pool2d_numpy`."""
+    """The largest entry of every window, as :func:`max_pool2d_numpy`."""
     y = empty((*x.shape[:2], x.shape[2] // size, x.shape[3] // size), x.dtype)
     _max_pool2d(_planes(x), size, _planes(y))
     return y
 
 
 def max_pool2d_vjp_numba(g: Array, x: Array, y: Array, size: int) -> Array:
-    """The gradient of x; all arrays C-contiguous, otherwise as :func:`max_pool2d_vjp_numpy`."""
+    """The gradient of x, as :func:`max_pool2d_vjp_numpy`."""
     gradient = empty(x.shape, g.dtype)
     _max_pool2d_vjp(_planes(g), _planes(x), _planes(y), size, _planes(gradient))
     return gradient
 
 
 def avg_pool2d_numba(x: Array, size: int) -> Array:
-    """The mean of every window; x C-contiguous, otherwise as :func:`avg_pool2d_numpy`."""
+    """The mean of every window, as :func:`avg_pool2d_numpy`."""
     y = empty((*x.shape[:2], x.shape[2] // size, x.shape[3] // size), x.dtype)
     _avg_pool2d(_planes(x), size, _planes(y))
     return y
 
 
 def avg_pool2d_vjp_numba(g: Array, shape: tuple[int, ...], size: int) -> Array:
-    """The gradient of x; g C-contiguous, otherwise as :func:`avg_pool2d_vjp_numpy`."""
+    """The gradient of x, as :func:`avg_pool2d_vjp_numpy`."""
     gradient = empty(shape, g.dtype)
     _avg_pool2d_vjp(_planes(g), size, _planes(gradient))
     return gradient

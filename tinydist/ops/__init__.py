@@ -4,6 +4,7 @@ The conventions are in :mod:`tinydist.ops.elementwise`; :mod:`tinydist.ops.table
 """
 
 from tinydist.ops.activations import elu, gelu, gelu_tanh, leaky_relu, silu, sin, softplus, square
+from tinydist.ops.conv import avg_pool2d, conv2d, max_pool2d
 from tinydist.ops.distance import weighted_distance
 from tinydist.ops.elementwise import (
     Result,
@@ -35,8 +36,10 @@ __all__ = [
     "Vjps",
     "abs",
     "add",
+    "avg_pool2d",
     "clamp",
     "concatenate",
+    "conv2d",
     "cross_entropy",
     "div",
     "elu",
@@ -50,6 +53,7 @@ __all__ = [
     "log_softmax",
     "matmul",
     "max",
+    "max_pool2d",
     "maximum",
     "mean",
     "mul",

@@ -93,6 +93,30 @@ def _distance_formula(xp: ModuleType, x: Any, center: Any, weight: Any, floor: f
     return xp.sqrt(xp.maximum(squares, floor))
 
 
+def _conv2d_formula(xp: ModuleType, x: Any, weight: Any, bias: Any = 0.0, stride: int = 1, padding: int = 0) -> Any:
+    """One term for each entry of the kernel: the image moved by that entry's place, times the entry."""
+    x = xp.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "constant")
+    _, _, height, width = weight.shape
+    last_row, last_column = x.shape[2] - height + 1, x.shape[3] - width + 1
+    terms = [
+        xp.einsum("bcyx,oc->boyx", x[:, :, i : i + last_row : stride, j : j + last_column : stride], weight[:, :, i, j])
+        for i in range(height)
+        for j in range(width)
+    ]
+    return sum(terms) + xp.reshape(bias, (-1, 1, 1))
+
+
+def _whole_windows(xp: ModuleType, x: Any, size: int) -> Any:
+    """(batch, channels, rows, size, columns, size)."""
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    return xp.reshape(x[:, :, : rows * size, : columns * size], (*x.shape[:2], rows, size, columns, size))
+
+
+def _pooling() -> tuple[Case, ...]:
+    shapes_and_sizes = [((2, 3, 4, 6), 2), ((1, 2, 7, 5), 3), ((2, 1, 3, 3), 1), ((0, 2, 4, 4), 2)]
+    return tuple(Case((shape,), options={"size": size}) for shape, size in shapes_and_sizes)
+
+
 def _log_softmax_formula(xp: ModuleType, x: Any, axis: int = -1) -> Any:
     return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
 
@@ -229,6 +253,35 @@ OPS: tuple[Op, ...] = (
             for x in (_sparse(70, 5), _sparse(3, 5, scale=0.5, shift=-1.0))
             for shapes in [((2, 5), (2,)), ((17, 5),), ((140, 5), (140,))]
         ),
+    ),
+    Op(
+        ops.conv2d,
+        "g through the kernel turned by 180° to x, Σ g x over all windows to W, Σ g over batch and positions to b",
+        _conv2d_formula,
+        (
+            Case(((2, 2, 5, 4), (3, 2, 3, 2), (3,))),
+            Case(((2, 1, 4, 4), (2, 1, 2, 2))),
+            Case(((1, 2, 6, 7), (2, 2, 3, 3), (2,)), options={"stride": 2, "padding": 1}),
+            Case(((1, 1, 8, 8), (1, 1, 3, 2)), options={"stride": 3}),
+            Case(((2, 1, 3, 3), (1, 1, 3, 3), (1,))),
+            Case(((0, 1, 3, 3), (2, 1, 2, 2), (2,))),
+        ),
+    ),
+    Op(
+        ops.max_pool2d,
+        "g to the largest entry of the window, shared equally by ties",
+        lambda xp, x, size: xp.max(_whole_windows(xp, x, size), axis=(3, 5)),
+        _pooling(),
+        (
+            Kink(([[[[1.0, 2.0], [2.0, 0.0]]]],), ([[[[0.0, 0.5], [0.5, 0.0]]]],), {"size": 2}),
+            Kink(([[[[0.0, -0.0], [-1.0, -1.0]]]],), ([[[[0.5, 0.5], [0.0, 0.0]]]],), {"size": 2}),
+        ),
+    ),
+    Op(
+        ops.avg_pool2d,
+        "g / size² to every entry of the window",
+        lambda xp, x, size: xp.mean(_whole_windows(xp, x, size), axis=(3, 5)),
+        _pooling(),
     ),
     Op(
         ops.weighted_distance,

@@ -1,0 +1,133 @@
+"""Convolution and pooling of images. Conventions as in :mod:`tinydist.ops.elementwise`.
+
+Images are (batch, channels, height, width), weights (out_channels, channels, kh, kw), as PyTorch stores them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinydist import kernels
+from tinydist.errors import DTypeError, ShapeError
+from tinydist.ops.elementwise import Array, Result
+
+
+def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: int = 1, padding: int = 0) -> Result:
+    """Cross-correlation: the weight laid on every window of the image, multiplied and summed.
+
+    ``y[n, o, r, s] = b[o] + sum_cij x[n, c, r stride + i, s stride + j] weight[o, c, i, j]``, with x padded by zeros.
+    Neural networks call it a convolution; one would turn the weight by 180° first.
+
+    With g the gradient of y: each pixel of x receives, for every window it lay in, g times the entry of the weight
+    that lay on it; each entry of the weight g times the pixel it lay on, summed over all windows and the batch; the
+    bias the sum of g over the batch and all positions.
+
+    Args:
+        x: (batch, channels, height, width).
+        weight: (out_channels, channels, kh, kw).
+        bias: (out_channels,); none by default.
+        stride: pixels from one window to the next.
+        padding: zeros added on each of the four sides of x.
+
+    Returns:
+        y, (batch, out_channels, rows, columns), with rows = (height + 2 padding - kh) // stride + 1 and columns alike.
+
+    Raises:
+        ShapeError: unless the shapes fit together and the weight fits into the padded image.
+        ValueError: unless stride is from 1 and padding from 0.
+        DTypeError: unless the result is float32 or float64.
+    """
+    _check_conv2d(x.shape, weight.shape, None if bias is None else bias.shape, stride, padding)
+    start = np.zeros(len(weight), dtype=weight.dtype) if bias is None else bias
+    x, weight, start = _as_floats("conv2d", x, weight, start)
+    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    inside = slice(padding, padding + x.shape[2]), slice(padding, padding + x.shape[3])
+
+    vjps = (
+        lambda g: kernels.conv2d_vjp_x(g, weight, padded.shape, stride)[:, :, *inside],
+        lambda g: kernels.conv2d_vjp_weight(g, padded, weight.shape, stride),
+        _sum_per_channel,
+    )
+    return kernels.conv2d(padded, weight, start, stride), vjps[:2] if bias is None else vjps
+
+
+def _sum_per_channel(g: Array) -> Array:
+    """(batch, channels, rows, columns) to (channels,)."""
+    over_batch = kernels.column_sums(g.reshape(len(g), math.prod(g.shape[1:])))
+    return over_batch.reshape(g.shape[1], -1).sum(axis=1)
+
+
+def max_pool2d(x: Array, size: int) -> Result:
+    """The largest entry of every window; windows lie side by side, so the image shrinks `size`-fold.
+
+    With g the gradient: g to the largest entry of the window, shared equally by entries that tie (as in
+    :func:`tinydist.ops.max`), 0 to all others. A window with a NaN has the maximum NaN and hands nothing on.
+
+    Args:
+        x: (batch, channels, height, width).
+        size: side of a window. Rows and columns that do not fill one at the lower and right edge are dropped.
+
+    Returns:
+        (batch, channels, height // size, width // size).
+
+    Raises:
+        ShapeError: unless x has four axes and a window fits into it.
+        ValueError: unless size is from 1.
+        DTypeError: unless x is float32 or float64.
+    """
+    _check_pool2d("max_pool2d", x.shape, size)
+    (x,) = _as_floats("max_pool2d", x)
+    y = kernels.max_pool2d(x, size)
+    return y, (lambda g: kernels.max_pool2d_vjp(g, x, y, size),)
+
+
+def avg_pool2d(x: Array, size: int) -> Result:
+    """The mean of every window; windows, arguments, result and errors are those of :func:`max_pool2d`.
+
+    With g the gradient: every entry of the window receives ``g / size**2``, dropped rows and columns 0.
+    """
+    _check_pool2d("avg_pool2d", x.shape, size)
+    (x,) = _as_floats("avg_pool2d", x)
+    return kernels.avg_pool2d(x, size), (lambda g: kernels.avg_pool2d_vjp(g, x.shape, size),)
+
+
+def _check_conv2d(
+    x: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, stride: int, padding: int
+) -> None:
+    if stride < 1 or padding < 0:
+        raise ValueError(f"conv2d: stride must be from 1 and padding from 0, got stride={stride}, padding={padding}")
+    if len(x) != 4 or len(weight) != 4 or x[1] != weight[1] or 0 in weight or (bias is not None and bias != weight[:1]):
+        raise ShapeError(
+            f"conv2d: got x {x}, weight {weight}, bias {bias}; expected x (batch, channels, height, width), weight "
+            "(out_channels, channels, kh, kw), not empty, and bias (out_channels,) or none. "
+            "Rows of pixels become images by reshape(batch, channels, height, width)"
+        )
+    if x[2] + 2 * padding < weight[2] or x[3] + 2 * padding < weight[3]:
+        raise ShapeError(
+            f"conv2d: a weight of {weight[2]} x {weight[3]} does not fit into an image of {x[2]} x {x[3]} with "
+            f"padding {padding}; take a smaller weight, a larger image or more padding"
+        )
+
+
+def _check_pool2d(name: str, x: tuple[int, ...], size: int) -> None:
+    if size < 1:
+        raise ValueError(f"{name}: size must be from 1, got {size}")
+    if len(x) != 4:
+        raise ShapeError(
+            f"{name}: got x {x}; expected (batch, channels, height, width). "
+            "Rows of pixels become images by reshape(batch, channels, height, width)"
+        )
+    if min(x[2:]) < size:
+        raise ShapeError(
+            f"{name}: a window of {size} x {size} does not fit into an image of {x[2]} x {x[3]}; take a smaller size"
+        )
+
+
+def _as_floats(name: str, *arrays: Array) -> list[Array]:
+    """The arrays in the dtype of a result made of them all, which the kernels need to be float32 or float64."""
+    dtype = np.result_type(*arrays)
+    if dtype not in (np.float32, np.float64):
+        raise DTypeError(f"{name}: needs float32 or float64, got {dtype}; convert with Tensor(data, dtype=np.float32)")
+    return [array.astype(dtype, copy=False) for array in arrays]
