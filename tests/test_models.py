@@ -1,5 +1,7 @@
 """The models by name: what they are made of, and their gradients."""
 
+import re
+
 import autograd
 import autograd.numpy as anp
 import numpy as np
@@ -9,6 +11,7 @@ from autograd.scipy.special import erf
 from tinydist import Tensor, build_model
 from tinydist.errors import ModelNameError
 from tinydist.models import PAPER_MODELS, ModelSpec, model_names, parse_model_name
+from tinydist.sparse import SparseMatrix
 
 LAYERS = {
     "ReLU": "linear0:Linear act0:ReLU linear1:Linear",
@@ -49,11 +52,13 @@ def shapes_of(name):
 
 
 def test_the_grammar_has_these_names():
-    names = model_names()
+    with_and_without = model_names()
+    names = [name for name in with_and_without if not name.startswith("Conv-")]
+    assert set(with_and_without) - set(names) == {f"Conv-{name}" for name in names}
     assert {name for name in names if name.startswith(("ReLU", "Abs"))} == set(LAYERS)
     others = {name.replace("ReLU", activation, 1) for name in LAYERS for activation in OTHERS if name[0] == "R"}
     assert set(names) - set(LAYERS) == others
-    assert len(names) == len(set(names))
+    assert len(with_and_without) == len(set(with_and_without))
 
 
 def test_the_paper_has_these_models():
@@ -101,6 +106,7 @@ def test_a_name_is_the_text_of_its_spec(name):
 def test_a_name_is_taken_apart():
     assert parse_model_name("Abs2-Neg-Bias") == ModelSpec("Abs", second=True, l2=False, neg=True, bias=True)
     assert parse_model_name("ReLU-L2") == ModelSpec("ReLU", second=False, l2=True, neg=False, bias=False)
+    assert parse_model_name("Conv-Abs-L2") == ModelSpec("Abs", l2=True, conv=True)
 
 
 @pytest.mark.parametrize(
@@ -118,17 +124,33 @@ def test_a_name_is_taken_apart():
         ("abs2_neg", "Abs2-Neg"),
         ("swish2neg", "Swish2-Neg"),
         ("gelu_l2", "GELU-L2"),
+        ("conv_relu2", "Conv-ReLU2"),
+        ("Conv-Abs-L2-Negg", "Conv-Abs-L2-Neg"),
     ],
 )
 def test_an_unknown_name_is_explained_and_the_nearest_suggested(name, meant):
     with pytest.raises(ModelNameError) as error:
         build_model(name)
     assert f"unknown model {name!r}. Did you mean {meant!r}? " in str(error.value)
-    assert "Act[2][-L2][-Neg][-Bias], where Act is one of ReLU, Abs, GELU, " in str(error.value)
+    assert "[Conv-]Act[2][-L2][-Neg][-Bias], where Act is one of ReLU, Abs, GELU, " in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Tan", "Swish-L2-Bias", "ReLU2-L2", "Abs-L2-Bias", "ReLU3", "2", "-Neg", "ReLU-ReLU"]
+    "name",
+    [
+        "",
+        "Tan",
+        "Swish-L2-Bias",
+        "ReLU2-L2",
+        "Abs-L2-Bias",
+        "ReLU3",
+        "2",
+        "-Neg",
+        "ReLU-ReLU",
+        "Conv-",
+        "Conv",
+        "ReLU-Conv",
+    ],
 )
 def test_no_other_name_is_taken(name):
     with pytest.raises(ModelNameError, match="unknown model"):
@@ -139,6 +161,80 @@ def test_no_other_name_is_taken(name):
 def test_sizes_must_be_positive(sizes):
     with pytest.raises(ValueError, match=r"sizes must be positive, got in_features=\d, hidden=-?\d, classes=\d"):
         build_model("ReLU", *sizes)
+
+
+# --- convolutions --------------------------------------------------------------------------------------------------
+
+
+@every_name
+def test_conv_puts_a_convolution_before_the_same_layers(name):
+    layers = build_model(f"Conv-{name}", in_features=2 * 7 * 6, hidden=2, classes=2, image_shape=(2, 7, 6)).children()
+    act = name[:4] if name.startswith("ReLU") else "Abs"
+    front = f"image:Unflatten conv0:Conv2d conv_act0:{act} pool0:MaxPool2d flat:Flatten"
+    assert " ".join(f"{child}:{type(layer).__name__}" for child, layer in layers) == f"{front} {LAYERS[name]}"
+
+
+@every_name
+def test_parameters_with_a_convolution_are_named_and_shaped_as_documented(name):
+    wanted = {"conv0.weight": (8, 1, 5, 5), "conv0.bias": (8,), **shapes_of(name), "linear0.weight": (128, 8 * 12 * 12)}
+    assert {key: p.shape for key, p in build_model(f"Conv-{name}").named_parameters()} == wanted
+
+
+def test_images_of_several_channels():
+    model = build_model("Conv-ReLU", in_features=3 * 32 * 32, image_shape=(3, 32, 32))
+    assert model.conv0.weight.shape == (8, 3, 5, 5)
+    assert model.linear0.weight.shape == (128, 8 * 14 * 14)
+    assert model(Tensor(np.zeros((2, 3 * 32 * 32), dtype=np.float32))).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("in_features", "image_shape", "message"),
+    [
+        (3072, None, "a row of 3072 pixels is no square image with one channel; pass image_shape=(channels, height,"),
+        (784, (3, 32, 32), "image_shape (3, 32, 32) has 3072 pixels, but in_features is 784; they must be equal"),
+        (35, (1, 5, 7), "Conv- needs images of at least 6 x 6 pixels, got 5 x 7"),
+        (25, None, "Conv- needs images of at least 6 x 6 pixels, got 5 x 5"),
+    ],
+)
+def test_images_that_do_not_fit_are_explained(in_features, image_shape, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        build_model("Conv-ReLU", in_features, image_shape=image_shape)
+
+
+def test_a_convolution_takes_no_sparse_images():
+    images = SparseMatrix(np.ones((2, 784), dtype=np.uint8))
+    with pytest.raises(TypeError, match=re.escape("make it dense with Tensor(x.dense())")):
+        build_model("Conv-ReLU")(images)
+
+
+@pytest.mark.parametrize("name", ["Conv-ReLU2-Neg", "Conv-Abs-L2"])
+def test_gradients_with_a_convolution_are_those_of_autograd(name, rng):
+    x, labels = rng.normal(size=(6, 2 * 7 * 8)), rng.integers(0, 3, 6)
+    model = build_model(name, in_features=2 * 7 * 8, hidden=4, classes=3, seed=1, image_shape=(2, 7, 8))
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(float)
+    loss = model(Tensor(x)).cross_entropy(labels)
+    loss.backward()
+    act = relu if "ReLU" in name else anp.abs
+
+    def pooled(p):
+        images = x.reshape(6, 2, 7, 8)
+        offsets = np.ndindex(5, 5)
+        terms = [anp.einsum("bcyx,oc->boyx", images[:, :, i : i + 3, j : j + 4], p["conv0.weight"][:, :, i, j])
+                 for i, j in offsets]  # fmt: skip
+        maps = act(sum(terms) + anp.reshape(p["conv0.bias"], (8, 1, 1)))
+        pairs = anp.maximum(maps[:, :, 0], maps[:, :, 1])  # of the three rows the last fills no window
+        return anp.reshape(anp.maximum(pairs[:, :, 0::2], pairs[:, :, 1::2]), (6, 16))
+
+    def oracle(p):
+        return loss_of(name.removeprefix("Conv-"), pooled(p), labels)(p)
+
+    parameters = model.state_dict()
+    assert loss.item() == pytest.approx(oracle(parameters), rel=1e-13)
+    wanted = autograd.grad(oracle)(parameters)
+    for key, parameter in model.named_parameters():
+        assert parameter.grad.any()
+        np.testing.assert_allclose(parameter.grad, wanted[key], rtol=1e-10, atol=1e-13, strict=True, err_msg=key)
 
 
 # --- initial weights -----------------------------------------------------------------------------------------------
@@ -157,6 +253,12 @@ def test_a_seed_repeats_all_weights_and_another_does_not(name):
     for key in first:
         np.testing.assert_array_equal(first[key], again[key])
         assert key == "offset.alpha" or not np.array_equal(first[key], other[key])
+
+
+def test_models_with_a_convolution_start_from_the_same_one():
+    first, reference = build_model("Conv-Abs-L2", seed=3).conv0, build_model("Conv-ReLU", seed=3).conv0
+    np.testing.assert_array_equal(first.weight.data, reference.weight.data)
+    np.testing.assert_array_equal(first.bias.data, reference.bias.data)
 
 
 @every_name

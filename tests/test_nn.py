@@ -4,10 +4,25 @@ import re
 
 import numpy as np
 import pytest
+from scipy.signal import correlate2d
 
 from tinydist import Tensor
 from tinydist.errors import ShapeError, StateDictError
-from tinydist.nn import Abs, Linear, Module, Neg, OffsetL2, ReLU, Sequential
+from tinydist.nn import (
+    Abs,
+    AvgPool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Module,
+    Neg,
+    OffsetL2,
+    ReLU,
+    Sequential,
+    Unflatten,
+)
+from tinydist.sparse import SparseMatrix
 
 forms = pytest.mark.parametrize("form", ["program", "paper"])
 both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -207,6 +222,68 @@ def test_offset_l2_starts_with_normal_prototypes_and_unit_scales(form, rng):
 def test_offset_l2_has_two_forms(rng):
     with pytest.raises(ValueError, match="has the forms 'program' and 'paper', got 'papers'"):
         OffsetL2(4, 3, "papers", rng=rng)
+
+
+# --- images --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1)])
+def test_conv2d_is_scipys_correlation(stride, padding, rng):
+    layer = Conv2d(2, 3, 3, stride, padding, rng=rng, dtype=np.float64)
+    x = rng.normal(size=(2, 2, 6, 5))
+    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    received = layer(Tensor(x)).data
+    for n, o in np.ndindex(2, 3):
+        wanted = sum(correlate2d(padded[n, c], layer.weight.data[o, c], mode="valid") for c in range(2))
+        np.testing.assert_allclose(received[n, o], wanted[::stride, ::stride] + layer.bias.data[o], rtol=1e-12)
+
+
+def test_conv2d_starts_uniform_within_one_over_the_root_of_its_inputs(rng):
+    layer = Conv2d(4, 500, 3, rng=rng)
+    bound = 1 / 6  # one over the root of 4 · 3 · 3
+    for parameter in layer.parameters():
+        scaled = parameter.data / bound
+        assert parameter.dtype == np.float32
+        assert -1 <= scaled.min() < -0.99
+        assert 0.99 < scaled.max() <= 1
+        np.testing.assert_allclose(np.quantile(scaled, [0.25, 0.5, 0.75]), [-0.5, 0, 0.5], atol=0.15)
+
+
+def test_conv2d_with_and_without_bias(rng):
+    layer = Conv2d(2, 3, 5, stride=2, padding=1, bias=False, rng=rng)
+    assert [(name, p.shape) for name, p in layer.named_parameters()] == [("weight", (3, 2, 5, 5))]
+    assert repr(layer) == "Conv2d(2, 3, 5, stride=2, padding=1, bias=False)"
+    assert not layer(Tensor(np.zeros((2, 2, 5, 5), dtype=np.float32))).data.any()
+    shapes = [(name, p.shape) for name, p in Conv2d(2, 3, 5, rng=rng).named_parameters()]
+    assert shapes == [("weight", (3, 2, 5, 5)), ("bias", (3,))]
+
+
+def test_pooling_takes_the_largest_or_the_mean_of_a_window():
+    x = Tensor([[[[1.0, 2.0, 9.0], [3.0, 6.0, 9.0]]]])
+    assert MaxPool2d(2)(x).data.tolist() == [[[[6]]]]
+    assert AvgPool2d(2)(x).data.tolist() == [[[[3]]]]
+    assert repr(Sequential(a=MaxPool2d(2), b=AvgPool2d(3))) == "Sequential(\n  a: MaxPool2d(2)\n  b: AvgPool2d(3)\n)"
+
+
+def test_rows_become_images_and_images_rows(rng):
+    rows = Tensor(rng.normal(size=(4, 2 * 3 * 5)), requires_grad=True)
+    images = Unflatten(2, 3, 5)(rows)
+    np.testing.assert_array_equal(images.data[1, 0, 2], rows.data[1, 10:15])
+    again = Flatten()(images)
+    np.testing.assert_array_equal(again.data, rows.data, strict=True)
+    again.backward(2 * rows.data)
+    np.testing.assert_array_equal(rows.grad, 2 * rows.data, strict=True)
+    assert Flatten()(Tensor(np.zeros((0, 2, 3)))).shape == (0, 6)
+    assert repr(Unflatten(2, 3, 5)) == "Unflatten(2, 3, 5)"
+
+
+def test_what_is_no_image_is_refused(rng):
+    with pytest.raises(ShapeError, match=re.escape("takes x of shape (batch, 2, height, width), got (4, 3, 5, 5)")):
+        Conv2d(2, 3, 5, rng=rng)(Tensor(np.zeros((4, 3, 5, 5))))
+    with pytest.raises(ShapeError, match=re.escape("Unflatten(2, 3, 5) takes x of shape (batch, 30), got (4, 29)")):
+        Unflatten(2, 3, 5)(Tensor(np.zeros((4, 29))))
+    with pytest.raises(TypeError, match=re.escape("make it dense with Tensor(x.dense())")):
+        Unflatten(2, 3, 5)(SparseMatrix(np.ones((4, 30), dtype=np.uint8)))
 
 
 # --- wrong inputs --------------------------------------------------------------------------------------------------

@@ -1,21 +1,25 @@
 """The models of arXiv 2502.02103 by name.
 
-Grammar: ``Act[2][-L2][-Neg][-Bias]``. ``Act`` is the activation after the first linear layer: the paper's ReLU
+Grammar: ``[Conv-]Act[2][-L2][-Neg][-Bias]``. ``Act`` is the activation after the first linear layer: the paper's ReLU
 or Abs, or one of the others in ``ACTIVATIONS``; ``Swish`` is another name of ``SiLU``. Then, in this order,
 
 * ``2``: a second linear layer followed by the activation again, so that no output is negative;
 * ``-L2``: an OffsetL2 layer instead of the second linear layer;
 * ``-Neg``: the output negated;
 * ``-Bias``: a bias in the second linear layer, which has none by default.
+
+``Conv-`` puts a convolution in front: rows of pixels become images, then follow 8 kernels of 5 x 5, the same
+activation, the maximum of every 2 x 2 pixels, and the layers above. The paper has no such model.
 """
 
 from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,9 +29,12 @@ from tinydist.nn import (
     GELU,
     Abs,
     Activation,
+    Conv2d,
+    Flatten,
     GELUTanh,
     LeakyReLU,
     Linear,
+    MaxPool2d,
     Module,
     Neg,
     OffsetL2,
@@ -38,6 +45,7 @@ from tinydist.nn import (
     Softplus,
     Square,
     Tanh,
+    Unflatten,
 )
 
 ACTIVATIONS: dict[str, Callable[[], Activation]] = {
@@ -51,7 +59,10 @@ PAPER_MODELS = (
 )
 """The paper's ten models without second-layer bias."""
 
-_NAME = re.compile(r"(?P<activation>[A-Za-z]+)(?P<second>2)?(?P<l2>-L2)?(?P<neg>-Neg)?(?P<bias>-Bias)?")
+CONV_CHANNELS, CONV_KERNEL, CONV_POOL = 8, 5, 2
+"""What ``Conv-`` puts in front of a model: kernels, their side, and the side of a pooling window."""
+
+_NAME = re.compile(r"(?P<conv>Conv-)?(?P<activation>[A-Za-z]+)(?P<second>2)?(?P<l2>-L2)?(?P<neg>-Neg)?(?P<bias>-Bias)?")
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,7 @@ class ModelSpec:
         l2: whether the second layer is an OffsetL2.
         neg: whether the output is negated.
         bias: whether the second linear layer has a bias.
+        conv: whether a convolution comes before the first linear layer.
     """
 
     activation: str
@@ -71,16 +83,19 @@ class ModelSpec:
     l2: bool = False
     neg: bool = False
     bias: bool = False
+    conv: bool = False
 
     def __str__(self) -> str:
         suffixes = [(self.second, "2"), (self.l2, "-L2"), (self.neg, "-Neg"), (self.bias, "-Bias")]
-        return self.activation + "".join(suffix for present, suffix in suffixes if present)
+        prefix = "Conv-" if self.conv else ""
+        return prefix + self.activation + "".join(suffix for present, suffix in suffixes if present)
 
 
 def model_names() -> list[str]:
     """Every name the grammar allows."""
     flags = itertools.product((False, True), repeat=4)
-    specs = [ModelSpec(activation, *flag) for flag in flags for activation in ACTIVATIONS]
+    plain = [ModelSpec(activation, *flag) for flag in flags for activation in ACTIVATIONS]
+    specs = [*plain, *(replace(spec, conv=True) for spec in plain)]
     return [str(spec) for spec in specs if not (spec.l2 and (spec.second or spec.bias))]
 
 
@@ -93,7 +108,7 @@ def parse_model_name(name: str) -> ModelSpec:
     match = _NAME.fullmatch(str(name))
     if match:
         activation = ALIASES.get(match["activation"], match["activation"])
-        spec = ModelSpec(activation, *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias")))
+        spec = ModelSpec(activation, *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias", "conv")))
         if str(spec) in model_names():
             return spec
     known_names = model_names()
@@ -102,10 +117,11 @@ def parse_model_name(name: str) -> ModelSpec:
     by_key = {known.lower(): known for known in known_names}
     nearest = difflib.get_close_matches(str(name).lower().replace("_", "-"), by_key, n=1, cutoff=0)
     raise ModelNameError(
-        f"unknown model {name!r}. Did you mean {by_key[nearest[0]]!r}? A name is Act[2][-L2][-Neg][-Bias], where "
-        f"Act is one of {', '.join([*ACTIVATIONS, *ALIASES])}; 2 puts the activation after the second layer as well; "
-        "-L2 makes the second layer an OffsetL2 (its output is never negative and it has no bias, so it takes neither "
-        "2 nor -Bias); -Neg negates the output; -Bias gives the second linear layer a bias"
+        f"unknown model {name!r}. Did you mean {by_key[nearest[0]]!r}? A name is [Conv-]Act[2][-L2][-Neg][-Bias], "
+        f"where Act is one of {', '.join([*ACTIVATIONS, *ALIASES])}; "
+        "2 puts the activation after the second layer as well; -L2 makes the second layer an OffsetL2 (its output is "
+        "never negative and it has no bias, so it takes neither 2 nor -Bias); -Neg negates the output; -Bias gives the "
+        "second linear layer a bias; Conv- puts a convolution in front"
     )
 
 
@@ -115,30 +131,47 @@ def build_model(
     hidden: int = 128,
     classes: int = 10,
     seed: int = 0,
+    image_shape: tuple[int, int, int] | None = None,
 ) -> Sequential:
     """Build a model with fresh float32 weights.
 
-    Models with the same seed and sizes start from the same first layer, whatever their names.
+    Models with the same seed and sizes start from the same first layer, whatever their names; the convolution is the
+    first of those that have one.
     Parameters are named and shaped as in PyTorch: ``linear0.weight`` (hidden, in_features), ``linear0.bias``,
-    ``linear1.weight`` (classes, hidden), ``linear1.bias``, ``offset.mu`` and ``offset.alpha`` (classes, hidden).
+    ``linear1.weight`` (classes, hidden), ``linear1.bias``, ``offset.mu`` and ``offset.alpha`` (classes, hidden);
+    with ``Conv-`` also ``conv0.weight`` (8, channels, 5, 5) and ``conv0.bias`` (8,), and linear0 takes what the
+    pooling leaves.
 
     Args:
-        name: of the form ``Act[2][-L2][-Neg][-Bias]``, see :mod:`tinydist.models`.
+        name: of the form ``[Conv-]Act[2][-L2][-Neg][-Bias]``, see :mod:`tinydist.models`.
         in_features: size of an input row.
         hidden: units in the first layer.
         classes: number of outputs.
         seed: of the initial weights.
+        image_shape: (channels, height, width) of an input row, for names with ``Conv-`` only. If `in_features` is a
+            square number, one channel of a square image is the default.
 
     Raises:
         ModelNameError: if the name is not in the grammar.
-        ValueError: if a size is not positive.
+        ValueError: if a size is not positive, or ``Conv-`` does not know the shape of an image, or it does not fit.
     """
     spec = parse_model_name(name)
     if min(in_features, hidden, classes) < 1:
         raise ValueError(f"sizes must be positive, got in_features={in_features}, hidden={hidden}, classes={classes}")
     rng = np.random.default_rng(seed)
     activation = ACTIVATIONS[spec.activation]
-    layers: dict[str, Module] = {"linear0": Linear(in_features, hidden, rng=rng), "act0": activation()}
+    layers: dict[str, Module] = {}
+    if spec.conv:
+        channels, height, width = _image_shape(in_features, image_shape)
+        rows, columns = ((side - CONV_KERNEL + 1) // CONV_POOL for side in (height, width))
+        layers["image"] = Unflatten(channels, height, width)
+        layers["conv0"] = Conv2d(channels, CONV_CHANNELS, CONV_KERNEL, rng=rng)
+        layers["conv_act0"] = activation()
+        layers["pool0"] = MaxPool2d(CONV_POOL)
+        layers["flat"] = Flatten()
+        in_features = CONV_CHANNELS * rows * columns
+    layers["linear0"] = Linear(in_features, hidden, rng=rng)
+    layers["act0"] = activation()
     if spec.l2:
         layers["offset"] = OffsetL2(hidden, classes, rng=rng)
     else:
@@ -148,3 +181,26 @@ def build_model(
     if spec.neg:
         layers["neg"] = Neg()
     return Sequential(**layers)
+
+
+def _image_shape(in_features: int, image_shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """(channels, height, width) of an input row, given or concluded.
+
+    Raises:
+        ValueError: if it cannot be concluded, does not fit the row, or leaves nothing for the pooling.
+    """
+    side = math.isqrt(in_features)
+    if image_shape is None and side**2 != in_features:
+        raise ValueError(
+            f"a row of {in_features} pixels is no square image with one channel; "
+            "pass image_shape=(channels, height, width)"
+        )
+    shape = (1, side, side) if image_shape is None else image_shape
+    if math.prod(shape) != in_features or min(shape) < 1:
+        raise ValueError(
+            f"image_shape {shape} has {math.prod(shape)} pixels, but in_features is {in_features}; they must be equal"
+        )
+    smallest = CONV_KERNEL + CONV_POOL - 1
+    if min(shape[1:]) < smallest:
+        raise ValueError(f"Conv- needs images of at least {smallest} x {smallest} pixels, got {shape[1]} x {shape[2]}")
+    return shape

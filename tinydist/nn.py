@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -127,6 +128,122 @@ class Linear(Module):
     def describe(self) -> str:
         out_features, in_features = self.weight.shape
         return f"{in_features}, {out_features}, bias={self.bias is not None}"
+
+
+class Conv2d(Module):
+    """Cross-correlation of images with learned kernels, see :func:`tinydist.ops.conv2d`.
+
+    Weight and bias start uniform in ``±1/sqrt(in_channels kernel_size²)``.
+
+    Args:
+        in_channels: channels of an input image.
+        out_channels: number of kernels, each of which makes one channel of the output.
+        kernel_size: side of a kernel.
+        stride: pixels from one window to the next.
+        padding: zeros added on each of the four sides of an image.
+        bias: whether a number is added to every channel of the output.
+        rng: source of the initial weights.
+        dtype: of the parameters.
+
+    Attributes:
+        weight: (out_channels, in_channels, kernel_size, kernel_size).
+        bias: (out_channels,), or None.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        self.stride, self.padding = stride, padding
+        self.weight = Tensor(rng.uniform(-bound, bound, shape), requires_grad=True, dtype=dtype)
+        self.bias = Tensor(rng.uniform(-bound, bound, out_channels), requires_grad=True, dtype=dtype) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, height, width) to (batch, out_channels, rows, columns)."""
+        in_channels = self.weight.shape[1]
+        if x.ndim != 4 or x.shape[1] != in_channels:
+            raise ShapeError(f"{self!r} takes x of shape (batch, {in_channels}, height, width), got {x.shape}")
+        parameters = (self.weight,) if self.bias is None else (self.weight, self.bias)
+        return apply(ops.conv2d, x, *parameters, stride=self.stride, padding=self.padding)
+
+    def describe(self) -> str:
+        out_channels, in_channels, kernel_size, _ = self.weight.shape
+        sizes = f"{in_channels}, {out_channels}, {kernel_size}, stride={self.stride}, padding={self.padding}"
+        return f"{sizes}, bias={self.bias is not None}"
+
+
+class MaxPool2d(Module):
+    """The largest entry of every window of side `size`, see :func:`tinydist.ops.max_pool2d`."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to (batch, channels, height // size, width // size)."""
+        return apply(ops.max_pool2d, x, size=self.size)
+
+    def describe(self) -> str:
+        return f"{self.size}"
+
+
+class AvgPool2d(Module):
+    """The mean of every window of side `size`, see :func:`tinydist.ops.avg_pool2d`."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to (batch, channels, height // size, width // size)."""
+        return apply(ops.avg_pool2d, x, size=self.size)
+
+    def describe(self) -> str:
+        return f"{self.size}"
+
+
+class Flatten(Module):
+    """Each sample's entries in one row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, ...) to (batch, entries of a sample)."""
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+class Unflatten(Module):
+    """Each row as an image of this shape, the reverse of :class:`Flatten`.
+
+    Args:
+        channels, height, width: of an image.
+    """
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        self.image_shape = (channels, height, width)
+
+    def forward(self, x: Tensor | SparseMatrix) -> Tensor:
+        """(batch, channels height width) to (batch, channels, height, width).
+
+        Raises:
+            ShapeError: unless the rows have that many entries.
+            TypeError: if x is a SparseMatrix.
+        """
+        pixels = math.prod(self.image_shape)
+        if isinstance(x, SparseMatrix):
+            raise TypeError("a SparseMatrix holds rows, not images; make it dense with Tensor(x.dense())")
+        if x.ndim != 2 or x.shape[1] != pixels:
+            raise ShapeError(f"{self!r} takes x of shape (batch, {pixels}), got {x.shape}")
+        return x.reshape(len(x), *self.image_shape)
+
+    def describe(self) -> str:
+        return ", ".join(map(str, self.image_shape))
 
 
 class Activation(Module):

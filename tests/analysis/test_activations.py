@@ -62,10 +62,30 @@ def test_sparse_images_give_the_same(by_hand):
         ("Abs2", ["act0", "act1"]),
         ("ReLU2-Neg", ["act0", "act1"]),
         ("Abs-L2-Neg", ["act0", "offset"]),
+        ("Conv-ReLU", ["act0", "linear1"]),
+        ("Conv-Abs2-Neg", ["act0", "act1"]),
     ],
 )
 def test_what_counts_as_nodes(name, layers):
     assert node_layers(td.build_model(name)) == layers
+
+
+def test_layers_of_a_convolution_give_maps():
+    model = td.build_model("Conv-ReLU", in_features=2 * 7 * 6, hidden=3, classes=2, image_shape=(2, 7, 6))
+    outputs = layer_outputs(model, np.ones((4, 2 * 7 * 6), dtype=np.float32))
+    assert {name: output.shape for name, output in outputs.items()} == {
+        "image": (4, 2, 7, 6),
+        "conv0": (4, 8, 3, 2),
+        "conv_act0": (4, 8, 3, 2),
+        "pool0": (4, 8, 1, 1),
+        "flat": (4, 8),
+        "linear0": (4, 3),
+        "act0": (4, 3),
+        "linear1": (4, 2),
+    }
+    model.conv0.bias.data[1] = np.inf
+    with pytest.raises(ValueError, match="the outputs of conv0 must be finite, got inf for sample 0, unit 6"):
+        layer_outputs(model, np.ones((4, 2 * 7 * 6), dtype=np.float32))
 
 
 def test_no_graph_is_left_behind(by_hand):

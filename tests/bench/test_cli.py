@@ -99,4 +99,4 @@ def test_help_reads_well(capsys):
 def test_models_without_peers_are_refused(capsys):
     with pytest.raises(SystemExit):
         cli.main(["epoch", "--models", "ReLU,GELU2"])
-    assert "written out for ReLU and Abs only, so GELU2 cannot be compared" in capsys.readouterr().err
+    assert "written out for ReLU and Abs only, without Conv-, so GELU2 cannot be compared" in capsys.readouterr().err

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.errors import ShapeError
-from tinydist.nn import Activation, Module, Neg, Sequential
+from tinydist.nn import Activation, Flatten, Module, Neg, Sequential
 from tinydist.recording import no_grad
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
@@ -51,6 +52,8 @@ def check_labels(labels: Array, samples: int, classes: int | None = None) -> Non
 def layer_outputs(model: Sequential, x: Array | SparseMatrix) -> dict[str, Array]:
     """What every layer gives for these images, by the layer's name, in order.
 
+    Layers of a convolution give (images, channels, height, width), all others (images, units).
+
     Args:
         model: layers in a row, as from :func:`tinydist.build_model`.
         x: (images, pixels).
@@ -63,7 +66,9 @@ def layer_outputs(model: Sequential, x: Array | SparseMatrix) -> dict[str, Array
         value: Any = x if isinstance(x, SparseMatrix) else Tensor(x)
         for name, layer in model.children():
             value = layer(value)
-            check_activations(value.data, f"the outputs of {name}")
+            maps = value.ndim == 4
+            units = value.data.reshape(len(value), math.prod(value.shape[1:])) if maps else value.data
+            check_activations(units, f"the outputs of {name}")
             outputs[name] = value.data
     return outputs
 
@@ -92,9 +97,12 @@ def node_layers(model: Sequential) -> list[str]:
     """The layers whose outputs count as nodes: "act0" and the output layer before Neg for the paper's models.
 
     A layer with an activation right behind it does not count, since the activation has the node's last word; Neg
-    does not count, since it only changes the sign.
+    does not count, since it only changes the sign. Nor do a convolution's layers, up to the one that flattens what
+    they give: one kernel serves many places, so an entry of its output is no node of its own.
     """
     layers = list(model.children())
+    flattened = [place for place, (_, layer) in enumerate(layers) if isinstance(layer, Flatten)]
+    layers = layers[flattened[-1] + 1 :] if flattened else layers
     followers: list[Module | None] = [*(layer for _, layer in layers[1:]), None]
     return [
         name

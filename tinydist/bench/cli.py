@@ -158,9 +158,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     for flag, value in DEFAULTS[options.what].items():
         if getattr(options, flag) is None:
             setattr(options, flag, value)
-    others = [model for model in options.models if parse_model_name(model).activation not in ("ReLU", "Abs")]
+    specs = {model: parse_model_name(model) for model in options.models}
+    others = [model for model, spec in specs.items() if spec.conv or spec.activation not in ("ReLU", "Abs")]
     if others:
-        parser.error(f"the peers are written out for ReLU and Abs only, so {', '.join(others)} cannot be compared")
+        parser.error(
+            f"the peers are written out for ReLU and Abs only, without Conv-, so {', '.join(others)} cannot be compared"
+        )
     if options.what == "growth" and len(options.models) > 1:
         parser.error(f"growth takes one model at a time, got {len(options.models)}: {', '.join(options.models)}")
     return options
