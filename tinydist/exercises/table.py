@@ -15,6 +15,7 @@ from tinydist.exercises.catalogue.backward import BACKWARD
 from tinydist.exercises.catalogue.catch_the_bug import CATCH_THE_BUG
 from tinydist.exercises.catalogue.cohens_d import COHENS_D
 from tinydist.exercises.catalogue.compress import COMPRESS
+from tinydist.exercises.catalogue.conv2d import CONV2D
 from tinydist.exercises.catalogue.cross_entropy import CROSS_ENTROPY
 from tinydist.exercises.catalogue.dead_units import DEAD_UNITS
 from tinydist.exercises.catalogue.gelu import GELU
@@ -60,6 +61,7 @@ EXERCISES: tuple[Exercise, ...] = (
     WEIGHTED_DISTANCE,
     OFFSET_L2,
     GELU,
+    CONV2D,
     WEIGHTED_SQUARES_NUMBA,
     MATMUL_NUMBA,
     COMPRESS,
