@@ -21,6 +21,12 @@ for x in (SparseMatrix(pixels), Tensor(pixels.astype(np.float32))):
 for sparse, dense in zip(losses[:2], losses[2:]):
     np.testing.assert_allclose(sparse, dense, rtol=1e-4)
 """
+TRAIN_CONVOLUTION = """
+images = Tensor(np.arange(3 * 36, dtype=np.float32).reshape(3, 36) % 5)
+loss = build_model("Conv-ReLU", in_features=36, hidden=4)(images).cross_entropy(np.array([0, 1, 2]))
+loss.backward()
+assert np.isfinite(loss.item())
+"""
 COUNT_MISSES = """
 import numba
 from tinydist.kernels import dense, distance, elementwise, loss, rows
@@ -44,7 +50,7 @@ def finish(process):
 
 
 def test_everything_runs_without_compiling():
-    finish(start(TRAIN, NUMBA_DISABLE_JIT="1"))
+    finish(start(TRAIN + TRAIN_CONVOLUTION, NUMBA_DISABLE_JIT="1"))
 
 
 def test_processes_compile_side_by_side_and_the_next_one_compiles_nothing(tmp_path):

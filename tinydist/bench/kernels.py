@@ -13,10 +13,14 @@ from matplotlib.figure import Figure
 from tinydist import datasets, kernels
 from tinydist.bench.measure import Array, Machine, Timing, interleaved
 from tinydist.figures import canvas, save
-from tinydist.kernels import dense, distance, elementwise, loss, narrow, sparse
+from tinydist.kernels import conv, dense, distance, elementwise, loss, narrow, sparse
 from tinydist.kernels.memory import empty
+from tinydist.models import CONV_CHANNELS, CONV_KERNEL, CONV_POOL
 
 HIDDEN, CLASSES = 128, 10
+
+CONV_IMAGES, SIDE = 1000, 28
+"""Images that a convolution takes at most, since its twin lays out every window of all of them; and their side."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,10 @@ class KernelResult:
 
 
 def cases(train_size: int) -> list[Case]:
-    """The kernels of an epoch over the first `train_size` images of MNIST, 784-128-10, float32."""
+    """The kernels of an epoch over the first `train_size` images of MNIST, 784-128-10, float32.
+
+    Convolution (8 kernels of 5 x 5) and pooling (2 x 2) are over the first thousand of them.
+    """
     images = np.asarray(datasets.load("mnist", train_size=train_size).x_train)
     pixels = images.astype(np.uint8)
     rng = np.random.default_rng(0)
@@ -71,6 +78,12 @@ def cases(train_size: int) -> list[Case]:
     layer, head = 4 * n * HIDDEN, 4 * n * CLASSES  # bytes of the activations of each layer
     pairs = 2 * n * HIDDEN * CLASSES
     product = 2 * n * inputs * HIDDEN
+    few = images[:CONV_IMAGES].reshape(-1, 1, SIDE, SIDE)
+    weight, bias = random(CONV_CHANNELS, 1, CONV_KERNEL, CONV_KERNEL), random(CONV_CHANNELS)
+    maps = conv.conv2d_numpy(few, weight, bias, 1)
+    largest = conv.max_pool2d_numpy(maps, CONV_POOL)
+    conv_flops, conv_bytes = 2 * maps.size * weight[0].size, few.nbytes + maps.nbytes
+    pool_bytes = maps.nbytes + largest.nbytes
     dense_bytes = images.nbytes + layer
     return [
         Case("X W, sparse", lambda: kernels.sparse_matmul(by_row, w0, start), lambda: images @ w0 + start,
@@ -101,6 +114,20 @@ def cases(train_size: int) -> list[Case]:
              n * HIDDEN, layer),
         Case("cross-entropy", lambda: loss.softmax_cross_entropy_numba(out, labels),
              lambda: loss.softmax_cross_entropy_numpy(out, labels), 8 * n * CLASSES, 2 * head),
+        Case("conv2d", lambda: kernels.conv2d(few, weight, bias, 1), lambda: conv.conv2d_numpy(few, weight, bias, 1),
+             conv_flops, conv_bytes),
+        Case("conv2d: to x", lambda: kernels.conv2d_vjp_x(maps, weight, few.shape, 1),
+             lambda: conv.conv2d_vjp_x_numpy(maps, weight, few.shape, 1), conv_flops, conv_bytes),
+        Case("conv2d: to weight", lambda: kernels.conv2d_vjp_weight(maps, few, weight.shape, 1),
+             lambda: conv.conv2d_vjp_weight_numpy(maps, few, weight.shape, 1), conv_flops, conv_bytes),
+        Case("max pool", lambda: kernels.max_pool2d(maps, CONV_POOL), lambda: conv.max_pool2d_numpy(maps, CONV_POOL),
+             maps.size, pool_bytes),
+        Case("max pool: gradient", lambda: kernels.max_pool2d_vjp(largest, maps, largest, CONV_POOL),
+             lambda: conv.max_pool2d_vjp_numpy(largest, maps, largest, CONV_POOL), 2 * maps.size, 2 * pool_bytes),
+        Case("average pool", lambda: kernels.avg_pool2d(maps, CONV_POOL),
+             lambda: conv.avg_pool2d_numpy(maps, CONV_POOL), maps.size, pool_bytes),
+        Case("avg. pool: gradient", lambda: kernels.avg_pool2d_vjp(largest, maps.shape, CONV_POOL),
+             lambda: conv.avg_pool2d_vjp_numpy(largest, maps.shape, CONV_POOL), largest.size, pool_bytes),
     ]  # fmt: skip
 
 
