@@ -190,7 +190,7 @@ def test_images_of_several_channels():
 @pytest.mark.parametrize(
     ("in_features", "image_shape", "message"),
     [
-        (3072, None, "a row of 3072 pixels is no square image with one channel; pass image_shape=(channels, height,"),
+        (3072, None, "Conv- needs images, and a row of 3072 numbers is no square image with one channel; if it"),
         (784, (3, 32, 32), "image_shape (3, 32, 32) has 3072 pixels, but in_features is 784; they must be equal"),
         (35, (1, 5, 7), "Conv- needs images of at least 6 x 6 pixels, got 5 x 7"),
         (25, None, "Conv- needs images of at least 6 x 6 pixels, got 5 x 5"),

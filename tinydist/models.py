@@ -192,8 +192,8 @@ def _image_shape(in_features: int, image_shape: tuple[int, int, int] | None) -> 
     side = math.isqrt(in_features)
     if image_shape is None and side**2 != in_features:
         raise ValueError(
-            f"a row of {in_features} pixels is no square image with one channel; "
-            "pass image_shape=(channels, height, width)"
+            f"Conv- needs images, and a row of {in_features} numbers is no square image with one channel; "
+            "if it is another image, pass image_shape=(channels, height, width)"
         )
     shape = (1, side, side) if image_shape is None else image_shape
     if math.prod(shape) != in_features or min(shape) < 1:

@@ -184,3 +184,31 @@ def test_stopped_while_the_data_are_read(failure, status, words, monkeypatch, ca
     assert cli.main([*TINY, "--out", str(tmp_path / "new")]) == status
     assert words in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+CONV = ["--models", "Conv-ReLU2,Conv-Abs-L2,ReLU", "--train-size", "40", "--epochs", "2", "--runs", "1", "--jobs", "1"]
+
+
+def test_models_with_a_convolution_end_to_end(tmp_path, capsys):
+    assert cli.main([*CONV, "--out", str(tmp_path)]) == 0
+    assert "40 x 784, dense array of float32" in capsys.readouterr().out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Not drawn as images are the hidden units of Conv-Abs-L2, Conv-ReLU2" in " ".join(page.split())
+    assert (tmp_path / "figures" / "raw" / "prototypes-Conv-Abs-L2.png").exists()
+
+
+def test_a_table_gets_a_report_without_images(tmp_path):
+    flags = ["--dataset", "wine", "--models", "ReLU2,Abs-L2", "--epochs", "2", "--runs", "1", "--jobs", "1"]
+    assert cli.main([*flags, "--out", str(tmp_path)]) == 0
+    page = " ".join((tmp_path / "report.html").read_text(encoding="utf-8").split())
+    assert "drawn for grey square images alone, which wine has not" in page
+    assert "124 training rows" in page
+    assert not list((tmp_path / "figures").glob("*/prototypes*"))
+
+
+def test_a_convolution_needs_images_and_a_dense_layout(tmp_path, capsys):
+    assert cli.main([*CONV[:2], "--dataset", "wine", "--out", str(tmp_path / "new")]) == 2
+    assert "Conv-ReLU2 does not fit wine: Conv- needs images, and a row of 13 numbers" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main([*CONV, "--layout", "sparse"])
+    assert "not a convolution (Conv-)" in capsys.readouterr().err

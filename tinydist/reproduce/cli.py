@@ -20,7 +20,7 @@ from tinydist.arguments import input_list, model_list, not_negative, positive, p
 from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
 from tinydist.errors import DataError, TrainSizeError
-from tinydist.models import PAPER_MODELS
+from tinydist.models import PAPER_MODELS, build_model, parse_model_name
 from tinydist.reproduce import activation_study, budget, data_study, dying_study, export, page, report, status
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
@@ -161,6 +161,11 @@ def _look_at(name: str, options: argparse.Namespace, protocol: Protocol) -> _Loa
             raise
         data = load_data(name, options.input[0], problem.there, options.layout)
     rows, columns = data.x_train.shape
+    for model in options.models:
+        try:  # before any work
+            build_model(model, columns, image_shape=data.image_shape)
+        except ValueError as problem:
+            raise ValueError(f"{model} does not fit {name}: {problem}") from None
     in_memory = isinstance(data.x_train, np.ndarray)
     held = f"{rows} x {columns}, dense array of float32" if in_memory else repr(data.x_train)
     return _Loaded(name, data.layout, rows, held)
@@ -301,6 +306,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
                 "--layout sparse holds all images as one matrix, which --batch-size and --chunk-size cannot cut"
             )
         options.layout = "dense"
+    if any(parse_model_name(model).conv for model in options.models):
+        if options.layout == "sparse":
+            parser.error("--layout sparse holds rows that only a linear layer can read, not a convolution (Conv-)")
+        options.layout = "dense"
     return options
 
 
@@ -335,8 +344,8 @@ def _parser() -> argparse.ArgumentParser:
         "--models",
         type=model_list,
         metavar="A,B,…",
-        help="models by name, Act[2][-L2][-Neg][-Bias] with Act ReLU, Abs, GELU, SiLU or others (default: the "
-        "paper's ten without -Bias)",
+        help="models by name, [Conv-]Act[2][-L2][-Neg][-Bias] with Act ReLU, Abs, GELU, SiLU or others; Conv- puts a "
+        "convolution in front (default: the paper's ten without -Bias)",
     )
     add("--runs", type=positive, metavar="N", help="runs of each model (default: the protocol's)")
     add("--epochs", type=positive, metavar="N", help="passes over the images (default: the protocol's)")

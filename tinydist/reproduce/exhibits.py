@@ -88,11 +88,34 @@ class Trained:
         """The first run of each model."""
         return {model: runs[0] for model, runs in self.models.items()}
 
+    @property
+    def drawable(self) -> bool:
+        """Whether a row is a grey square image."""
+        shape = self.data.image_shape
+        return shape is not None and shape[0] == 1 and shape[1] == shape[2]
+
+    @property
+    def left_out(self) -> str:
+        """What is not drawn of these models, and why; empty if all is."""
+        if not self.drawable:
+            return f"Weights and prototypes are drawn for grey square images alone, which {self.data.name} has not."
+        convolutions = [model for model in self.models if not _has_unit_images(model)]
+        if convolutions:
+            return (
+                f"The hidden units of {', '.join(convolutions)} look at a convolution, so they are not drawn as images."
+            )
+        return ""
+
     @cached_property
     def images(self) -> Array:
         """The test images as a dense array, (images, pixels)."""
         x = self.data.x_test
         return x.dense() if isinstance(x, SparseMatrix) else x
+
+
+def _has_unit_images(model: str) -> bool:
+    """Whether the hidden units look at the pixels themselves."""
+    return not parse_model_name(model).conv
 
 
 def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
@@ -154,10 +177,14 @@ def _curves_table(records: Sequence[RunRecord]) -> str:
 
 def from_weights(trained: Trained) -> Iterator[Exhibit]:
     """What the trained weights show, exhibit by exhibit, each computed when it is asked for."""
-    for make in (_activity, _clamped_layers, _clamped_nodes, _outputs, _planes, _unit_images, _output_images):
+    for make in (_activity, _clamped_layers, _clamped_nodes, _outputs, _planes):
         yield make(trained)
+    if trained.drawable:
+        if any(_has_unit_images(model) for model in trained.models):
+            yield _unit_images(trained)
+        yield _output_images(trained)
     for model, network in trained.first.items():
-        if parse_model_name(model).l2:
+        if trained.drawable and parse_model_name(model).l2:
             yield _prototypes(trained, model, network)
     for model, network in trained.first.items():
         yield _distributions(trained, model, network)
@@ -261,6 +288,8 @@ def _unit_images(trained: Trained) -> Exhibit:
     titles: list[str] = []
     rows: list[tuple[str, ...]] = [("model", "unit", "length of the start", "of what was learned")]
     for model, network in trained.first.items():
+        if not _has_unit_images(model):
+            continue
         start = prototypes.unit_images(build_model(model, *_sizes(network), seed=trained.seeds[model]))
         learned = prototypes.unit_images(network) - start
         for unit in _telling(network, trained):

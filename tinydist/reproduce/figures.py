@@ -25,10 +25,16 @@ PERCENT_TICKS = (0.01, 0.1, 1, 2, 3, 5, 10, 20, 30, 50, 100)
 
 
 def head(model: str) -> str:
-    """What follows the first activation of a model, bias apart: "plain", "2", "2-Neg", "L2", "L2-Neg"."""
+    """What follows the last hidden activation of a model, bias apart: "plain", "2", "2-Neg", "L2", "L2-Neg"."""
     spec = parse_model_name(model)
     parts = [part for present, part in ((spec.second, "2"), (spec.l2, "L2"), (spec.neg, "Neg")) if present]
     return "-".join(parts) or "plain"
+
+
+def family(model: str) -> str:
+    """The activation of a model, and whether a convolution is in front: "ReLU", "Conv-ReLU"."""
+    spec = parse_model_name(model)
+    return f"{'Conv-' if spec.conv else ''}{spec.activation}"
 
 
 def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
@@ -73,14 +79,16 @@ CURVES: dict[str, Callable[[Measurement], float]] = {
 
 
 def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
-    """Loss, training error and test error against epochs, a column for each activation.
+    """Loss, training error and test error against epochs, a column for each activation, with and without ``Conv-``.
 
     The line is the mean, the band goes from the best to the worst run. An error of less than half an image of the
     training set, such as 0, is drawn as half an image, since a logarithm has no 0.
     """
     succeeded = [record for record in records if record.status == "ok"]
-    families = {a: [r for r in succeeded if parse_model_name(r.config.model).activation == a] for a in ACTIVATIONS}
-    families = {activation: runs for activation, runs in families.items() if runs}
+    families: dict[str, list[RunRecord]] = {name: [] for name in (*ACTIVATIONS, *(f"Conv-{a}" for a in ACTIVATIONS))}
+    for record in succeeded:
+        families[family(record.config.model)].append(record)
+    families = {name: runs for name, runs in families.items() if runs}
     columns = max(len(families), 1)
     figure = canvas(10, 10)
     rows = figure.subplots(len(CURVES), columns, squeeze=False, sharex=True, sharey="row")
@@ -96,8 +104,8 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
         panels[0].set_yscale("log", nonpositive="clip")
         if name.endswith("%"):
             _plain_ticks(panels[0].yaxis, PERCENT_TICKS)
-    for axes, activation in zip(rows[0], families, strict=False):
-        axes.set_title(activation, fontsize=10)
+    for axes, name in zip(rows[0], families, strict=False):
+        axes.set_title(name, fontsize=10)
     for axes in rows[-1]:
         _plain_ticks(axes.xaxis, EPOCH_TICKS)
         axes.set_xlabel("epochs" if records[0].config.batch_size else "epochs (full-batch steps)")

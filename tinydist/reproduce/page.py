@@ -57,6 +57,7 @@ class Section:
         verdicts: one for each claim, by its number.
         exhibits: what there is to see.
         missing: why there are no exhibits from trained weights; empty if there are.
+        left_out: which of them there are not, and why; empty if there are all.
     """
 
     setting: Setting
@@ -68,6 +69,7 @@ class Section:
     verdicts: Mapping[str, ledger.Verdict]
     exhibits: Sequence[Exhibit]
     missing: str
+    left_out: str
 
     @property
     def counts(self) -> list[tuple[str, int]]:
@@ -208,7 +210,7 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
     label = report.protocol_label(setting, fewest, most)
     results = outcomes(records)
     shown: list[Exhibit] = []
-    missing = "" if results else "No run was successful."
+    missing, left_out = "" if results else "No run was successful.", ""
     if results:
         folder = out / FIGURES / name
         shown += _saved(exhibits.from_records(records, label), folder)
@@ -222,10 +224,11 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
             trained = Trained(models, seeds, data, label)
             bar = tqdm(exhibits.from_weights(trained), f"figures, {name} input", leave=False, bar_format="{desc}: {n}")
             shown += _saved(bar, folder)
+            left_out = trained.left_out
     verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
     failed = Counter(record.config.model for record in records if record.status != "ok")
     notes = report.protocol_notes(setting, fewest)
-    return Section(setting, name, label, notes, results, failed, verdicts, shown, missing)
+    return Section(setting, name, label, notes, results, failed, verdicts, shown, missing, left_out)
 
 
 def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:

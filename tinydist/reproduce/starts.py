@@ -49,6 +49,17 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], float, Sequence[float]], Optim
 """How a gradient becomes a step, given parameters, learning rate and a factor of it for each; the paper's is "sgd"."""
 
 
+def build_for(config: RunConfig, data: Dataset | StreamedDataset) -> Sequential:
+    """The model of a run with the weights that it is built with.
+
+    Raises:
+        ModelNameError: if there is no such model.
+        ValueError: if the rows are not images, and the model has a convolution in front.
+    """
+    columns = data.x_train.shape[1]
+    return build_model(config.model, columns, config.hidden, data.classes, config.seed, data.image_shape)
+
+
 def start(config: RunConfig, data: Dataset | StreamedDataset) -> tuple[Sequential, Optimizer]:
     """The model of a run before its first step, and its optimiser.
 
@@ -57,10 +68,9 @@ def start(config: RunConfig, data: Dataset | StreamedDataset) -> tuple[Sequentia
         data: that it is trained on.
 
     Raises:
-        ModelNameError: if there is no such model.
+        ModelNameError, ValueError: as :func:`build_for`.
     """
-    columns = data.x_train.shape[1]
-    model = build_model(config.model, columns, config.hidden, data.classes, config.seed)
+    model = build_for(config, data)
     INITIALIZATIONS[config.initialization](model, config.seed)
     first, *others = model.parameters()
     first.data *= first.dtype.type(config.first_init)

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from tinydist.errors import DataError, StateDictError
-from tinydist.models import build_model
 from tinydist.nn import Sequential
 from tinydist.reproduce.checkpoints import DAMAGE
 from tinydist.reproduce.records import WEIGHTS, RunRecord, load_config
+from tinydist.reproduce.run import data_of
+from tinydist.reproduce.starts import build_for
 
 
 def trained_model(folder: Path) -> Sequential:
@@ -26,9 +27,7 @@ def trained_model(folder: Path) -> Sequential:
     try:
         with path.open("rb") as contents, np.load(contents, allow_pickle=False) as file:
             weights = dict(file)
-        hidden, in_features = weights["linear0.weight"].shape
-        last = "offset.mu" if "offset.mu" in weights else "linear1.weight"
-        model = build_model(config.model, in_features, hidden, classes=len(weights[last]), seed=config.seed)
+        model = build_for(config, data_of(config))
         model.load_state_dict(weights)
     except FileNotFoundError:
         raise DataError(

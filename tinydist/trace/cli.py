@@ -19,7 +19,7 @@ from tinydist.arguments import model_name, not_negative, positive, positive_real
 from tinydist.datasets import Dataset
 from tinydist.errors import DataError, DivergedError
 from tinydist.figures import save
-from tinydist.models import build_model
+from tinydist.models import build_model, parse_model_name
 from tinydist.nn import Module
 from tinydist.optim import SGD
 from tinydist.tensor import Tensor
@@ -135,7 +135,8 @@ def _explain(models: dict[str, Module], x: Array, labels: Array) -> None:
 def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Module], x: Array, labels: Array) -> None:
     """Draw the flow over a training run of its own, the field at the output, and every model's graph."""
     size, epochs = options.train_size, options.epochs or 100
-    images = datasets.load(data.name, data.input, size, "auto")
+    layout = "dense" if any(parse_model_name(name).conv for name in models) else "auto"
+    images = datasets.load(data.name, data.input, size, layout)
     print(f"\nTraining each model for {epochs} steps on {size:,} images to draw its gradient flow …", flush=True)
     flows = {}
     for name in models:
@@ -165,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("models", nargs="+", type=model_name, metavar="MODEL", help="names of the form Act[2][-L2][-Neg][-Bias]")
+    add("models", nargs="+", type=model_name, metavar="MODEL", help="names of the form [Conv-]Act[2][-L2][-Neg][-Bias]")
     add("--sample", type=_samples, default=[0], metavar="N,M,…", help="training images, from 0 (default: 0)")
     add(
         "--input",
