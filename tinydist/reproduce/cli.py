@@ -212,7 +212,7 @@ def _configs(options: argparse.Namespace, protocol: Protocol, loaded: Sequence[_
                 optimizer=options.optimizer or "sgd",
                 batch_size=options.batch_size,
                 chunk_size=options.chunk_size,
-                arm=data.name if len(options.experiment.datasets) > 1 else "",
+                arm=data.name if len(loaded) > 1 else "",
             )
         )
     ]
