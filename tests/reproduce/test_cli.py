@@ -193,7 +193,9 @@ def test_models_with_a_convolution_end_to_end(tmp_path, capsys):
     assert cli.main([*CONV, "--out", str(tmp_path)]) == 0
     assert "40 x 784, dense array of float32" in capsys.readouterr().out
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "The hidden units of Conv-Abs-L2, Conv-ReLU2 look at a convolution, so they are not drawn" in " ".join(page.split())
+    assert "The hidden units of Conv-Abs-L2, Conv-ReLU2 look at a convolution, so they are not drawn" in " ".join(
+        page.split()
+    )
     assert (tmp_path / "figures" / "raw" / "prototypes-Conv-Abs-L2.png").exists()
 
 

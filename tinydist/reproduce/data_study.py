@@ -260,6 +260,8 @@ def accuracies_figure(results: Sequence[Results]) -> Figure:
                 axes.errorbar(summary.mean, row, xerr=spread, fmt="|", color=color, ms=11, mew=1.8, capsize=3)
         axes.set_yticks(range(len(found.accuracies)), labels=list(found.accuracies), fontsize=8)
         axes.invert_yaxis()
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -1.0), min(high, 101.0))  # deviations may go beyond 0 and 100
         axes.grid(axis="x", alpha=0.3)
         axes.set_xlabel("test accuracy %", fontsize=9)
         axes.set_title(_place(found, results), fontsize=10)

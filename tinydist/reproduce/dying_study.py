@@ -41,6 +41,8 @@ from tinydist.trace.flow import Flow, record_flow
 
 BASELINE = "ReLU"
 MODELS = (BASELINE, "ReLU2", "ReLU2-Neg", "Abs2")
+LOOKS = dict(zip(MODELS, zip((BLACK, VERMILION, BLUE, GREEN), "osD^", strict=True), strict=True))
+"""Colour and marker of each model."""
 LARGEST = 255
 """The largest raw pixel; a scale of s stands for pixels up to ``LARGEST * s``."""
 FITTING = 0.1
@@ -347,36 +349,44 @@ def _blocked(flow: Flow, step: int) -> float:
 def arms_figure(results: Mapping[str, Outcomes], label: str) -> Figure:
     """Test accuracy and dead outputs of every model along every group of arms: each run a dot, lines through means."""
     groups = [group for group in GROUPS if any(arm in results for arm in GROUPS[group])]
-    figure = canvas(3.3 * len(groups), 6.6)
-    panels = figure.subplots(2, len(groups), sharey="row", squeeze=False)
-    looks = list(zip(MODELS, (BLACK, VERMILION, BLUE, GREEN), "osD^", strict=True))
-    for (above, below), group in zip(panels.T, groups, strict=True):
-        arms = [arm for arm in GROUPS[group] if arm in results]
-        for number, (model, color, marker) in enumerate(looks):
-            found = [(at, results[arm][model]) for at, arm in enumerate(arms) if model in results[arm]]
-            shift = 0.09 * (number - 1.5)
-            for axes, values in (
-                (above, [(at, o.accuracies, o.mean) for at, o in found]),
-                (below, [(at, o.dead_outputs, o.mean_dead) for at, o in found]),
-            ):
-                for at, dots, _ in values:
-                    axes.plot([at + shift] * len(dots), dots, marker, color=color, ms=3.5, alpha=0.4, mew=0)
-                axes.plot([at for at, *_ in values], [mean for *_, mean in values], color=color, lw=1.4, label=model)
-        above.set_title(group.replace(", ", ",\n"), fontsize=9)
-        for axes in (above, below):
-            axes.set_xticks(range(len(arms)), labels=[place(ARMS[arm], group) for arm in arms], fontsize=8)
-            axes.grid(alpha=0.3)
-            if "network" in AXES[group]:
-                axes.tick_params(axis="x", rotation=35)
-        below.set_xlabel(AXES[group].split(" (")[0], fontsize=9)
-    panels[0, 0].set_ylabel("test accuracy %")
-    panels[1, 0].set_ylabel("dead outputs of 10")
-    panels[0, 0].set_ylim(0, 100)
-    panels[1, 0].set_ylim(-0.4, 10.4)
+    figure = canvas(13, 13)
+    panels = figure.subplots(4, 4, sharey="row")
+    for axes in panels.flat[len(groups) - 8 :]:  # what stays empty, of both halves
+        axes.set_visible(False)
+    for position, group in enumerate(groups):
+        half, column = divmod(position, 4)
+        above, below = panels[2 * half, column], panels[2 * half + 1, column]
+        above.set_visible(True)
+        below.set_visible(True)
+        _draw_group(above, below, group, results)
+    for row, name in enumerate(("test accuracy %", "dead outputs of 10") * 2):
+        panels[row, 0].set_ylabel(name)
+        panels[row, 0].set_ylim(*((0, 100) if row % 2 == 0 else (-0.4, 10.4)))
     handles = [line for line in panels[0, 0].get_lines() if line.get_label() in MODELS]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(MODELS), fontsize=9)
-    set_title(figure, f"When outputs die: input scale, learning rate, width, initialisation\n{label}", fontsize=10)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(MODELS), fontsize=10)
+    set_title(figure, f"When outputs die: input scale, learning rate, width, initialisation\n{label}", fontsize=11)
     return figure
+
+
+def _draw_group(above: Axes, below: Axes, group: str, results: Mapping[str, Outcomes]) -> None:
+    """Accuracies above, dead outputs below."""
+    arms = [arm for arm in GROUPS[group] if arm in results]
+    for number, (model, (color, marker)) in enumerate(LOOKS.items()):
+        found = [(at, results[arm][model]) for at, arm in enumerate(arms) if model in results[arm]]
+        shift = 0.09 * (number - 1.5)
+        for at, outcome in found:
+            for axes, dots in ((above, outcome.accuracies), (below, outcome.dead_outputs)):
+                axes.plot([at + shift] * len(dots), dots, marker, color=color, ms=3.5, alpha=0.4, mew=0)
+        places = [at for at, _ in found]
+        above.plot(places, [outcome.mean for _, outcome in found], color=color, lw=1.4, label=model)
+        below.plot(places, [outcome.mean_dead for _, outcome in found], color=color, lw=1.4)
+    above.set_title(group.replace(", ", ",\n"), fontsize=10)
+    for axes in (above, below):
+        axes.set_xticks(range(len(arms)), labels=[place(ARMS[arm], group) for arm in arms], fontsize=8)
+        axes.grid(alpha=0.3)
+        if "network" in AXES[group]:
+            axes.tick_params(axis="x", rotation=35)
+    below.set_xlabel(AXES[group].split(" (")[0], fontsize=9)
 
 
 def dying_figure(records: Sequence[RunRecord], label: str) -> Figure:

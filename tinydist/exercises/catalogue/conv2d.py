@@ -110,7 +110,7 @@ CONV2D = Exercise(
     name="conv2d",
     title="a convolution and its gradient rules",
     library=ops.conv2d,
-    lesson="04_linear_layers",
+    lesson="17_convolutions",
     task="""
     A linear layer looks at a whole image, a convolution at one window after the other, with the same weight. Write it
     for stride 1, no padding and no bias, which is all that the check asks for: y at row r and column s is the sum of

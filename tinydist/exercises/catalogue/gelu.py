@@ -66,7 +66,7 @@ GELU = Exercise(
     name="gelu",
     title="an activation that is never quite off",
     library=ops.gelu,
-    lesson="14_what_kills_relu2",
+    lesson="15_a_flat_side",
     task="""
     GELU weighs x with the share of a standard normal variable that is below it: x Φ(x). `normal_cdf` gives you Φ.
     Return (value, (rule,)).

@@ -1,0 +1,126 @@
+# %% [markdown]
+# # 15. A flat side
+#
+# After this lesson you can read off the curve of an activation whether outputs behind it may get stuck, and you will
+# know eight of them well enough to predict which of the paper's models survive with each.
+#
+# The paper has two activations: ReLU, which is flat on one side, and Abs, which is flat nowhere. ReLU2 fails, Abs2 does
+# not. But the two differ in more than that. ReLU is exactly 0 on half of its inputs, Abs hardly ever; ReLU is
+# monotonic, Abs is not. Which of these matters? Other activations have other mixtures.
+
+# %%
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinydist as td
+from tinydist.analysis.activation_shapes import stuck_units
+from tinydist.analysis.activations import layer_output
+from tinydist.models import ACTIVATIONS
+from tinydist.training import accuracy
+
+FAST = "TINYDIST_FAST" in os.environ
+IMAGES, STEPS, SEEDS = (200, 8, 1) if FAST else (1000, 200, 2)
+NAMES = ("ReLU", "LeakyReLU", "GELU", "SiLU", "Softplus", "ELU", "Tanh", "Abs")
+
+# %% [markdown]
+# ## The curve and its slope
+#
+# The gradient rule of an elementwise activation is one product: what comes back from above, times the slope. So the
+# slope is all that an activation has to say about learning. It comes for free: the gradient of the sum of the outputs.
+
+
+# %%
+def curve(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An activation and its slope at each of these points."""
+    points = td.Tensor(x, requires_grad=True)
+    y = ACTIVATIONS[name]()(points)
+    y.sum().backward()
+    return y.data, points.grad
+
+
+print(f"{'slope at':10}" + "".join(f"{x:>10}" for x in (-20, -5, -1, 1, 5, 20)))
+for name in NAMES:
+    _, slope = curve(name, np.array([-20.0, -5, -1, 1, 5, 20]))
+    print(f"{name:10}" + "".join(f"{s:10.4f}" for s in slope))
+
+# %% [markdown]
+# **Predict first.** Put each of these behind the outputs, so that the network is forced to answer by intensity, on raw
+# pixels, where pre-activations are in the tens. Whose outputs will get stuck? Write down a group of those that fail.
+
+
+# %%
+def run(name: str, seed: int) -> tuple[float, int]:
+    """Train; test accuracy in percent, and outputs that stand where the activation is flat, on every image."""
+    model = td.build_model(name, seed=seed)
+    optimizer = td.optim.SGD(model.parameters(), lr=0.001)
+    for _ in range(STEPS):
+        loss = model(data.x_train).cross_entropy(data.y_train)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with td.no_grad():
+        percent = accuracy(model(data.x_test).data, data.y_test)
+    activation = ACTIVATIONS[name.removesuffix("2")]()
+    stuck = stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum() if name.endswith("2") else 0
+    return percent, int(stuck)
+
+
+data = td.datasets.load("mnist", input="raw", train_size=IMAGES, layout="sparse")
+results = {name: [run(name, seed) for seed in range(SEEDS)] for act in NAMES for name in (act, f"{act}2")}
+for act in NAMES:
+    plain = "  ".join(f"{percent:5.1f}" for percent, _ in results[act])
+    forced = "  ".join(f"{percent:5.1f} ({stuck} stuck)" for percent, stuck in results[f"{act}2"])
+    print(f"{act:10} plain {plain}    {act + '2':11} {forced}")
+
+# %% [markdown]
+# **Notice.** Without the second activation all of them learn; they are fine as hidden units. With it, ReLU, GELU,
+# SiLU, Softplus and ELU all fail, with several outputs stuck for good.
+#
+# * Being exactly 0 is not the reason: Softplus is positive everywhere, SiLU and GELU dip below 0, ELU goes to -1.
+# * Being non-negative is not it either. Abs is non-negative and does well; ELU is not and fails.
+# * What those five share is a *side on which the slope vanishes*: far out, nothing that comes back from above gets
+#   through. LeakyReLU keeps a hundredth of the slope there. No output is stuck for good, yet recovery is slow.
+# * Tanh is flat on both sides and yet does not collapse here, compared with its own baseline. It is bounded: an output
+#   can never tower over the others, so a wrong one costs little, and pushes little.
+#
+# That is eight curves; it would be easy to find another story that fits them all. The study
+# `python -m tinydist.reproduce --study activations` runs eleven with all five heads, tests each property with a
+# correction for their number, and says plainly that eleven are too few to settle it.
+#
+# And keep lesson 14 in mind: a flat side is dangerous only if something throws the outputs far onto it.
+
+# %%
+figure, all_axes = plt.subplots(2, 4, figsize=(11, 5.2), layout="constrained", sharex=True)
+x = np.linspace(-6, 6, 241)
+for axes, act in zip(all_axes.flat, NAMES, strict=True):
+    y, slope = curve(act, x)
+    axes.fill_between(x, -1.5, 6.5, where=np.abs(slope) < 0.02, color="#D55E00", alpha=0.18, lw=0)
+    axes.plot(x, y, color="#0072B2", label="value")
+    axes.plot(x, slope, color="black", ls="--", lw=1.2, label="slope")
+    percent = np.mean([result[0] for result in results[f"{act}2"]])
+    plain = np.mean([result[0] for result in results[act]])
+    axes.set_title(f"{act}: plain {plain:.0f}%, {act}2 {percent:.0f}%", fontsize=9)
+    axes.set_ylim(-1.5, 6.5)
+    axes.grid(alpha=0.3)
+all_axes[0, 0].legend(fontsize=8)
+for axes in all_axes[1]:
+    axes.set_xlabel("pre-activation")
+figure.suptitle(
+    f"Orange: slope below 0.02. Test accuracy on raw pixels, {IMAGES:,} images, {STEPS} steps, {SEEDS} seeds",
+    fontsize=10,
+)
+path = Path("results/lessons/15_a_flat_side.png")
+path.parent.mkdir(parents=True, exist_ok=True)
+figure.savefig(path, dpi=120)
+print(f"saved {path}")
+
+# %% [markdown]
+# **Exercise.** GELU is x times the share of a normal distribution below x. Write it with its gradient rule:
+#
+# `python -m tinydist.exercises check gelu`
+#
+# Then make an activation of your own with a slope that never falls below 0.1, put it into `ACTIVATIONS` at the top of
+# this lesson, and see whether its outputs get stuck.
