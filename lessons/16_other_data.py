@@ -24,9 +24,8 @@ STEPS, SEEDS = (8, 1) if FAST else (300, 4)
 
 sets = {name: td.datasets.load(name, input="normalized") for name in ("italy-power-demand", "gun-point")}
 for name, data in sets.items():
-    print(
-        f"{name}: {data.x_train.shape[0]} rows to train on, {len(data.y_test)} to test on, {data.x_train.shape[1]} values"
-    )
+    rows, values = data.x_train.shape
+    print(f"{name}: {rows} rows of {values} values to train on, {len(data.y_test)} to test on")
 
 # %% [markdown]
 # `td.datasets.load` takes a name or a path: `FILE.csv:COLUMN` for a table of your own, `NAME_TRAIN.ts` for series. The
