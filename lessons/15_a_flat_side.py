@@ -83,9 +83,9 @@ for act in NAMES:
 # * Being non-negative is not it either. Abs is non-negative and does well; ELU is not and fails.
 # * What those five share is a *side on which the slope vanishes*: far out, nothing that comes back from above gets
 #   through. LeakyReLU keeps a hundredth of the slope there. No output is stuck for good, yet recovery is slow.
-# * Tanh is flat on both sides, and yet it loses some ten points at most, from a baseline that is poor to begin with, and
-#   no output is stuck. It is bounded: an output can never tower over the others, so a wrong one costs little, and pushes
-#   little.
+# * Tanh is flat on both sides, and yet it loses some ten points at most, from a baseline that is poor to begin with,
+#   and no output is stuck. It is bounded: an output can never tower over the others, so a wrong one costs little, and
+#   pushes little.
 #
 # That is eight curves; it would be easy to find another story that fits them all. The study
 # `python -m tinydist.reproduce --study activations` runs eleven with all five heads, tests each property with a

@@ -82,9 +82,8 @@ for op in (ops.max_pool2d, ops.avg_pool2d):
 
 
 # %%
-def run(name: str, seed: int, scale: str, lr: float) -> tuple[float, int, td.nn.Sequential]:
+def run(name: str, seed: int, data: td.datasets.Dataset, lr: float) -> tuple[float, int, td.nn.Sequential]:
     """Train on digits; test accuracy in percent, dead outputs, and the model."""
-    data = td.datasets.load("mnist", input=scale, train_size=IMAGES)
     model = td.build_model(name, seed=seed)
     optimizer = td.optim.SGD(model.parameters(), lr=lr)
     images = td.Tensor(data.x_train)
@@ -101,9 +100,10 @@ def run(name: str, seed: int, scale: str, lr: float) -> tuple[float, int, td.nn.
 MODELS = ("ReLU", "Conv-ReLU", "ReLU2", "Conv-ReLU2", "Conv-ReLU2-Neg", "Conv-Abs2")
 results = {}
 for scale, lr in (("raw", 0.001), ("unit", 0.1)):
+    data = td.datasets.load("mnist", input=scale, train_size=IMAGES)
     print(f"{scale} pixels, learning rate {lr}: test accuracy % (dead outputs), a seed each")
     for name in MODELS:
-        runs = results[scale, name] = [run(name, seed, scale, lr) for seed in range(SEEDS)]
+        runs = results[scale, name] = [run(name, seed, data, lr) for seed in range(SEEDS)]
         print(f"  {name:15}" + "   ".join(f"{percent:5.1f} ({dead})" for percent, dead, _ in runs))
 
 # %% [markdown]
