@@ -19,6 +19,7 @@ from tinydist.bench.images import load_images
 from tinydist.bench.kernels import bench_kernels, kernel_table, save_roofline
 from tinydist.bench.measure import check_threads, measure_machine, threads
 from tinydist.bench.processes import Job, ProcessError, take_turns
+from tinydist.bench.streaming import CHUNK, bench_streaming, streaming_table
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
@@ -31,15 +32,17 @@ written out in NumPy, and with PyTorch if it is installed. The three take turns,
 and quartiles are in milliseconds, and peak memory is that of the whole process.
 
 what to time:
-  epoch    one epoch of each model
-  kernels  the kernels one by one, beside their NumPy twins and what the machine can do at most; draws a roofline
-  growth   how time and memory grow with the images, the hidden units and the threads; takes minutes; draws a figure
+  epoch      one epoch of each model
+  kernels    the kernels one by one, beside their NumPy twins and what the machine can do at most; draws a roofline
+  streaming  the memory of a step on images that stay on disk, beside the same in memory, while they grow tenfold
+  growth     how time and memory grow with the images, the hidden units and the threads; takes minutes; draws a figure
 """
 MODELS = ["ReLU", "ReLU2-Neg", "Abs2-Neg", "Abs-L2"]
 DEFAULTS: dict[str, dict[str, object]] = {
-    "epoch": {"models": MODELS, "repetitions": 11, "figure": None},
-    "kernels": {"models": MODELS, "repetitions": 11, "figure": Path("results/roofline.png")},
-    "growth": {"models": MODELS[:1], "repetitions": 5, "figure": Path("results/growth.png")},
+    "epoch": {"models": MODELS, "repetitions": 11, "figure": None, "train_size": 60_000},
+    "kernels": {"models": MODELS, "repetitions": 11, "figure": Path("results/roofline.png"), "train_size": 60_000},
+    "streaming": {"models": MODELS, "repetitions": 1, "figure": None, "train_size": 20_000},
+    "growth": {"models": MODELS[:1], "repetitions": 5, "figure": Path("results/growth.png"), "train_size": 60_000},
 }
 """What a flag that is not given stands for."""
 
@@ -122,7 +125,9 @@ def _kernels(options: argparse.Namespace) -> dict[str, dict[str, object]]:
         print(f"Kernels at {label}; times in ms, median [quartiles]; ratio: tinydist to NumPy.")
         print(f"The machine: {machine.gflops:.0f} GFlop/s in a large BLAS product, {machine.bandwidth:.0f} GB/s.")
         print("The first call compiles, unless an earlier process has.", flush=True)
-        results = bench_kernels(options.train_size, options.repetitions)
+        results = bench_kernels(
+            options.train_size, options.repetitions, options.threads if "torch" in installed_libraries() else None
+        )
     print(kernel_table(results, machine))
     save_roofline(results, machine, label, options.figure)
     print(f"Roofline saved in {options.figure}")
@@ -145,10 +150,20 @@ def _growth(options: argparse.Namespace) -> list[dict[str, object]]:
     return as_json(rows)
 
 
+def _streaming(options: argparse.Namespace) -> list[dict[str, object]]:
+    """Measure steps on images that stay on disk, print a table, and return its rows."""
+    print(f"One full-batch step of ReLU2-Neg on made-up images of 32 x 32 in three colours, {CHUNK:,} at a time.")
+    print("MB: peak memory of the whole process.", flush=True)
+    rows = list(bench_streaming(options.train_size))
+    print(streaming_table(rows))
+    return [asdict(row) for row in rows]
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], object]] = {
     "epoch": _epochs,
     "kernels": _kernels,
     "growth": _growth,
+    "streaming": _streaming,
 }
 
 
@@ -187,9 +202,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--train-size",
         type=positive,
-        default=60_000,
         metavar="N",
-        help="training images (default: 60000); growth goes up to N, and to ten times N with synthetic ones",
+        help="training images (default: 60000; streaming: 20000); growth goes up to N, and to ten times N with "
+        "synthetic ones, as streaming does",
     )
     add(
         "--threads",

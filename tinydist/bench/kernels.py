@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from tinydist import datasets, kernels
 from tinydist.bench.measure import Array, Machine, Timing, interleaved
+from tinydist.bench.torch_convolutions import torch_convolutions
 from tinydist.figures import canvas, save
 from tinydist.kernels import conv, dense, distance, elementwise, loss, narrow, sparse
 from tinydist.kernels.memory import empty
@@ -43,21 +44,32 @@ class Case:
 
 @dataclass(frozen=True)
 class KernelResult:
-    """A kernel's figures: milliseconds, GFlop/s, GB/s, and the seconds its first call took, compilation included."""
+    """A kernel's figures: milliseconds, GFlop/s, GB/s, and the seconds its first call took, compilation included.
+
+    Of convolution and pooling also the milliseconds of PyTorch, where it is installed.
+    """
 
     name: str
     ours: Timing
     twin: Timing
+    torch: Timing | None
     gflops: float
     bandwidth: float
     intensity: float
     first_call: float
 
 
-def cases(train_size: int) -> list[Case]:
+def cases(train_size: int, threads: int | None = None) -> tuple[list[Case], dict[str, Callable[[], object]]]:
     """The kernels of an epoch over the first `train_size` images of MNIST, 784-128-10, float32.
 
     Convolution (8 kernels of 5 x 5) and pooling (2 x 2) are over the first thousand of them.
+
+    Args:
+        train_size: images.
+        threads: for PyTorch; None to leave it out.
+
+    Returns:
+        The kernels, and what PyTorch has beside some of them, by name.
     """
     images = np.asarray(datasets.load("mnist", train_size=train_size).x_train)
     pixels = images.astype(np.uint8)
@@ -85,6 +97,7 @@ def cases(train_size: int) -> list[Case]:
     conv_flops, conv_bytes = 2 * maps.size * weight[0].size, few.nbytes + maps.nbytes
     pool_bytes = maps.nbytes + largest.nbytes
     dense_bytes = images.nbytes + layer
+    peers = torch_convolutions(few, weight, bias, maps, largest, CONV_POOL, threads) if threads else {}
     return [
         Case("X W, sparse", lambda: kernels.sparse_matmul(by_row, w0, start), lambda: images @ w0 + start,
              2 * nonzeros * HIDDEN, by_row.nbytes + layer),
@@ -128,23 +141,26 @@ def cases(train_size: int) -> list[Case]:
              lambda: conv.avg_pool2d_numpy(maps, CONV_POOL), maps.size, pool_bytes),
         Case("avg. pool: gradient", lambda: kernels.avg_pool2d_vjp(largest, maps.shape, CONV_POOL),
              lambda: conv.avg_pool2d_vjp_numpy(largest, maps.shape, CONV_POOL), largest.size, pool_bytes),
-    ]  # fmt: skip
+    ], peers  # fmt: skip
 
 
-def bench_kernels(train_size: int, repetitions: int) -> list[KernelResult]:
-    """Time every kernel beside its twin."""
+def bench_kernels(train_size: int, repetitions: int, torch_threads: int | None = None) -> list[KernelResult]:
+    """Time every kernel beside its twin, and convolution and pooling beside PyTorch with so many threads, if any."""
     results = []
-    for case in cases(train_size):
+    ready, peers = cases(train_size, torch_threads)
+    for case in ready:
         began = time.perf_counter()
         case.ours()
         first_call = time.perf_counter() - began
-        timings = interleaved({"ours": case.ours, "twin": case.twin}, repetitions)
+        torch = {"torch": peers[case.name]} if case.name in peers else {}
+        timings = interleaved({"ours": case.ours, "twin": case.twin, **torch}, repetitions)
         seconds = timings["ours"].median / 1e3
         results.append(
             KernelResult(
                 name=case.name,
                 ours=timings["ours"],
                 twin=timings["twin"],
+                torch=timings.get("torch"),
                 gflops=case.flops / seconds / 1e9,
                 bandwidth=case.nbytes / seconds / 1e9,
                 intensity=case.flops / case.nbytes,
@@ -156,14 +172,17 @@ def bench_kernels(train_size: int, repetitions: int) -> list[KernelResult]:
 
 def kernel_table(results: list[KernelResult], machine: Machine) -> str:
     """One line a kernel, with its share of the machine's peak arithmetic and bandwidth."""
-    columns = "{:20} {:>20} {:>20} {:>6} {:>8} {:>5} {:>6} {:>5} {:>11}"
-    head = columns.format("kernel", "tinydist", "NumPy", "ratio", "GFlop/s", "peak", "GB/s", "peak", "first call")
+    columns = "{:20} {:>20} {:>20} {:>6} {:>20} {:>8} {:>5} {:>6} {:>5} {:>11}"
+    head = columns.format(
+        *("kernel", "tinydist", "NumPy", "ratio", "PyTorch", "GFlop/s", "peak", "GB/s", "peak", "first call")
+    )
     lines = [
         columns.format(
             r.name,
             str(r.ours),
             str(r.twin),
             f"{r.ours.median / r.twin.median:.2f}",
+            str(r.torch or "–"),
             f"{r.gflops:.1f}",
             f"{r.gflops / machine.gflops:.0%}",
             f"{r.bandwidth:.1f}",
