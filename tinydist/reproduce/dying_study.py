@@ -25,10 +25,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tinydist.analysis.statistics import holm
 from tinydist.figures import BLACK, BLUE, GREEN, VERMILION, canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.reproduce import report
+from tinydist.reproduce.claims import CATASTROPHE
+from tinydist.reproduce.comparisons import Above, p_text
 from tinydist.reproduce.fates import COLLAPSED, OPEN, STANDS, fates, learned
+from tinydist.reproduce.ledger import ALPHA
 from tinydist.reproduce.outcomes import Outcome, Outcomes, outcomes
 from tinydist.reproduce.protocols import LR, Protocol
 from tinydist.reproduce.records import RunConfig, RunRecord
@@ -130,6 +134,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The arms that are looked at together, in order; some stand in several groups."""
+CONTRASTS = {
+    "With the start of pixels to 1, ReLU2 is more than ten points better with a fitting step than with that of raw "
+    "pixels": ("lr-0.1-pixels-to-1", "start-of-1-step-of-255"),
+    "With the step of raw pixels, ReLU2 is more than ten points better from their start than from that of pixels to "
+    "1": ("raw", "start-of-1-step-of-255"),
+    "On raw pixels at the paper's learning rate, ReLU2 is more than ten points better when no output weight starts "
+    "negative": ("positive-init", "raw"),
+}
+"""Arms that differ in one thing, by what is asked of them."""
+MANY_DEAD = 5
+"""Dead outputs of ten on average from which a collapse counts as one of dead outputs."""
 AXES = {
     **dict.fromkeys((EQUAL_LR, EQUAL_STEP, EQUAL_START), "largest pixel"),
     **dict.fromkeys((RAW_LR, SMALL_LR), "learning rate"),
@@ -240,8 +255,29 @@ def conclusion(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], 
         "(collapsed: shown to be more than ten points below the baseline of the same arm; stands: shown not to be; "
         "Holm-corrected over all arms and models)."
     ]
-    lines += [_ability(results, counted), *_what_decides(results, found), *_others(results, found)]
-    return "\n".join(textwrap.fill(line, report.WIDTH, subsequent_indent="  ") for line in lines if line)
+    lines += [
+        _deaths(results, counted[COLLAPSED]),
+        _ability(results, counted),
+        *_what_decides(results, found),
+        *_others(results, found),
+        *_contrasts(results),
+    ]
+    return "\n".join(
+        textwrap.fill(line, report.WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines if line
+    )
+
+
+def _deaths(results: Mapping[str, Outcomes], collapsed: Sequence[str]) -> str:
+    """Whether a collapse is one of dead outputs."""
+    if not collapsed:
+        return ""
+    dead = [arm for arm in collapsed if results[arm]["ReLU2"].mean_dead >= MANY_DEAD]
+    others = [arm for arm in collapsed if arm not in dead]
+    with_them = (
+        f"{len(dead)} with {MANY_DEAD} or more dead outputs ({', '.join(dead)})" if dead else "none of dead outputs"
+    )
+    without = f"{len(others)} with fewer ({', '.join(others)}), so that something else than death holds it back there"
+    return f"Of the {len(collapsed)} collapses, {with_them}{f', {without}' if others else ''}."
 
 
 def _ability(results: Mapping[str, Outcomes], counted: Mapping[str, Sequence[str]]) -> str:
@@ -311,6 +347,26 @@ def _others(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str
     return lines
 
 
+def _contrasts(results: Mapping[str, Outcomes]) -> list[str]:
+    """ReLU2 in one arm beside ReLU2 in another, by the ledger's rule, corrected over these contrasts."""
+    there = {
+        statement: Above("one", "other", CATASTROPHE).examine({"one": higher, "other": lower})
+        for statement, (one, other) in CONTRASTS.items()
+        if (higher := results.get(one, {}).get("ReLU2"))
+        and (lower := results.get(other, {}).get("ReLU2"))
+        and min(higher.accuracy.n, lower.accuracy.n) > 1
+    }
+    shown, refuted = holm([f.for_it for f in there.values()]), holm([f.against_it for f in there.values()])
+    lines: list[str] = []
+    for (statement, finding), p, q in zip(there.items(), shown, refuted, strict=True):
+        word = "shown" if p < ALPHA else "refuted" if q < ALPHA else "open"
+        number = len(MODELS) + 3 + len(lines)
+        lines.append(
+            f"{number}. {statement}: {word} (p for it {p_text(p)}, against it {p_text(q)}; {finding.numbers})."
+        )
+    return lines
+
+
 def trace_first_steps(records: Sequence[RunRecord]) -> dict[str, Flow]:
     """The gradient of ReLU2 at every layer in its first steps, for the arms in ``TRACED`` that were run.
 
@@ -351,14 +407,14 @@ def arms_figure(results: Mapping[str, Outcomes], label: str) -> Figure:
     groups = [group for group in GROUPS if any(arm in results for arm in GROUPS[group])]
     figure = canvas(13, 13)
     panels = figure.subplots(4, 4, sharey="row")
-    for axes in panels.flat[len(groups) - 8 :]:  # what stays empty, of both halves
+    for axes in panels.flat:
         axes.set_visible(False)
     for position, group in enumerate(groups):
         half, column = divmod(position, 4)
-        above, below = panels[2 * half, column], panels[2 * half + 1, column]
-        above.set_visible(True)
-        below.set_visible(True)
-        _draw_group(above, below, group, results)
+        pair = panels[2 * half : 2 * half + 2, column]
+        for axes in pair:
+            axes.set_visible(True)
+        _draw_group(*pair, group, results)
     for row, name in enumerate(("test accuracy %", "dead outputs of 10") * 2):
         panels[row, 0].set_ylabel(name)
         panels[row, 0].set_ylim(*((0, 100) if row % 2 == 0 else (-0.4, 10.4)))
