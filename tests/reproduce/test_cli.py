@@ -1,9 +1,12 @@
 import csv
 
+import numpy as np
 import pytest
 
 from tinydist import datasets
+from tinydist.batches import MEASURED_ROWS
 from tinydist.reproduce import cli
+from tinydist.reproduce.records import load_configs
 
 TINY = ["--models", "ReLU,ReLU2", "--train-size", "60", "--epochs", "3", "--runs", "2"]
 QUIET = [*TINY, "--no-report"]
@@ -214,3 +217,27 @@ def test_a_convolution_needs_images_and_a_dense_layout(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main([*CONV, "--layout", "sparse"])
     assert "not a convolution (Conv-)" in capsys.readouterr().err
+
+
+def test_a_folder_of_images_stays_on_disk_and_gives_the_same_bits_each_time(tmp_path, capsys, bits):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, count in (("train_data_batch_1", 30), ("train_data_batch_2", 15), ("val_data", 9)):
+        labels = np.arange(count) % 3 + 1
+        pixels = rng.integers(0, 200, (count, 48)) + 15 * labels[:, None]
+        np.savez_compressed(folder / f"{name}.npz", data=pixels.astype(np.uint8), labels=labels)
+    flags = ["--dataset", str(folder), "--models", "ReLU2,Abs-L2", "--epochs", "3", "--runs", "1", "--jobs", "1"]
+    assert cli.main([*flags, "--chunk-size", "8", "--out", str(tmp_path / "whole")]) == 0
+    shown = capsys.readouterr().out
+    assert "StreamedRows(45 x 48, 2 files)" in shown
+    configs = load_configs(tmp_path / "whole")
+    assert {config.chunk_size for config in configs} == {8}
+    assert (tmp_path / "whole" / "report.html").exists()
+    cli.main([*flags, "--chunk-size", "8", "--out", str(tmp_path / "again"), "--checkpoint-every", "1e-9"])
+    assert bits(tmp_path / "again", configs) == bits(tmp_path / "whole", configs)
+    assert cli.main([*flags, "--no-report", "--out", str(tmp_path / "default")]) == 0  # in chunks without being asked
+    assert {config.chunk_size for config in load_configs(tmp_path / "default")} == {MEASURED_ROWS}
+    with pytest.raises(SystemExit):
+        cli.main([*flags[:4], "--budget", "1h"])
+    assert "stays on disk, where --budget cannot foresee the pace" in capsys.readouterr().err

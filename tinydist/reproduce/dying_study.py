@@ -411,10 +411,10 @@ def arms_figure(results: Mapping[str, Outcomes], label: str) -> Figure:
         axes.set_visible(False)
     for position, group in enumerate(groups):
         half, column = divmod(position, 4)
-        pair = panels[2 * half : 2 * half + 2, column]
-        for axes in pair:
-            axes.set_visible(True)
-        _draw_group(*pair, group, results)
+        above, below = panels[2 * half : 2 * half + 2, column]
+        above.set_visible(True)
+        below.set_visible(True)
+        _draw_group(above, below, group, results)
     for row, name in enumerate(("test accuracy %", "dead outputs of 10") * 2):
         panels[row, 0].set_ylabel(name)
         panels[row, 0].set_ylim(*((0, 100) if row % 2 == 0 else (-0.4, 10.4)))
