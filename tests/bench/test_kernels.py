@@ -58,4 +58,7 @@ def test_pytorch_computes_the_same_convolutions():
     for name, theirs in peers.items():
         value = theirs()
         array = (value[0] if isinstance(value, tuple) else value).detach().numpy()
-        np.testing.assert_allclose(ours[name](), array, rtol=2e-3, atol=2e-3, err_msg=name)
+        pair = [ours[name](), array]
+        if name == "max pool: gradient":  # PyTorch gives all to one of several equal pixels, we share
+            pair = [images.reshape(*images.shape[:2], 12, 2, 12, 2).sum(axis=(3, 5)) for images in pair]
+        np.testing.assert_allclose(*pair, rtol=2e-3, atol=2e-3, err_msg=name)
