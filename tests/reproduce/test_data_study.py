@@ -1,4 +1,5 @@
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,14 @@ def test_a_tiny_study_end_to_end(study):
     assert (study / "study" / "tabular.png").stat().st_size > 10_000
     runs = {path.name for path in (study / "runs").iterdir()}
     assert {"ReLU-normalized-wine-seed1", "ReLU-L2-normalized-gun-point-seed0"} <= runs
+
+
+def test_without_scikit_learn_nothing_is_begun(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn.svm", None)
+    assert cli.main(["--study", "sequential", "--out", str(tmp_path / "new")]) == 2
+    assert "the baselines need scikit-learn" in (said := capsys.readouterr().err)
+    assert "pip install 'tinydist[studies]'" in said
+    assert not (tmp_path / "new").exists()
 
 
 def test_baselines_see_the_rows_that_the_models_see(study, config):

@@ -76,6 +76,11 @@ def _accuracy(name: str, data: Dataset, seed: int) -> float:
     return accuracy(scores, data.y_test)
 
 
+def check_installed() -> None:
+    """Raise a DataError unless scikit-learn is installed."""
+    _make(BASELINES[0], seed=0)
+
+
 def _make(name: str, seed: int) -> Any:
     try:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

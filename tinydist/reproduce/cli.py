@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     start = time.perf_counter()
     try:  # first of all, so that damaged data are refused before any work
+        options.experiment.check()
         protocol = _protocol(options)
         loaded = [_look_at(name, options, protocol) for name in options.datasets]
     except KeyboardInterrupt:
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _pool(options) as pool:
             out.mkdir(parents=True, exist_ok=True)
             write_csv(out)
-            print(_heading(configs, protocol, loaded, out), flush=True)
+            print(_heading(configs, protocol, loaded, options, out), flush=True)
             records = sweep(configs, out, pool, options.checkpoint_every)
         if options.no_report:
             told, written = report.printed(records), []
@@ -171,7 +172,13 @@ def _look_at(name: str, options: argparse.Namespace, protocol: Protocol) -> _Loa
     return _Loaded(name, data.layout, rows, held)
 
 
-def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[_Loaded], out: Path) -> str:
+def _heading(
+    configs: Sequence[RunConfig],
+    protocol: Protocol,
+    loaded: Sequence[_Loaded],
+    options: argparse.Namespace,
+    out: Path,
+) -> str:
     models = ", ".join(dict.fromkeys(config.model for config in configs))
     lines = []
     settings = list(dict.fromkeys(Setting.of(config) for config in configs))
@@ -180,6 +187,8 @@ def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[
         lines += [f"{label[0].upper()}{label[1:]}", report.protocol_notes(setting, protocol.runs)]
     if len(settings) > SHOWN:
         lines.append(f"… and {len(settings) - SHOWN} more settings")
+    if left_out := sorted(set(options.experiment.datasets) - {d.name for d in loaded}) if len(loaded) > 1 else []:
+        lines.append(f"Left out, as they are not here: {', '.join(left_out)} (--dataset NAME says how to get one)")
     lines.append(f"Models: {models}")
     lines += [f"Training rows{f' of {d.name}' if len(loaded) > 1 else ''}: {d.told}" for d in loaded]
     return "\n".join([*lines, f"Results: {out}"])

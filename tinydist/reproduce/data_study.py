@@ -23,7 +23,7 @@ from tinydist.figures import BLACK, BLUE, ORANGE, canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.models import PAPER_MODELS, parse_model_name
 from tinydist.reproduce import report
-from tinydist.reproduce.baselines import ABOUT, BASELINES, baseline_accuracies
+from tinydist.reproduce.baselines import ABOUT, BASELINES, baseline_accuracies, check_installed
 from tinydist.reproduce.comparisons import p_text
 from tinydist.reproduce.ledger import ALPHA
 from tinydist.reproduce.outcomes import Setting, grouped
@@ -289,11 +289,13 @@ STUDIES = {
     "datasets": Study(
         models=PAPER_MODELS,
         write=partial(write, "datasets"),
+        check=check_installed,
         datasets=("mnist", "fashion-mnist", "cifar-10"),
     ),
     "tabular": Study(
         models=PAPER_MODELS,
         write=partial(write, "tabular"),
+        check=check_installed,
         datasets=("breast-cancer", "wine", "digits", "covertype"),
         inputs=("normalized",),
         lr=0.1,
@@ -302,6 +304,7 @@ STUDIES = {
     "sequential": Study(
         models=PAPER_MODELS,
         write=partial(write, "sequential"),
+        check=check_installed,
         datasets=("italy-power-demand", "gun-point", "arrow-head", "osu-leaf", "acsf1", "basic-motions"),
         inputs=("normalized",),
         lr=0.1,

@@ -16,6 +16,10 @@ def as_it_is(config: RunConfig) -> Iterable[RunConfig]:
     return [config]
 
 
+def nothing_to_check() -> None:
+    """No need beyond tinydist's own."""
+
+
 @dataclass(frozen=True)
 class Study:
     """An experiment of its own, in the same records as the paper's.
@@ -29,6 +33,7 @@ class Study:
         variants: the runs to do in place of one run of a model, such as with several learning rates; if there are
             several, each with an ``arm`` of its own.
         inputs, lr, protocol: how, unless the user says otherwise.
+        check: raises a DataError, before any work, if something that `write` needs is not installed.
     """
 
     models: tuple[str, ...]
@@ -38,6 +43,7 @@ class Study:
     inputs: tuple[str, ...] = ("raw",)
     lr: float = LR
     protocol: Protocol = PROTOCOLS["quick"]
+    check: Callable[[], None] = nothing_to_check
 
     def datasets_here(self) -> list[str]:
         """The data sets that can be read without a download; a single one in any case."""
