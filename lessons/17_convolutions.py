@@ -110,11 +110,11 @@ for scale, lr in (("raw", 0.001), ("unit", 0.1)):
         print(f"  {name:15}" + "   ".join(f"{told:9}" for told, _ in runs))
 
 # %% [markdown]
-# **Notice.** The convolution helps where the network can learn: Conv-ReLU is ahead of ReLU. It does not save ReLU2. On
-# raw pixels Conv-ReLU2 loses fewer outputs here than ReLU2, but loses them all the same, and stays far behind Conv-ReLU;
-# the step that kills them is in the head, and better features do not make it shorter. One run of Conv-Abs2 even blows
-# up. With pixels from 0 to 1 and a learning rate that fits, all of them learn, ReLU2 too. It is the finding of lesson 14
-# once more, one architecture further: what decides is the step.
+# **Notice.** The convolution helps where the network can learn: Conv-ReLU is ahead of ReLU. It does not save ReLU2.
+# On raw pixels Conv-ReLU2 loses fewer outputs here than ReLU2, but loses them all the same, and stays far behind
+# Conv-ReLU; the step that kills them is in the head, and better features do not make it shorter. One run of Conv-Abs2
+# even blows up. With pixels from 0 to 1 and a learning rate that fits, ReLU2 learns, with a convolution in front or
+# without. It is the finding of lesson 14 once more, one architecture further: what decides is the step.
 #
 # How far does this reach? 300 images, 60 steps, two seeds: enough to see a collapse, not to compare 70 with 75%. For
 # that there is `python -m tinydist.reproduce --models ReLU,Conv-ReLU,ReLU2,Conv-ReLU2 --runs 5`.
