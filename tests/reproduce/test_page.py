@@ -217,3 +217,11 @@ def test_the_page_is_about_all_runs_in_the_folder_not_only_those_just_asked_for(
     for model in ("ReLU", "Abs"):
         assert cli.main(["--models", model, *sizes]) == 0
     assert [record.config.model for record in shown[-1]] == ["ReLU", "Abs"]
+
+
+def test_where_each_seed_has_rows_of_its_own_the_runs_of_one_seed_are_looked_at(record):
+    runs = [("ReLU", 0, "diverged"), ("ReLU", 1, "ok"), ("ReLU2", 1, "ok"), ("ReLU2", 2, "ok")]
+    for dataset, expected in (("wine", [("ReLU", 1), ("ReLU2", 1)]), ("gun-point", [run[:2] for run in runs])):
+        records = [record(model, seed, status=status, dataset=dataset) for model, seed, status in runs]
+        looked_at = page._on_the_same_rows(records)
+        assert [(r.config.model, r.config.seed) for r in looked_at] == expected

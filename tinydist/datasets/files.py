@@ -7,6 +7,7 @@ its origin, its contents must have the known sha256.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import os
@@ -123,4 +124,10 @@ def _download(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Se
 
 def checksums(paths: Sequence[Path]) -> dict[str, str]:
     """sha256 of files as they are now, by name; an absent one has none."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
+    stamps = [(path, path.stat()) for path in paths if path.is_file()]
+    return {path.name: _checksum(path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps}
+
+
+@functools.lru_cache(maxsize=64)
+def _checksum(path: Path, modified: int, size: int) -> str:  # noqa: ARG001 (kept until the file changes)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -25,7 +25,7 @@ from tinydist.reproduce import activation_study, budget, data_study, dying_study
 from tinydist.reproduce.outcomes import Setting
 from tinydist.reproduce.page import write_page
 from tinydist.reproduce.pool import LocalPool, Pool, PoolError
-from tinydist.reproduce.protocols import LR, PROTOCOLS, Protocol
+from tinydist.reproduce.protocols import LADDER, LR, PROTOCOLS, Protocol
 from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
 from tinydist.reproduce.run import load_data
 from tinydist.reproduce.starts import OPTIMIZERS
@@ -242,7 +242,13 @@ def _protocol_within_budget(options: argparse.Namespace) -> Protocol:
     """The protocol that the budget allows, after saying which and why."""
     pace = partial(budget.measure, options.datasets[0], options.layout, options.models, options.input)
     jobs = options.jobs or available_cores()
-    choice = budget.within(options.budget, options.models, options.input, jobs, options.out, pace)
+    try:
+        choice = budget.within(options.budget, options.models, options.input, jobs, options.out, pace)
+    except TrainSizeError as problem:
+        raise ValueError(
+            f"--budget chooses among {LADDER[0].train_size:,} to {LADDER[-1].train_size:,} training images, and "
+            f"{problem}; give --epochs and --runs instead"
+        ) from None
     print(textwrap.fill(choice.reason, report.WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
     return choice.protocol
 

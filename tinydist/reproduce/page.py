@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from tinydist import __version__
 from tinydist.analysis.statistics import summarize
-from tinydist.datasets import INPUTS
+from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
 from tinydist.files import atomic_path, write_atomically
 from tinydist.models import PAPER_MODELS
@@ -215,12 +215,13 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
         folder = out / FIGURES / name
         shown += _saved(exhibits.from_records(records, label), folder)
         try:
-            models = trained_models(records, out, exhibits.RUNS)
-            data = data_in_memory(records[0].config)
+            looked_at = _on_the_same_rows(records)
+            models = trained_models(looked_at, out, exhibits.RUNS)
+            data = data_in_memory(looked_at[0].config)
         except DataError as problem:
             missing = str(problem)
         else:
-            seeds = {r.config.model: r.config.seed for r in reversed(records) if r.status == "ok"}
+            seeds = {r.config.model: r.config.seed for r in reversed(looked_at) if r.status == "ok"}
             trained = Trained(models, seeds, data, label)
             bar = tqdm(exhibits.from_weights(trained), f"figures, {name} input", leave=False, bar_format="{desc}: {n}")
             shown += _saved(bar, folder)
@@ -229,6 +230,14 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
     failed = Counter(record.config.model for record in records if record.status != "ok")
     notes = report.protocol_notes(setting, fewest)
     return Section(setting, name, label, notes, results, failed, verdicts, shown, missing, left_out)
+
+
+def _on_the_same_rows(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
+    """All of them, or the successful runs of the first seed, where each seed has its own rows to train and test on."""
+    first = next(record.config for record in records if record.status == "ok")
+    if not find_source(first.dataset).splits:
+        return records
+    return [record for record in records if record.status == "ok" and record.config.seed == first.seed]
 
 
 def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:

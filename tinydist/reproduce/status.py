@@ -121,7 +121,7 @@ def _runs(count: int) -> str:
 
 def _setting(config: RunConfig) -> str:
     rows = f"{config.train_size:,} training {rows_are(config.dataset)}"
-    steps = f"lr {config.lr:g}{Setting.of(config).steps}"
+    steps = f"lr {config.lr:g}{Setting.of(config).changes}"
     return f"{config.dataset}, {rows}, {config.epochs:,} epochs, {steps}, input {config.input}, {config.layout}"
 
 
