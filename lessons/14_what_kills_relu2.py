@@ -183,8 +183,8 @@ print(f"saved {path}")
 #
 # `python -m tinydist.reproduce --study dying` does all this on 3,000 digits with five seeds, varies width and
 # initialisation as well, and tests what it says. One of its arms needs neither smaller pixels nor a smaller step: make
-# the output weights positive at the start, by `np.abs(model.linear1.weight.data)`, and ReLU2 learns on raw pixels at the
-# paper's learning rate. All outputs start on the side where they have a gradient, and stay there.
+# the output weights positive at the start, by `np.abs(model.linear1.weight.data)`, and ReLU2 learns on raw pixels at
+# the paper's learning rate. All outputs start on the side where they have a gradient, and stay there.
 #
 # `python -m tinydist.reproduce --study activations` asks the other half of the question: is it the ReLU, whose flat
 # side has no slope, or would any activation do the same? GELU is nearly as flat there, but not quite.

@@ -265,7 +265,7 @@ def _default_folder(options: argparse.Namespace, config: RunConfig) -> Path:
 
 def _folder(options: argparse.Namespace, layout: str, sizes: str, steps: str = "") -> Path:
     experiment = [options.study] if options.study else []
-    data = [datasets.short_name(options.dataset or "mnist")] if len(options.datasets) == 1 else []
+    data = map(datasets.short_name, options.datasets) if len(options.datasets) == 1 else []
     parts = [*experiment, *data, "+".join(options.input), layout, sizes, f"lr{options.lr:g}{steps}"]
     return Path("results") / "-".join(parts)
 
