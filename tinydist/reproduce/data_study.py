@@ -245,7 +245,7 @@ def accuracies_figure(results: Sequence[Results]) -> Figure:
     """
     columns = min(3, len(results))
     rows = -(-len(results) // columns)
-    figure = canvas(4.6 * columns + 1.2, 3.6 * rows + 1)
+    figure = canvas(max(4.6 * columns + 1.2, 9), 3.6 * rows + 1)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(results) :]:
         axes.set_axis_off()
