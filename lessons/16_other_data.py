@@ -96,15 +96,16 @@ for name, data in sets.items():
 #
 # Multiply the values by 10, which makes a step a hundred times as long in function space, and the models part:
 #
-# * On the power demand ReLU does not mind, and ReLU2 loses an output in every other run. On the other set ReLU blows up,
-#   and the outputs of ReLU2 die, with and without Neg. Abs2 blows up on both.
+# * On the power demand ReLU does not mind, and ReLU2 loses an output in every other run. On the other set ReLU blows
+#   up, and the outputs of ReLU2 die, with and without Neg. Abs2 blows up on both.
 # * OffsetL2 does not mind anything. On the second set it is even a little better than before. A likely reason: the
 #   gradient of a distance with respect to its input has a bounded length (lesson 10), however large the input is, so an
 #   error that has grown does not come back to the layer below grown as well. The ruler would then be good not for a
 #   better fit, but for a better-behaved step, of which the paper does not speak.
 #
-# Now compare with the two simple distance classifiers. The networks are above the nearest mean on both sets, and most of
-# them a little above the nearest row. On sets this small that is a strong opponent, and honesty begins with asking it.
+# Now compare with the two simple distance classifiers. The networks are above the nearest mean on both sets, and most
+# of them a little above the nearest row. On sets this small that is a strong opponent, and honesty begins with asking
+# it.
 #
 # `python -m tinydist.reproduce --study sequential` does the same with ten seeds, six sets and four classifiers of
 # scikit-learn, and tests every difference; `--study tabular` and `--study datasets` do it for tables and images.
