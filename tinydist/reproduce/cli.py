@@ -49,6 +49,8 @@ examples:
   python -m tinydist.reproduce --input raw,normalized              the author's input and the one the paper describes
   python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
   python -m tinydist.reproduce --study activations                 GELU, SiLU, Tanh and others beside ReLU and Abs
+  python -m tinydist.reproduce --study dying                       is it intensity, or the step? 28 arms
+  python -m tinydist.reproduce --dataset my.csv:class --input normalized --lr 0.1     a table of your own
   python -m tinydist.reproduce --scheduler tcp://host:8786         on the machines of a dask cluster
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished

@@ -38,7 +38,7 @@ from tinydist.reproduce.trained import trained_models
 PAGE, FIGURES = "report.html", "figures"
 ACCURACY_HEAD = (
     *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
-    "published",
+    "published on MNIST",
 )
 SYMBOLS = {ledger.HELD: "✓", ledger.FAILED: "✗", ledger.OPEN: "?", ledger.UNTESTED: "–"}
 
@@ -171,7 +171,7 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
     page = environment.get_template("report.html").render(
         sections=sections,
         claims=CLAIMS,
-        compared_head=["model", "published, %", *(f"{section.name} input, %" for section in sections)],
+        compared_head=["model", "published on MNIST, %", *(f"{section.name} input, %" for section in sections)],
         comparisons={claim.number: _compared(claim, sections) for claim in CLAIMS},
         symbols=SYMBOLS,
         accuracy_head=ACCURACY_HEAD,
