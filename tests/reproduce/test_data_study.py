@@ -124,6 +124,6 @@ def test_splits_that_share_rows_count_for_less():
 
 
 def test_a_model_whose_runs_all_failed_is_left_out():
-    text = told([made_up({"ReLU": (), "ReLU-L2": (90.0, 91.0), "RBF-SVM": (80.0, 80.0)})])
+    text = told([made_up({"ReLU": (), "ReLU-L2": (90.0, 91.0), "RBF-SVM": (80.0, 80.0)}) for _ in range(2)])
     assert "ReLU-L2 beside RBF-SVM" in text
     assert "ReLU-L2 beside ReLU" not in text

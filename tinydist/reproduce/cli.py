@@ -262,7 +262,12 @@ def _budget_folder(options: argparse.Namespace) -> Path:
 
 def _default_folder(options: argparse.Namespace, config: RunConfig) -> Path:
     """A folder for these settings, so that other settings never mix with them."""
-    return _folder(options, config.layout, f"{config.train_size}-images-{config.epochs}-epochs", _steps(config))
+    return _folder(
+        options,
+        config.layout,
+        f"{config.train_size}-{datasets.rows_are(config.dataset)}-{config.epochs}-epochs",
+        _steps(config),
+    )
 
 
 def _folder(options: argparse.Namespace, layout: str, sizes: str, steps: str = "") -> Path:

@@ -183,9 +183,9 @@ def told(results: Sequence[Results]) -> str:
         "are split anew for each seed, the training rows overlap, and the variance is corrected for that (Nadeau and "
         "Bengio 2003). Where they are not, the numbers are about these test rows."
     )
-    return "\n\n".join(
-        [*parts, _summary(results, comparisons), textwrap.fill(f"{rule} {ABOUT}", report.WIDTH, break_on_hyphens=False)]
-    )
+    if len(results) > 1:
+        parts.append(_summary(results, comparisons))
+    return "\n\n".join([*parts, textwrap.fill(f"{rule} {ABOUT}", report.WIDTH, break_on_hyphens=False)])
 
 
 def _accuracies_table(found: Results) -> str:
