@@ -87,6 +87,36 @@ def test_a_run_by_mini_batches_goes_on_to_the_same_bits(config, tmp_path):
     assert bits(settings, tmp_path) == bits(settings, tmp_path / "uninterrupted")
 
 
+def image_folder(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, count in (("train_data_batch_1", 20), ("train_data_batch_2", 15), ("val_data", 9)):
+        pixels, labels = rng.integers(0, 256, (count, 48), dtype=np.uint8), np.arange(count) % 3 + 1
+        np.savez_compressed(folder / f"{name}.npz", data=pixels, labels=labels)
+    return {"dataset": str(folder), "train_size": 35, "chunk_size": 8}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        image_folder,
+        lambda _: {"dataset": "wine", "input": "normalized", "train_size": 124},
+        lambda _: {"model": "Conv-ReLU2", "train_size": 20},
+        lambda _: {"hidden": 16, "initialization": "he", "first_init": 0.1, "first_step": 0.01, "arm": "mine"},
+    ],
+    ids=["images on disk", "a table split by the seed", "a convolution", "another start"],
+)
+def test_runs_beyond_the_paper_go_on_to_the_same_bits(config, tmp_path, change):
+    settings = config(**{"model": "Abs-L2", "seed": 3, "epochs": 6, **change(tmp_path)})
+    with pytest.raises(KeyboardInterrupt):
+        do(settings, tmp_path, stop_after=4)
+    do(settings, tmp_path)
+    assert [part["start"] for part in load_config(settings.folder(tmp_path))[1]] == [0, 4]
+    do(settings, tmp_path / "uninterrupted")
+    assert bits(settings, tmp_path) == bits(settings, tmp_path / "uninterrupted")
+
+
 def test_a_run_can_be_stopped_again_and_again(stopped, uninterrupted, tmp_path):
     config = stopped(2)
     for after in (3, 8, 11):
