@@ -275,18 +275,19 @@ def _max_pool2d_vjp(g: Array, x: Array, y: Array, size: int, gradient: Array) ->
     planes, rows, columns = y.shape
     for chunk in prange(CHUNKS):
         for n in range(planes * chunk // CHUNKS, planes * (chunk + 1) // CHUNKS):
-            gradient[n] = 0
+            gradient[n, rows * size :] = 0  # pixels that fill no window
+            gradient[n, :, columns * size :] = 0
             for row in range(rows):
                 for column in range(columns):
-                    ties = g.dtype.type(0)
+                    largest = y[n, row, column]
+                    ties = 0
                     for i in range(row * size, (row + 1) * size):
                         for j in range(column * size, (column + 1) * size):
-                            if x[n, i, j] == y[n, row, column]:
-                                ties += g.dtype.type(1)
+                            ties += x[n, i, j] == largest
+                    share = g[n, row, column] / g.dtype.type(max(ties, 1))
                     for i in range(row * size, (row + 1) * size):
                         for j in range(column * size, (column + 1) * size):
-                            if x[n, i, j] == y[n, row, column]:
-                                gradient[n, i, j] = g[n, row, column] / ties
+                            gradient[n, i, j] = share if x[n, i, j] == largest else 0
 
 
 @kernel(parallel=True)
