@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 
 from tinydist.reproduce import cli
-from tinydist.reproduce.outcomes import Outcome
-from tinydist.reproduce.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
-from tinydist.reproduce.records import RunConfig, RunRecord, write_config
+from tinydist.reproduce.evidence.outcomes import Outcome
+from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
+from tinydist.reproduce.runs.records import RunConfig, RunRecord, write_config
 from tinydist.training import Measurement
 
 

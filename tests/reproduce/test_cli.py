@@ -6,7 +6,7 @@ import pytest
 from tinydist import datasets
 from tinydist.batches import MEASURED_ROWS
 from tinydist.reproduce import cli
-from tinydist.reproduce.records import load_configs
+from tinydist.reproduce.runs.records import load_configs
 
 TINY = ["--models", "ReLU,ReLU2", "--train-size", "60", "--epochs", "3", "--runs", "2"]
 QUIET = [*TINY, "--no-report"]

@@ -21,16 +21,19 @@ from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
 from tinydist.errors import DataError, TrainSizeError
 from tinydist.models import PAPER_MODELS, build_model, parse_model_name
-from tinydist.reproduce import activation_study, budget, data_study, dying_study, export, page, report, status
-from tinydist.reproduce.outcomes import Setting
-from tinydist.reproduce.page import write_page
-from tinydist.reproduce.pool import LocalPool, Pool, PoolError
-from tinydist.reproduce.protocols import LADDER, LR, PROTOCOLS, Protocol
-from tinydist.reproduce.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
-from tinydist.reproduce.run import load_data
-from tinydist.reproduce.starts import OPTIMIZERS
-from tinydist.reproduce.study import Study, as_it_is
-from tinydist.reproduce.sweep import CHECKPOINT_EVERY, sweep
+from tinydist.reproduce.evidence.outcomes import Setting
+from tinydist.reproduce.evidence.protocols import LADDER, LR, PROTOCOLS, Protocol
+from tinydist.reproduce.plans import budget
+from tinydist.reproduce.report import page, printout
+from tinydist.reproduce.report.page import write_page
+from tinydist.reproduce.runs import export, status
+from tinydist.reproduce.runs.pool import LocalPool, Pool, PoolError
+from tinydist.reproduce.runs.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
+from tinydist.reproduce.runs.run import load_data
+from tinydist.reproduce.runs.starts import OPTIMIZERS
+from tinydist.reproduce.runs.sweep import CHECKPOINT_EVERY, sweep
+from tinydist.reproduce.studies import activations, dying, other_data
+from tinydist.reproduce.studies.study import Study, as_it_is
 
 DESCRIPTION = """\
 Rerun "Neural Networks Learn Distance Metrics" (arXiv 2502.02103): train the paper's models by full-batch gradient
@@ -67,11 +70,11 @@ NOT_WITH_BUDGET = (
 
 
 def _write_report(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
-    return report.printed(records), [write_page(out, page.finished_records(out))]
+    return printout.printed(records), [write_page(out, page.finished_records(out))]
 
 
 THE_PAPER = Study(models=PAPER_MODELS, write=_write_report)
-STUDIES = {"activations": activation_study.STUDY, "dying": dying_study.STUDY, **data_study.STUDIES}
+STUDIES = {"activations": activations.STUDY, "dying": dying.STUDY, **other_data.STUDIES}
 """The experiments beyond the paper, by name."""
 
 
@@ -107,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_heading(configs, protocol, loaded, options, out), flush=True)
             records = sweep(configs, out, pool, options.checkpoint_every)
         if options.no_report:
-            told, written = report.printed(records), []
+            told, written = printout.printed(records), []
         else:
             told, written = options.experiment.write(records, out)
         print(f"\n{told}\n", flush=True)
@@ -131,14 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     print(f"{time.perf_counter() - start:.0f} s. Saved: {', '.join(map(str, [out / 'results.csv', *written]))}")
-    return 1 if report.failures(records) and not options.study else 0  # a study's failures are among its findings
+    return 1 if printout.failures(records) and not options.study else 0  # a study's failures are among its findings
 
 
 def _pool(options: argparse.Namespace) -> AbstractContextManager[Pool]:
     if options.scheduler is None:
         return nullcontext(LocalPool(options.jobs or available_cores()))
     try:
-        from tinydist.reproduce.cluster import connect  # here, because dask is an extra, and slow to import
+        from tinydist.reproduce.runs.cluster import connect  # here, because dask is an extra, and slow to import
     except ImportError as problem:
         raise DataError(
             f"--scheduler needs dask.distributed ({problem}). Install it with: pip install 'tinydist[cluster]'"
@@ -185,8 +188,8 @@ def _heading(
     lines = []
     settings = list(dict.fromkeys(Setting.of(config) for config in configs))
     for setting in settings[:SHOWN]:
-        label = report.protocol_label(setting, protocol.runs, protocol.runs)
-        lines += [f"{label[0].upper()}{label[1:]}", report.protocol_notes(setting, protocol.runs)]
+        label = printout.protocol_label(setting, protocol.runs, protocol.runs)
+        lines += [f"{label[0].upper()}{label[1:]}", printout.protocol_notes(setting, protocol.runs)]
     if len(settings) > SHOWN:
         lines.append(f"… and {len(settings) - SHOWN} more settings")
     if left_out := sorted(set(options.experiment.datasets) - {d.name for d in loaded}) if len(loaded) > 1 else []:
@@ -251,7 +254,7 @@ def _protocol_within_budget(options: argparse.Namespace) -> Protocol:
             f"--budget chooses among {LADDER[0].train_size:,} to {LADDER[-1].train_size:,} training images, and "
             f"{problem}; give --epochs and --runs instead"
         ) from None
-    print(textwrap.fill(choice.reason, report.WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
+    print(textwrap.fill(choice.reason, printout.WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
     return choice.protocol
 
 

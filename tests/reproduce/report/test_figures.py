@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from tinydist.reproduce.report import figures
+
+
+@pytest.fixture
+def runs(record):
+    models = ("ReLU", "ReLU2", "Abs2-Neg", "Abs-L2", "ReLU-Bias", "ReLU-Neg")
+    runs = [record(model, seed, 60 + 5 * seed + place) for seed in range(3) for place, model in enumerate(models)]
+    return [*runs, record("Abs", 0, status="diverged")]
+
+
+def test_every_successful_run_is_a_dot_and_the_label_is_shown(runs):
+    figure = figures.accuracy_figure(runs, "not the paper's protocol")
+    (axes,) = figure.axes
+    dots = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "o"])
+    assert sorted(dots) == sorted(run.final.test_accuracy for run in runs if run.status == "ok")
+    low, high = axes.get_xlim()
+    assert low < min(dots) < max(dots) < high
+    assert "not the paper's protocol" in figure.get_suptitle()
+    assert "test accuracy, %" in axes.get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "value"),
+    [
+        (0, "training loss, nats", lambda m: m.train_loss),
+        (1, "training error, %", lambda m: 100 - m.train_accuracy),
+        (2, "test error, %", lambda m: 100 - m.test_accuracy),
+    ],
+)
+def test_a_curve_is_the_mean_over_runs(runs, row, name, value):
+    figure = figures.learning_curves_figure(runs, "a label")
+    axes = figure.axes[2 * row]
+    relu = next(line for line in axes.lines if line.get_label() == "ReLU")
+    expected = [np.mean([value(run.curve[i]) for run in runs if run.config.model == "ReLU"]) for i in (1, 2, 3)]
+    np.testing.assert_allclose(relu.get_ydata(), expected)
+    assert relu.get_xdata().tolist() == [1, 2, 5]
+    assert axes.get_ylabel() == name
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_the_thick_bar_is_students_interval(runs):
+    (axes,) = figures.accuracy_figure(runs, "").axes
+    accuracies = [run.final.test_accuracy for run in runs if run.config.model == "ReLU"]
+    interval = stats.t.interval(0.95, 2, np.mean(accuracies), stats.sem(accuracies))
+    bars = [path.vertices[:, 0] for collection in axes.collections for path in collection.get_paths()]
+    assert any(np.allclose(sorted(bar), interval) for bar in bars)
+
+
+def test_colours_mark_the_head_and_line_style_the_bias(runs):
+    lines = {line.get_label(): line for axes in figures.learning_curves_figure(runs, "").axes for line in axes.lines}
+    assert lines["ReLU"].get_color() == lines["ReLU-Bias"].get_color() != lines["ReLU2"].get_color()
+    assert lines["ReLU"].get_linestyle() != lines["ReLU-Bias"].get_linestyle()
+
+
+@pytest.mark.parametrize("draw", [figures.accuracy_figure, figures.learning_curves_figure])
+def test_nothing_but_failures_still_draws(record, draw):
+    draw([record("Abs", 0, status="diverged")], "a label").draw_without_rendering()

@@ -1,0 +1,119 @@
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tinydist.reproduce import cli
+from tinydist.reproduce.evidence.collapse import COLLAPSED, FAILED, OPEN, STANDS
+from tinydist.reproduce.evidence.outcomes import Outcome
+from tinydist.reproduce.evidence.protocols import Protocol
+from tinydist.reproduce.studies import dying
+from tinydist.reproduce.studies.dying import ARMS, GROUPS, MODELS, RAW, arm_fates, conclusion, place, variants
+
+FEW = ("raw", "pixels-to-1", "lr-0.1-pixels-to-1", "start-of-1-step-of-255", "positive-init")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A tiny study of five arms: its folder."""
+    out = tmp_path_factory.mktemp("study")
+    tiny = replace(
+        dying.STUDY,
+        models=("ReLU", "ReLU2"),
+        variants=lambda config: [run for run in variants(config) if run.arm in FEW],
+        protocol=Protocol(train_size=60, epochs=4, runs=2),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(cli.STUDIES, "dying", tiny)
+        assert cli.main(["--study", "dying", "--out", str(out), "--jobs", "1"]) == 0
+    return out
+
+
+def test_a_tiny_study_end_to_end(study):
+    with (study / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["arm"] for row in rows} == set(FEW)
+    assert {row["first_step"] for row in rows if row["arm"] == "pixels-to-1"} == {str((1 / 255) ** 2)}
+    text = (study / "study" / "dying.txt").read_text()
+    assert text.startswith(
+        "Not the paper's protocol: mnist, 60 training images, 4 epochs, 2 runs a model in each of 5 arms"
+    )
+    assert "The first steps, traced" in text
+    for name in ("dying.png", "dead-outputs.png", "first-steps.png"):
+        assert (study / "study" / name).stat().st_size > 10_000
+
+
+def test_every_arm_is_in_the_group_it_names_and_has_a_place_in_it():
+    assert {arm for group in GROUPS.values() for arm in group} == set(ARMS)
+    for name, arm in ARMS.items():
+        assert name in GROUPS[arm.group]
+        assert arm.name == name
+    for group, arms in GROUPS.items():
+        places = [place(ARMS[arm], group) for arm in arms]
+        assert len(set(places)) == len(places), places
+
+
+def test_arms_differ_in_what_they_say(config):
+    runs = {run.arm: run for run in variants(config("ReLU2", lr=0.001))}
+    assert runs["raw"].first_init == runs["raw"].first_step == 1
+    assert (runs["pixels-to-1"].first_init, runs["pixels-to-1"].first_step) == (1 / 255, (1 / 255) ** 2)
+    assert (runs["start-of-1-step-of-255"].first_init, runs["start-of-1-step-of-255"].first_step) == (1 / 255, 1)
+    assert runs["lr-0.1-pixels-to-1"].lr == 0.1
+    assert runs["512-units-pixels-to-1"].hidden == 512
+    assert ARMS["lr-0.01"].step == pytest.approx(10)
+    assert RAW.start == RAW.step == 1
+
+
+# --- the conclusion, on made-up runs --------------------------------------------------------------------------------
+
+
+def outcome(mean, dead=0, runs=5):
+    spread = np.random.default_rng(round(mean * 10)).normal(0, 0.3, runs)
+    counts = (dead,) * runs
+    return Outcome(tuple(mean + spread), counts, tuple(range(runs)), (0,) * runs, counts, counts)
+
+
+def made_up(relu2, baseline=90.0):
+    """Runs of all models in some arms; ReLU2 reaches what is given for each arm."""
+    return {
+        arm: {"ReLU": outcome(baseline), "ReLU2": outcome(mean, 0 if mean > 50 else 9), "Abs2": outcome(baseline)}
+        for arm, mean in relu2.items()
+    }
+
+
+def test_where_the_step_alone_differs_and_both_happens_the_step_decides():
+    results = made_up({"raw": 20.0, "lr-1e-05": 90.0, "start-of-1-step-of-255": 15.0})
+    found = arm_fates(results)
+    assert found["raw", "ReLU2"] == COLLAPSED
+    assert found["lr-1e-05", "ReLU2"] == STANDS
+    assert found["raw", "ReLU2-Neg"] == FAILED  # it was not run
+    text = " ".join(conclusion(results, found).split())
+    assert "There ReLU2 stands in 1, collapsed in 2, and 0 are open" in text
+    assert "Can ReLU2 learn an intensity? Yes: in the arm lr-1e-05" in text
+    assert "Does the step decide? With the same start both happens: at start 1 it stands with step 0.01" in text
+    assert "Does the start decide? In no set of arms" in text
+    assert "Abs2 where ReLU2 collapsed (2 arms): collapsed in 0, stands in 2" in text
+
+
+def test_the_conclusion_can_be_for_the_paper():
+    results = made_up({"raw": 20.0, "lr-1e-05": 30.0, "positive-init": 25.0})
+    text = " ".join(conclusion(results, arm_fates(results)).split())
+    assert "not shown in any arm, so nothing here speaks against the paper's reading" in text
+    assert "Does the step decide? In no set of arms" in text
+    assert "save it on raw pixels? It is not shown to stand with any. It collapsed with raw, positive-init." in text
+
+
+def test_where_the_baseline_does_not_learn_nothing_is_said_of_relu2():
+    results = made_up({"raw": 10.0, "pixels-to-1": 10.0}, baseline=11.0)
+    assert set(arm_fates(results).values()) == {FAILED}
+    assert "the baseline ReLU learns in 0" in conclusion(results, arm_fates(results))
+
+
+def test_a_difference_that_two_runs_cannot_settle_stays_open():
+    results = {"raw": {"ReLU": outcome(90.0, runs=2), "ReLU2": outcome(79.9, runs=2)}}
+    assert arm_fates(results)["raw", "ReLU2"] == OPEN
+
+
+def test_all_models_are_run_in_every_arm():
+    assert dying.STUDY.models == MODELS

@@ -1,0 +1,59 @@
+"""A study of one's own, through the command line."""
+
+from dataclasses import replace
+
+import pytest
+
+from tinydist.reproduce import cli
+from tinydist.reproduce.evidence.protocols import Protocol
+from tinydist.reproduce.studies.study import Study
+
+SIZES = Protocol(train_size=40, epochs=2, runs=1)
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """Make a study of ReLU known to the command; returns the list of the records that it is given."""
+
+    def make(**attributes):
+        given = []
+
+        def write(records, out):
+            given.extend(records)
+            return "what was found", [out / "found.txt"]
+
+        monkeypatch.setitem(cli.STUDIES, "mine", Study(models=("ReLU",), write=write, protocol=SIZES, **attributes))
+        return given
+
+    return make
+
+
+def test_each_variant_is_a_run_of_its_own(study, tmp_path, capsys):
+    given = study(
+        variants=lambda config: [replace(config, lr=config.lr * factor, arm=f"x{factor}") for factor in (1, 2)], lr=0.01
+    )
+    assert cli.main(["--study", "mine", "--jobs", "1", "--out", str(tmp_path)]) == 0
+    assert [(r.config.arm, r.config.lr, r.config.train_size, r.status) for r in given] == [
+        ("x1", 0.01, 40, "ok"),
+        ("x2", 0.02, 40, "ok"),
+    ]
+    assert given[0].final.train_loss != given[1].final.train_loss
+    out = capsys.readouterr().out
+    assert "what was found" in out
+    assert str(tmp_path / "found.txt") in out
+
+
+def test_what_the_user_chooses_goes_before_what_the_study_does(study, tmp_path):
+    given = study(inputs=("unit",), lr=0.5)
+    flags = ["--study", "mine", "--jobs", "1", "--out", str(tmp_path)]
+    assert cli.main([*flags, "--lr", "0.25", "--epochs", "3", "--input", "normalized"]) == 0
+    (record,) = given
+    assert (record.config.lr, record.config.epochs, record.config.input) == (0.25, 3, "normalized")
+    assert record.config.train_size == SIZES.train_size
+
+
+def test_a_budget_cannot_foresee_the_pace_of_several_arms(study, capsys):
+    study(variants=lambda config: [config, replace(config, lr=1.0, arm="fast")])
+    with pytest.raises(SystemExit):
+        cli.main(["--study", "mine", "--budget", "1h"])
+    assert "--study mine has arms whose pace --budget cannot foresee" in capsys.readouterr().err

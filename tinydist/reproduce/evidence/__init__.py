@@ -1,0 +1,1 @@
+"""Evidence: what runs say about the paper's claims, and what the paper published."""

@@ -1,0 +1,190 @@
+"""Runs as the claims see them: accuracies and dead outputs by model, never mixing two settings."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tinydist.analysis.statistics import Summary, summarize
+from tinydist.datasets import rows_are
+from tinydist.errors import DataError
+from tinydist.reproduce.evidence.protocols import LR
+from tinydist.reproduce.runs.records import RunConfig, RunRecord
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What runs must share before they may be compared; attributes as in RunConfig."""
+
+    dataset: str
+    input: str
+    train_size: int
+    epochs: int
+    lr: float
+    optimizer: str = "sgd"
+    batch_size: int | None = None
+    hidden: int = 128
+    initialization: str = "uniform"
+    first_init: float = 1.0
+    first_step: float = 1.0
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Setting:
+        """The setting of a run."""
+        return cls(*(getattr(config, field.name) for field in fields(cls)))
+
+    def __str__(self) -> str:
+        rows = f"{self.train_size:,} training {rows_are(self.dataset)}"
+        return f"{self.input} input, {self.dataset}, {rows}, {self.epochs:,} epochs, lr {self.lr:g}{self.changes}"
+
+    @property
+    def steps(self) -> str:
+        """How the steps differ from the paper's full-batch gradient descent, after a comma; empty if they do not."""
+        optimizer = "" if self.optimizer == "sgd" else f", {self.optimizer}"
+        return optimizer + (f", batches of {self.batch_size:,}" if self.batch_size else "")
+
+    @property
+    def changes(self) -> str:
+        """How model and steps differ from the paper's beside the learning rate, after a comma; empty if not at all."""
+        start = [
+            f", {self.hidden} hidden units" if self.hidden != 128 else "",
+            f", {self.initialization} initialisation" if self.initialization != "uniform" else "",
+            f", first weights times {self.first_init:.3g} at the start" if self.first_init != 1 else "",
+            f", their lr times {self.first_step:.3g}" if self.first_step != 1 else "",
+        ]
+        return self.steps + "".join(start)
+
+    @property
+    def as_in_the_paper(self) -> bool:
+        """Whether all but the sizes is the paper's, with the input that it describes or the one that was fed."""
+        return self.dataset == "mnist" and self.lr == LR and not self.changes and self.input in ("raw", "normalized")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All successful runs of one model, run by run.
+
+    Attributes:
+        accuracies: on the test images, percent.
+        dead_outputs: silent on every training image.
+        seeds: of the initial weights.
+        dead_hidden: hidden units that are silent on every training image.
+        below_1, below_5: outputs active on less than 1% and 5% of the training images, the dead ones among them.
+        outputs: how many outputs the model has.
+    """
+
+    accuracies: tuple[float, ...]
+    dead_outputs: tuple[int, ...]
+    seeds: tuple[int, ...]
+    dead_hidden: tuple[int, ...]
+    below_1: tuple[int, ...]
+    below_5: tuple[int, ...]
+    outputs: int = 10
+
+    @property
+    def accuracy(self) -> Summary:
+        return summarize(self.accuracies)
+
+    @property
+    def by_seed(self) -> tuple[float, ...]:
+        """The accuracies in the order of their seeds."""
+        return tuple(accuracy for _, accuracy in sorted(zip(self.seeds, self.accuracies, strict=True)))
+
+    @property
+    def mean(self) -> float:
+        return self.accuracy.mean
+
+    @property
+    def mean_dead(self) -> float:
+        return summarize(self.dead_outputs).mean
+
+    @property
+    def dead_nodes(self) -> tuple[int, ...]:
+        """Dead hidden units and outputs together."""
+        return tuple(map(sum, zip(self.dead_outputs, self.dead_hidden, strict=True)))
+
+
+Outcomes = Mapping[str, Outcome]
+COUNTS = ("dead_outputs", "seed", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent")
+"""Columns of results.csv, in the order of the attributes of Outcome that they fill."""
+Run = tuple[str, int, float, int, int, int, int, int]  # model, outputs, then as the attributes of Outcome
+
+
+def outcomes(records: Iterable[RunRecord]) -> dict[str, Outcome]:
+    """Successful runs grouped by model, in order of first appearance."""
+    return _by_model(_run(record.row()) for record in records if record.status == "ok")
+
+
+def grouped(records: Iterable[RunRecord]) -> dict[Setting, list[RunRecord]]:
+    """All runs, failed ones too, by setting, in order of first appearance."""
+    groups: dict[Setting, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(Setting.of(record.config), []).append(record)
+    return groups
+
+
+def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]]:
+    """Successful runs grouped by setting, then by model."""
+    return {setting: outcomes(group) for setting, group in grouped(records).items()}
+
+
+def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
+    """The runs of a ``results.csv``, grouped as by :func:`by_setting`.
+
+    Raises:
+        DataError: if a row is not that of a run.
+    """
+    runs: dict[Setting, list[Run]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for line, row in enumerate(csv.DictReader(file), start=2):
+            try:
+                group = runs.setdefault(_setting(row), [])
+                if row["status"] == "ok":
+                    group.append(_run(row))
+            except (KeyError, TypeError, ValueError) as reason:
+                raise DataError(
+                    f"{path}, line {line} is not a run ({type(reason).__name__}: {reason}); expected the columns that "
+                    "python -m tinydist.reproduce writes to results.csv"
+                ) from None
+    return {setting: _by_model(group) for setting, group in runs.items()}
+
+
+def _setting(row: Mapping[str, str]) -> Setting:
+    """The setting of a row of results.csv; columns that older versions did not write have the paper's values."""
+    batch_size = row.get("batch_size")
+    return Setting(
+        dataset=row["dataset"],
+        input=row["input"],
+        train_size=int(row["train_size"]),
+        epochs=int(row["epochs"]),
+        lr=float(row["lr"]),
+        optimizer=row.get("optimizer", "sgd"),
+        batch_size=int(batch_size) if batch_size else None,
+        hidden=int(row.get("hidden", 128)),
+        initialization=row.get("initialization", "uniform"),
+        first_init=float(row.get("first_init", 1)),
+        first_step=float(row.get("first_step", 1)),
+    )
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    """A run from its row of results.csv, read from there or not written yet."""
+    dead, seed, hidden, below_1, below_5 = (int(row[name]) for name in COUNTS)
+    outputs = int(
+        row.get("outputs", 10)
+    )  # results.csv of older versions, which knew ten classes only, has no such column
+    return row["model"], outputs, float(row["test_accuracy"]), dead, seed, hidden, below_1, below_5
+
+
+def _by_model(runs: Iterable[Run]) -> dict[str, Outcome]:
+    by_model: dict[str, list[Run]] = {}
+    for run in runs:
+        by_model.setdefault(run[0], []).append(run)
+    found = {}
+    for model, group in by_model.items():
+        accuracies, dead, seeds, hidden, below_1, below_5 = zip(*(run[2:] for run in group), strict=True)
+        found[model] = Outcome(accuracies, dead, seeds, hidden, below_1, below_5, outputs=group[0][1])
+    return found

@@ -1,0 +1,1 @@
+"""Plans: which runs are to be computed, and where their results go."""

@@ -1,0 +1,226 @@
+"""``--budget``: the largest protocol that should be done within a time, judged by how fast training is here.
+
+The choice is kept in ``DIR/budget.json``, so that the same command goes on with the same protocol, however fast the
+machine is by then.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import statistics
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from tinydist import datasets
+from tinydist.arguments import written_span
+from tinydist.bench.epochs import tinydist_epoch
+from tinydist.cores import available_cores
+from tinydist.errors import BudgetError, DataError
+from tinydist.files import write_atomically
+from tinydist.reproduce.evidence.protocols import LADDER, Protocol
+from tinydist.reproduce.runs.records import load_configs
+from tinydist.reproduce.runs.run import tell
+from tinydist.reproduce.runs.status import duration, finish_time
+
+CHOICE = "budget.json"
+
+STEPS = 5
+"""Training steps that are timed, for each model and input."""
+
+MARGIN = 1.15
+"""What a run takes beyond its training steps, as a factor: about twenty evaluations, checkpoints, an uneven pace."""
+
+OVERHEAD = 90.0
+"""Seconds beside the runs: to start, to measure the pace, to compare the models and to draw the figures."""
+
+Paces = Mapping[str, float]
+"""Seconds an epoch, for each model and input, as in "ReLU raw"."""
+
+PaceFunction = Callable[[int, int], Paces]
+"""Gives the paces for a number of training images and a number of runs at a time."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A protocol, and what it was chosen for.
+
+    Attributes:
+        budget: seconds.
+        models, inputs: what is to be run.
+        protocol: the largest that should be done within the budget.
+        reason: the choice in words.
+        measured: the paces that it rests on, for each number of training images and of runs at a time.
+    """
+
+    budget: int
+    models: list[str]
+    inputs: list[str]
+    protocol: Protocol
+    reason: str
+    measured: list[dict[str, Any]]
+
+
+def within(
+    budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int, out: Path, pace: PaceFunction
+) -> Choice:
+    """The choice that the results folder `out` holds; if it holds none, a new one, which it holds from then on.
+
+    Args:
+        budget: seconds.
+        models, inputs: what is to be run, every model with every input.
+        jobs: runs at a time.
+        out: results folder.
+        pace: measures how fast the models are; called for a new choice only.
+
+    Raises:
+        BudgetError: if not even the smallest protocol fits.
+        DataError: if the choice in `out` is damaged or was made for something else, or `out` holds runs without one.
+    """
+    path = out / CHOICE
+    if path.exists():
+        choice = _load(path, _settings(budget, models, inputs))
+        return replace(choice, reason=f"{choice.reason} Chosen before: {path}")
+    if load_configs(out):
+        raise DataError(
+            f"{out} holds runs that were begun without --budget. Choose another folder with --out, or go on with them "
+            f"{_without_budget(out)}"
+        )
+    choice = choose(budget, models, inputs, jobs, pace)
+    write_atomically(path, json.dumps(asdict(choice), indent=1))
+    return choice
+
+
+def choose(budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int, pace: PaceFunction) -> Choice:
+    """The largest protocol of the ladder that should be done within the budget; the arguments are as in `within`.
+
+    The pace is measured from the largest protocol down, wherever the training images or the runs at a time change.
+
+    Raises:
+        BudgetError: if not even the smallest protocol fits.
+    """
+    measured: dict[tuple[int, int], Paces] = {}
+    larger = "there is no larger protocol"
+    for protocol in reversed(LADDER):
+        at_a_time = min(jobs, protocol.runs * len(models) * len(inputs))
+        key = protocol.train_size, at_a_time
+        if key not in measured:
+            measured[key] = pace(*key)
+        paces = measured[key].values()
+        seconds = estimate(protocol, paces, at_a_time)
+        if seconds <= budget:
+            reason = (
+                f"Budget {written_span(budget)}: {protocol} should take about {duration(seconds)}, at "
+                f"{1000 * statistics.mean(paces):,.1f} ms an epoch on average with {at_a_time} at a time; {larger}."
+            )
+            measurements = [
+                {"train_size": size, "jobs": number, "seconds_an_epoch": dict(found)}
+                for (size, number), found in measured.items()
+            ]
+            return Choice(budget, list(models), list(inputs), protocol, reason, measurements)
+        larger = f"the next larger protocol ({protocol}) would take about {duration(seconds)}"
+    raise BudgetError(
+        f"a budget of {written_span(budget)} is too short: here even the smallest protocol ({LADDER[0]}) takes about "
+        f"{duration(seconds)}. Give more time, or fewer --models"
+    )
+
+
+def estimate(protocol: Protocol, paces: Collection[float], jobs: int) -> float:
+    """Seconds that a protocol takes, all told.
+
+    Args:
+        protocol: the sizes.
+        paces: seconds an epoch, of each model with each input.
+        jobs: runs at a time.
+    """
+    runs = [protocol.epochs * pace for pace in paces] * protocol.runs
+    return MARGIN * finish_time(runs, jobs) + OVERHEAD
+
+
+def measure(
+    dataset: str, layout: str, models: Sequence[str], inputs: Sequence[str], train_size: int, jobs: int
+) -> dict[str, float]:
+    """How fast training is on this machine, as the sweep does it: in `jobs` processes side by side.
+
+    Each process takes steps of all models, while the others do the same, with its share of the cores as threads.
+
+    Returns:
+        The median of seconds an epoch, for each model and input.
+
+    Raises:
+        DataError, ValueError: if the data cannot be loaded, as in :func:`tinydist.datasets.load`.
+    """
+    tell(f"Measuring how fast training is here, with {train_size:,} images and {jobs} at a time …")
+    datasets.load(dataset, inputs[0], train_size, layout)  # here first, so that a download is made once only
+    arguments = dataset, layout, models, inputs, train_size
+    if jobs == 1:
+        timed = [_time_steps(*arguments)]
+    else:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=max(1, available_cores() // jobs)):
+            timed = joblib.Parallel(n_jobs=jobs)(joblib.delayed(_time_steps_in_worker)(*arguments) for _ in range(jobs))
+    return {run: statistics.median(step for times in timed for step in times[run]) for run in timed[0]}
+
+
+def _time_steps_in_worker(*arguments: Any) -> dict[str, list[float]]:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it ends the workers
+    return _time_steps(*arguments)
+
+
+def _time_steps(
+    dataset: str, layout: str, models: Sequence[str], inputs: Sequence[str], train_size: int
+) -> dict[str, list[float]]:
+    """Seconds of each timed step, for each model and input."""
+    times: dict[str, list[float]] = {}
+    for input in inputs:
+        data = datasets.load(dataset, input, train_size, layout)
+        for model in models:
+            step = tinydist_epoch(model, data.x_train, data.y_train)
+            step()  # compiles what is not compiled yet, and wakes the threads
+            steps = times[f"{model} {input}"] = []
+            for _ in range(STEPS):
+                start = time.perf_counter()
+                step()
+                steps.append(time.perf_counter() - start)
+    return times
+
+
+def _load(path: Path, settings: Mapping[str, str]) -> Choice:
+    """The stored choice, if it was made for these settings."""
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+        sizes = contents["protocol"]
+        if not all(isinstance(size, int) and size > 0 for size in sizes.values()):
+            raise ValueError(f"sizes {sizes}")
+        choice = Choice(**{**contents, "protocol": Protocol(**sizes)})
+        was = _settings(choice.budget, choice.models, choice.inputs)
+    except (ValueError, TypeError, KeyError, AttributeError) as reason:
+        raise DataError(
+            f"{path} is damaged ({reason}). Choose another folder with --out, or go on with the runs in this one "
+            f"{_without_budget(path.parent)}"
+        ) from None
+    if changes := "; ".join(f"{what} {was[what]} (now {now})" for what, now in settings.items() if was[what] != now):
+        raise DataError(
+            f"the protocol in {path} was chosen for other settings: {changes}. Choose another folder with --out"
+        )
+    return choice
+
+
+def _settings(budget: int, models: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
+    """What has to be the same for a choice to hold, in words; the order of the models does not matter."""
+    return {
+        "budget": written_span(budget),
+        "models": ", ".join(sorted(models)),
+        "inputs": ", ".join(sorted(inputs)),
+    }
+
+
+def _without_budget(out: Path) -> str:
+    return (
+        "by --train-size, --epochs and --runs in place of --budget: "
+        f"python -m tinydist.reproduce status {out} shows their sizes"
+    )

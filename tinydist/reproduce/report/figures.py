@@ -1,0 +1,142 @@
+"""Figures of the runs of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, set_title
+from tinydist.models import ACTIVATIONS, parse_model_name
+from tinydist.reproduce.evidence.outcomes import outcomes
+from tinydist.reproduce.runs.records import RunRecord
+from tinydist.training import Measurement
+
+# One for each head, shared by the activations.
+COLORS = {"plain": BLACK, "2": VERMILION, "2-Neg": BLUE, "L2": ORANGE, "L2-Neg": GREEN}
+OTHER_COLOR = PINK
+MARKERS = {"plain": "o", "2": "v", "2-Neg": "^", "L2": "s", "L2-Neg": "D"}
+EPOCH_TICKS = tuple(first * 10**zeros for zeros in range(6) for first in (1, 3))
+PERCENT_TICKS = (0.01, 0.1, 1, 2, 3, 5, 10, 20, 30, 50, 100)
+
+
+def head(model: str) -> str:
+    """What follows the last hidden activation of a model, bias apart: "plain", "2", "2-Neg", "L2", "L2-Neg"."""
+    spec = parse_model_name(model)
+    parts = [part for present, part in ((spec.second, "2"), (spec.l2, "L2"), (spec.neg, "Neg")) if present]
+    return "-".join(parts) or "plain"
+
+
+def family(model: str) -> str:
+    """The activation of a model, and whether a convolution is in front: "ReLU", "Conv-ReLU"."""
+    spec = parse_model_name(model)
+    return f"{'Conv-' if spec.conv else ''}{spec.activation}"
+
+
+def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
+    """Test accuracy: every run a dot; mean, 95% interval and standard deviation below; dead outputs at the edge.
+
+    Args:
+        records: the runs; failed ones cannot be drawn.
+        label: the protocol, shown under the title.
+    """
+    results = outcomes(records)
+    figure = canvas(9, 1.6 + 0.42 * max(len(results), 2))
+    axes = figure.subplots()
+    for row, (model, outcome) in enumerate(results.items()):
+        color = COLORS.get(head(model), OTHER_COLOR)
+        spread = np.linspace(-0.12, 0.12, len(outcome.accuracies)) if len(outcome.accuracies) > 1 else [0.0]
+        axes.plot(outcome.accuracies, row + np.asarray(spread), "o", ms=5, color=color, alpha=0.65, mew=0)
+        summary = outcome.accuracy
+        if summary.n > 1:
+            axes.errorbar(summary.mean, row + 0.28, xerr=summary.half_interval(), fmt="|", color=color, lw=4, alpha=0.5)
+        axes.errorbar(
+            summary.mean, row + 0.28, xerr=summary.sd if summary.n > 1 else None, fmt="|", color=color, capsize=3
+        )
+        dead = f"{outcome.mean_dead:.1f} dead" if outcome.mean_dead else "–"
+        axes.text(1.01, row, f"{summary}   {dead}", transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+    axes.set_yticks(range(len(results)), labels=list(results))
+    axes.set_ylim(len(results) - 0.4, -0.6)
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -1.0), min(high, 101.0))  # intervals of two or three runs may go far beyond 0 and 100
+    axes.set_xlabel("test accuracy, %   (dots: runs; below: mean, thick its 95% interval, thin ± standard deviation)")
+    axes.grid(axis="x", alpha=0.3)
+    axes.text(1.01, 1.01, "mean ± sd   dead outputs", transform=axes.transAxes, fontsize=8.5)
+    set_title(figure, f"Test accuracy by model\n{label}", fontsize=10)
+    return figure
+
+
+CURVES: dict[str, Callable[[Measurement], float]] = {
+    "training loss, nats": lambda m: m.train_loss,
+    "training error, %": lambda m: 100 - m.train_accuracy,
+    "test error, %": lambda m: 100 - m.test_accuracy,
+}
+"""What is drawn of a measurement, by the name of the axis."""
+
+
+def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
+    """Loss, training error and test error against epochs, a column for each activation, with and without ``Conv-``.
+
+    The line is the mean, the band goes from the best to the worst run. An error of less than half an image of the
+    training set, such as 0, is drawn as half an image, since a logarithm has no 0.
+    """
+    succeeded = [record for record in records if record.status == "ok"]
+    families: dict[str, list[RunRecord]] = {name: [] for name in (*ACTIVATIONS, *(f"Conv-{a}" for a in ACTIVATIONS))}
+    for record in succeeded:
+        families[family(record.config.model)].append(record)
+    families = {name: runs for name, runs in families.items() if runs}
+    columns = max(len(families), 1)
+    figure = canvas(10, 10)
+    rows = figure.subplots(len(CURVES), columns, squeeze=False, sharex=True, sharey="row")
+    for (name, value), panels in zip(CURVES.items(), rows, strict=True):
+        for axes, runs in zip(panels, families.values(), strict=False):
+            for model in dict.fromkeys(record.config.model for record in runs):
+                _draw_curve(
+                    axes, model, [record for record in runs if record.config.model == model], value, name.endswith("%")
+                )
+            axes.grid(alpha=0.3)
+        panels[0].set_ylabel(name)
+        panels[0].set_xscale("log")
+        panels[0].set_yscale("log", nonpositive="clip")
+        if name.endswith("%"):
+            _plain_ticks(panels[0].yaxis, PERCENT_TICKS)
+    for axes, name in zip(rows[0], families, strict=False):
+        axes.set_title(name, fontsize=10)
+    for axes in rows[-1]:
+        _plain_ticks(axes.xaxis, EPOCH_TICKS)
+        axes.set_xlabel("epochs" if records[0].config.batch_size else "epochs (full-batch steps)")
+        if axes.lines:
+            axes.legend(fontsize=8.5)
+    set_title(figure, f"Learning curves: mean, and band from the best to the worst run\n{label}", fontsize=10)
+    return figure
+
+
+def _plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
+
+
+def _draw_curve(
+    axes: Axes, model: str, runs: Sequence[RunRecord], value: Callable[[Measurement], float], percent: bool
+) -> None:
+    trained = [measurement.epoch for measurement in runs[0].curve if measurement.epoch > 0]
+    values = np.array([[value(m) for m in run.curve if m.epoch > 0] for run in runs])  # (runs, points)
+    values = np.maximum(values, 50 / runs[0].config.train_size if percent else 0.0)
+    kind = head(model)
+    color = COLORS.get(kind, OTHER_COLOR)
+    axes.fill_between(trained, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, lw=0)
+    axes.plot(
+        trained,
+        values.mean(axis=0),
+        color=color,
+        marker=MARKERS.get(kind, "x"),
+        ms=4,
+        lw=1.4,
+        ls="--" if parse_model_name(model).bias else "-",
+        label=model,
+    )

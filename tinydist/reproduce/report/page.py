@@ -1,0 +1,288 @@
+"""The report as one self-contained page, ``DIR/report.html``, with every exhibit as a file beside it.
+
+The page needs no network and no other file. Under ``DIR/figures/SETTING/`` stand the same figures as PNG files and
+their tables as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jinja2
+from tqdm import tqdm
+
+from tinydist import __version__
+from tinydist.analysis.statistics import summarize
+from tinydist.datasets import INPUTS, find_source
+from tinydist.errors import DataError
+from tinydist.files import atomic_path, write_atomically
+from tinydist.models import PAPER_MODELS
+from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.claims import CLAIMS, Claim
+from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
+from tinydist.reproduce.evidence.outcomes import Outcomes, Setting, grouped, outcomes
+from tinydist.reproduce.evidence.published import published
+from tinydist.reproduce.report import exhibits, printout
+from tinydist.reproduce.report.exhibits import Exhibit, Trained
+from tinydist.reproduce.runs.records import RunRecord, all_finished, load_config
+from tinydist.reproduce.runs.run import data_in_memory
+from tinydist.reproduce.runs.status import duration
+from tinydist.reproduce.runs.trained import trained_models
+
+PAGE, FIGURES = "report.html", "figures"
+ACCURACY_HEAD = (
+    *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
+    "published on MNIST",
+)
+SYMBOLS = {ledger.HELD: "✓", ledger.FAILED: "✗", ledger.OPEN: "?", ledger.UNTESTED: "–"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says about the runs of one setting.
+
+    Attributes:
+        setting: what the runs share.
+        name: a short one for it, by what tells it from the other settings; names its folder of figures, too.
+        label: the protocol in a line.
+        notes: what has to be known before looking at a number.
+        results: the successful runs.
+        failed: how many runs of a model failed, where some did.
+        verdicts: one for each claim, by its number.
+        exhibits: what there is to see.
+        missing: why there are no exhibits from trained weights; empty if there are.
+        left_out: which of them there are not, and why; empty if there are all.
+    """
+
+    setting: Setting
+    name: str
+    label: str
+    notes: str
+    results: Outcomes
+    failed: Mapping[str, int]
+    verdicts: Mapping[str, ledger.Verdict]
+    exhibits: Sequence[Exhibit]
+    missing: str
+    left_out: str
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """How many verdicts there are of each kind."""
+        found = [verdict.result for verdict in self.verdicts.values()]
+        return [(result, found.count(result)) for result in ledger.RESULTS]
+
+    @property
+    def accuracies(self) -> list[tuple[str, ...]]:
+        """A row a model, under ``ACCURACY_HEAD``."""
+        rows = []
+        for model, outcome in self.results.items():
+            summary, half = outcome.accuracy, outcome.accuracy.half_interval()
+            interval = f"{summary.mean - half:.2f} to {summary.mean + half:.2f}" if summary.n > 1 else "–"
+            dead = (f"{summarize(counts).mean:.1f}" for counts in (outcome.dead_outputs, outcome.dead_hidden))
+            runs = f"{summary.n}, {self.failed[model]} failed" if model in self.failed else str(summary.n)
+            rows.append((model, str(summary), interval, runs, *dead, printout.published_for(model, self.setting)))
+        return rows + [
+            (model, "all failed", "–", f"0, {count} failed", "–", "–", printout.published_for(model, self.setting))
+            for model, count in self.failed.items()
+            if model not in self.results
+        ]
+
+    def told(self, model: str) -> str:
+        """The accuracy of a model, or why there is none."""
+        if outcome := self.results.get(model):
+            return f"{outcome.accuracy}, n {outcome.accuracy.n}"
+        return f"all {self.failed[model]} failed" if model in self.failed else "no run"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``python -m tinydist.reproduce report``; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tinydist.reproduce report",
+        description="Judge the finished runs in a results folder, analyse their trained weights, print the verdicts "
+        "and write report.html and figures/ there. Works while other runs are still going on.",
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder")
+    out = parser.parse_args(arguments).folder
+    try:
+        records = finished_records(out)
+        print(f"{printout.printed(records)}\n", flush=True)
+        print(f"Saved: {write_page(out, records)}")
+    except KeyboardInterrupt:
+        print("\nStopped; the page is as it was before.", file=sys.stderr)
+        return 130
+    except (DataError, ValueError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def finished_records(out: Path) -> list[RunRecord]:
+    """The records of all finished runs in `out`, by input, model and seed, as the paper orders them.
+
+    Raises:
+        DataError: if there are none, or one is damaged.
+    """
+    records = all_finished(out)
+    if not records:
+        raise DataError(f"{out} holds no finished runs; give a folder that python -m tinydist.reproduce named")
+    return in_order(records)
+
+
+def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """By setting, raw input first, then by model as in the paper, then by seed."""
+
+    def place(record: RunRecord) -> tuple[object, ...]:
+        config = record.config
+        known = PAPER_MODELS.index(config.model) if config.model in PAPER_MODELS else len(PAPER_MODELS)
+        setting = Setting.of(config)
+        return (INPUTS.index(config.input), str(setting), known, config.model, config.seed)
+
+    return sorted(records, key=place)
+
+
+def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
+    """Compute the exhibits of all runs, write them as files and put everything on the page.
+
+    Args:
+        out: results folder, which holds the runs and their trained weights.
+        records: of finished runs in it, failed ones among them, at least one.
+
+    Raises:
+        DataError: if the config of a run is damaged. Weights that are absent or damaged are told of on the page.
+        OSError: if something cannot be written; the page that was there before stays.
+    """
+    records = in_order(records)
+    groups = grouped(records)
+    names = short_names(list(groups))
+    sections = [_section(names[setting], setting, group, out) for setting, group in groups.items()]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tinydist.reproduce.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html").render(
+        sections=sections,
+        claims=CLAIMS,
+        compared_head=["model", "published on MNIST, %", *(f"{section.name} input, %" for section in sections)],
+        comparisons={claim.number: _compared(claim, sections) for claim in CLAIMS},
+        symbols=SYMBOLS,
+        accuracy_head=ACCURACY_HEAD,
+        contradictions=CONTRADICTIONS,
+        rule=printout.RULE.format(compared="all comparisons made of one setting"),
+        rows=_rows(records),
+        failures=printout.failures(records),
+        origins=_origins(records, out),
+        checksums={name: sha for record in records for name, sha in record.config.checksums().items()},
+        spent=duration(sum(record.seconds for record in records)),
+        written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+        version=__version__,
+        base64=lambda png: base64.b64encode(png).decode("ascii"),
+    )
+    write_atomically(out / PAGE, page)
+    return out / PAGE
+
+
+def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
+    """A name for each setting: its input, and whatever else not all of them share."""
+    differing = [
+        field.name
+        for field in fields(Setting)
+        if field.name == "input" or len({getattr(setting, field.name) for setting in settings}) > 1
+    ]
+    return {setting: "-".join(_part(setting, name) for name in differing) for setting in settings}
+
+
+def _part(setting: Setting, name: str) -> str:
+    value = getattr(setting, name)
+    return value if name in ("dataset", "input") else f"{name.replace('_', '-')}-{value}"
+
+
+def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Path) -> Section:
+    fewest, most = printout.run_counts(records)
+    label = printout.protocol_label(setting, fewest, most)
+    results = outcomes(records)
+    shown: list[Exhibit] = []
+    missing, left_out = "" if results else "No run was successful.", ""
+    if results:
+        folder = out / FIGURES / name
+        shown += _saved(exhibits.from_records(records, label), folder)
+        try:
+            looked_at = _on_the_same_rows(records)
+            models = trained_models(looked_at, out, exhibits.RUNS)
+            data = data_in_memory(looked_at[0].config)
+        except DataError as problem:
+            missing = str(problem)
+        else:
+            seeds = {r.config.model: r.config.seed for r in reversed(looked_at) if r.status == "ok"}
+            trained = Trained(models, seeds, data, label)
+            bar = tqdm(exhibits.from_weights(trained), f"figures, {name} input", leave=False, bar_format="{desc}: {n}")
+            shown += _saved(bar, folder)
+            left_out = trained.left_out
+    verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
+    failed = Counter(record.config.model for record in records if record.status != "ok")
+    notes = printout.protocol_notes(setting, fewest)
+    return Section(setting, name, label, notes, results, failed, verdicts, shown, missing, left_out)
+
+
+def _on_the_same_rows(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
+    """All of them, or the successful runs of the first seed, where each seed has its own rows to train and test on."""
+    first = next(record.config for record in records if record.status == "ok")
+    if not find_source(first.dataset).splits:
+        return records
+    return [record for record in records if record.status == "ok" and record.config.seed == first.seed]
+
+
+def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:
+    """Write each exhibit's figure and table into `folder` as it comes."""
+    for exhibit in found:
+        with atomic_path(folder / f"{exhibit.name}.png") as temporary:
+            temporary.write_bytes(exhibit.png)
+        write_atomically(folder / f"{exhibit.name}.txt", exhibit.table + "\n")
+        yield exhibit
+
+
+def _compared(claim: Claim, sections: Sequence[Section]) -> list[tuple[str, ...]]:
+    """For each model that the claim speaks of: its name, the published number, and ours in every setting."""
+    return [
+        (
+            model,
+            str(published(model, claim.protocol.epochs) or "none published"),
+            *(section.told(model) for section in sections),
+        )
+        for model in claim.models
+    ]
+
+
+def _rows(records: Sequence[RunRecord]) -> list[list[str]]:
+    """The rows of results.csv for reading, headings first; numbers that are not whole in six digits."""
+    rows = [record.row() for record in records]
+    cells = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    return [[name.replace("_", " ") for name in rows[0]], *cells]
+
+
+def _origins(records: Sequence[RunRecord], out: Path) -> list[dict[str, str]]:
+    """On what and by which commands the runs were computed, and how many runs by each."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for record in records:
+        _, parts = load_config(record.config.folder(out))
+        for part in parts:
+            machine, versions = part["machine"], part["versions"]
+            key = (
+                f"{machine['processor']}, {machine['cores']} cores, {machine['platform']}",
+                ", ".join(f"{what} {version}" for what, version in versions.items()),
+                f"{part['command']} ({part['jobs']} at a time)",
+            )
+            counts[key] = counts.get(key, 0) + 1
+    return [
+        {"machine": machine, "versions": versions, "command": command, "parts": str(count)}
+        for (machine, versions, command), count in counts.items()
+    ]

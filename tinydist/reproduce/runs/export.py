@@ -1,0 +1,102 @@
+"""``python -m tinydist.reproduce export DIR --to tensorboard``: the learning curves of all runs, for TensorBoard."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tinydist.errors import DataError
+from tinydist.files import atomic_path
+from tinydist.reproduce.runs.records import RunConfig, load_config, load_configs, load_curve
+from tinydist.training import Measurement
+
+EVENTS = "events.out.tfevents.0.tinydist"
+"""The file of a run. TensorBoard reads all files with "tfevents" in their names; this name is always the same, so that
+another export takes the place of the one before."""
+
+SCALARS = ("train_loss", "train_accuracy", "test_accuracy", "dead_outputs", "dead_hidden")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status: 0, or 2 if there is nothing to export or no way to write it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tinydist.reproduce export",
+        description="Write the learning curve of every run in a results folder, finished or not, for another "
+        "program to show. Changes no run; works while they are going on, too. Later exports replace earlier ones.",
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder")
+    parser.add_argument("--to", choices=["tensorboard"], required=True, help="the program that is to show the runs")
+    parser.add_argument("--out", type=Path, metavar="LOGDIR", help="where to write (default: DIR/tensorboard)")
+    options = parser.parse_args(arguments)
+    logdir = options.out or options.folder / options.to
+    try:
+        written = export(options.folder, logdir)
+    except ImportError as problem:
+        print(f"error: {problem}; install it by: pip install 'tinydist[tensorboard]'", file=sys.stderr)
+        return 2
+    except (DataError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    print(f"Runs exported to {logdir}: {len(written)}. To see them: tensorboard --logdir {logdir}")
+    return 0
+
+
+def export(out: Path, logdir: Path) -> list[Path]:
+    """Write an event file for each run in the results folder `out` that has been measured, and return their paths.
+
+    Args:
+        out: results folder.
+        logdir: gets a folder for each run, of the same name as in `out`. Only earlier exports are replaced in it.
+
+    Raises:
+        DataError: if `out` holds no runs, none that has been measured, or a damaged one.
+        ImportError: if tensorboardX is not installed.
+        OSError: if a file cannot be read or written.
+    """
+    configs = load_configs(out)
+    if not configs:
+        raise DataError(f"{out} holds no runs; give the folder that python -m tinydist.reproduce named")
+    written = []
+    for config in configs:
+        if curve := load_curve(config, out):
+            path = logdir / config.folder(out).name / EVENTS
+            _, parts = load_config(config.folder(out))
+            write_events(path, config, curve, datetime.fromisoformat(parts[0]["began"]).timestamp())
+            written.append(path)
+    if not written:
+        raise DataError(f"no run in {out} has been measured yet; try again when the first one has begun")
+    return written
+
+
+def write_events(path: Path, config: RunConfig, curve: Sequence[Measurement], began: float) -> None:
+    """Write the settings and the measurements of a run as a TensorBoard event file.
+
+    Args:
+        path: the file; its folder is made, and an older file replaced.
+        config, curve: of the run.
+        began: when the run did, in seconds since 1970; all events carry this time, for measurements have none.
+    """
+    from tensorboardX import RecordWriter  # here, because only this format needs it, and it is not always installed
+
+    with atomic_path(path) as temporary, closing(RecordWriter(str(temporary))) as writer:
+        for event in _events(config, curve, began):
+            writer.write(event.SerializeToString())
+
+
+def _events(config: RunConfig, curve: Sequence[Measurement], began: float) -> Iterator[Any]:
+    from tensorboardX import summary
+    from tensorboardX.proto.event_pb2 import Event
+
+    yield Event(wall_time=began, file_version="brain.Event:2")
+    settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
+    yield Event(wall_time=began, summary=summary.text("settings", f"| setting | value |\n|---|---|\n{settings}"))
+    for measurement in curve:
+        for name in SCALARS:
+            scalar = summary.scalar(name, getattr(measurement, name))
+            yield Event(wall_time=began, step=measurement.epoch, summary=scalar)

@@ -1,0 +1,138 @@
+"""Who does the runs of a sweep: this process, one after the other, or several on this machine, side by side.
+
+:mod:`tinydist.reproduce.runs.cluster` has them done by other machines.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import joblib
+
+from tinydist.cores import available_cores
+from tinydist.reproduce.runs.environment import environment
+from tinydist.reproduce.runs.progress import Counter
+from tinydist.reproduce.runs.records import RunConfig, RunRecord
+from tinydist.reproduce.runs.run import execute
+
+
+class PoolError(RuntimeError):
+    """Those who do the runs are lost. What they have saved is not, and the same command goes on from there."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run to do, wherever that will be.
+
+    Attributes:
+        config: the run.
+        out: results folder.
+        checkpoint_every: seconds from one checkpoint to the next.
+        start: how the sweep was started, for ``config.json`` to tell.
+        progress: file of :mod:`tinydist.reproduce.runs.progress`.
+        slot: place of the run in it.
+    """
+
+    config: RunConfig
+    out: Path
+    checkpoint_every: float
+    start: dict[str, object]
+    progress: Path
+    slot: int
+
+    def do(self) -> RunRecord:
+        """Do the run here, or the rest of it.
+
+        Raises:
+            AbandonedError: if the sweep was stopped meanwhile.
+            DataError: if the checkpoint is damaged or foreign, or another process is doing this run.
+        """
+        counter = Counter(self.progress, self.slot)
+        record = execute(self.config, self.out, self.checkpoint_every, environment() | self.start, counter)
+        counter.write(self.config.epochs)
+        return record
+
+
+class Pool(Protocol):
+    """What :func:`tinydist.reproduce.runs.sweep.sweep` needs."""
+
+    @property
+    def jobs(self) -> int:
+        """Runs that can be done at a time."""
+
+    def scratch(self, out: Path, /) -> AbstractContextManager[Path]:
+        """A temporary folder that all who do runs for the results folder `out` can see.
+
+        Raises:
+            DataError: if some of them cannot see `out`.
+        """
+
+    def do(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
+        """Do all tasks; give the record of each when it is done, in any order.
+
+        Raises:
+            PoolError: if those who do the runs are lost.
+        """
+
+
+class LocalPool:
+    """Processes on this machine, each with an equal share of its cores as threads.
+
+    Args:
+        jobs: how many; if 1 is enough, it is this one.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    @contextmanager
+    def scratch(self, _out: Path, /) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="tinydist-") as folder:
+            yield Path(folder)
+
+    def do(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
+        jobs = min(self.jobs, len(tasks))
+        if jobs <= 1:
+            return (task.do() for task in tasks)
+        return _side_by_side(tasks, jobs)
+
+
+def _side_by_side(tasks: Sequence[Task], jobs: int) -> Iterator[RunRecord]:
+    threads = max(1, available_cores() // jobs)
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        records = pool(joblib.delayed(_do_in_worker)(os.getpid(), task) for task in tasks)
+    try:
+        yield from records
+    except BrokenExecutor:
+        raise PoolError("a worker process died, perhaps for lack of memory (then choose fewer --jobs)") from None
+
+
+def _do_in_worker(parent: int, task: Task) -> RunRecord:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it ends the workers
+    _end_with(parent)
+    return task.do()
+
+
+@functools.cache  # one watch is enough for all the runs of a worker
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, so that nothing is left at work on a sweep that was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.name == "posix":  # elsewhere a process does not learn of its parent's end
+        threading.Thread(target=watch, daemon=True).start()

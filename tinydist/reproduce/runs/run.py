@@ -1,0 +1,242 @@
+"""One run, recorded as it goes, so that it can be stopped at any moment and continued."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from tinydist import datasets
+from tinydist.batches import Batching
+from tinydist.errors import DataError, DivergedError
+from tinydist.nn import Module
+from tinydist.optim import Optimizer
+from tinydist.reproduce.runs.checkpoints import Checkpoint, find_checkpoint, save_arrays
+from tinydist.reproduce.runs.records import (
+    CHECKPOINT,
+    METRICS,
+    WEIGHTS,
+    RunConfig,
+    RunRecord,
+    is_finished,
+    load_config,
+    load_record,
+    write_config,
+)
+from tinydist.reproduce.runs.starts import start
+from tinydist.training import Measurement, train
+
+if sys.platform != "win32":
+    import fcntl
+
+PATIENCE = 5.0
+"""Seconds to wait for another process that holds a run: a worker that was orphaned stops after its epoch."""
+
+
+AnyDataset = datasets.Dataset | datasets.StreamedDataset
+
+
+def data_of(config: RunConfig) -> AnyDataset:
+    """The data of a run, kept for the next one; the seed chooses the rows to test on where the data set does not."""
+    split = config.seed if datasets.find_source(config.dataset).splits else 0
+    return load_data(config.dataset, config.input, config.train_size, config.layout, split)
+
+
+@functools.lru_cache(maxsize=1)
+def load_data(dataset: str, input: str, train_size: int | None, layout: str, split: int = 0) -> AnyDataset:
+    """A data set, kept in case it is the next one, too; rows on disk stay there."""
+    if datasets.is_streamed(dataset):
+        return datasets.stream(dataset, input, train_size)
+    return datasets.load(dataset, input, train_size, layout, split)
+
+
+def data_in_memory(config: RunConfig, rows: int = 10_000) -> datasets.Dataset:
+    """The data of a run; of those that stay on disk the first `rows` images to train and to test on."""
+    data = data_of(config)
+    return data.head(rows) if isinstance(data, datasets.StreamedDataset) else data
+
+
+def execute(
+    config: RunConfig,
+    out: Path,
+    checkpoint_every: float,
+    environment: dict[str, object],
+    on_epoch: Callable[[int], None],
+) -> RunRecord:
+    """Do one run, from its checkpoint if it has one, and save its record.
+
+    Args:
+        config: the run.
+        out: results folder; ``config.json`` of the run is there.
+        checkpoint_every: seconds from one checkpoint to the next.
+        environment: what ``config.json`` tells about this part of the run.
+        on_epoch: called with the number of epochs done, after each of them.
+
+    Raises:
+        DataError: if the checkpoint is damaged or foreign, or another process is doing this run.
+    """
+    data = data_of(config)
+    model, optimizer = start(config, data)
+    batching = Batching(config.batch_size, config.chunk_size, config.seed)
+    folder = config.folder(out)
+    with _held(folder):
+        if is_finished(config, out):  # by another process, since this one looked
+            return load_record(folder)
+        recorder = _Recorder(config, out, model, optimizer, checkpoint_every)
+        recorder.begin(environment)
+
+        def after_epoch(epoch: int) -> None:
+            recorder.on_epoch(epoch)
+            on_epoch(epoch)
+
+        try:
+            train(model, optimizer, data, config.epochs, after_epoch, recorder.on_measurement, recorder.start, batching)
+            save_arrays(folder / WEIGHTS, model.state_dict())
+            record = RunRecord(config, "ok", recorder.seconds(), tuple(recorder.curve))
+        except DivergedError as failure:
+            record = RunRecord(config, f"diverged: {failure}", recorder.seconds(), ())
+        record.save(out)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return record
+
+
+class _Recorder:
+    """Writes the measurements and checkpoints of a run.
+
+    Attributes:
+        start: epochs that were done before.
+        curve: the measurements so far.
+    """
+
+    def __init__(self, config: RunConfig, out: Path, model: Module, optimizer: Optimizer, every: float) -> None:
+        self._config, self._out, self._model, self._optimizer = config, out, model, optimizer
+        self._every = every
+        self._metrics = config.folder(out) / METRICS
+        self._begun = self._saved = time.perf_counter()
+        self._seconds_before = 0.0
+        self.start = 0
+        self.curve: list[Measurement] = []
+
+    def begin(self, environment: dict[str, object]) -> None:
+        """Go back to the last checkpoint, if there is one, and forget what was written after it."""
+        _remove_half_written(self._config.folder(self._out))
+        checkpoint = find_checkpoint(self._config, self._out)
+        if checkpoint:
+            self._model.load_state_dict(checkpoint.weights)
+            self._optimizer.load_state_dict(checkpoint.optimizer)
+            self.start, self.curve = checkpoint.epoch, list(checkpoint.curve)
+            self._seconds_before = checkpoint.seconds
+        _add_part(self._config, self._out, self.start, environment)
+        # From the checkpoint, not from the file, which may end in the middle of a line or lack some.
+        self._metrics.write_text("".join(map(_line, self.curve)), encoding="utf-8")
+
+    def on_measurement(self, measurement: Measurement) -> None:
+        self.curve.append(measurement)
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(_line(measurement))
+
+    def on_epoch(self, epoch: int) -> None:
+        """Write a checkpoint if one is due."""
+        if time.perf_counter() - self._saved < self._every:
+            return
+        Checkpoint(
+            config=self._config,
+            epoch=epoch,
+            seconds=self.seconds(),
+            curve=tuple(self.curve),
+            weights=self._model.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+        ).save(self._out)
+        self._saved = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Wall time spent on the run, without what was lost after a checkpoint."""
+        return self._seconds_before + time.perf_counter() - self._begun
+
+
+def _line(measurement: Measurement) -> str:
+    return json.dumps(asdict(measurement)) + "\n"
+
+
+def _add_part(config: RunConfig, out: Path, start: int, environment: dict[str, object]) -> None:
+    """Note in ``config.json`` that the run is computed in this environment from epoch `start` on."""
+    _, parts = load_config(config.folder(out))
+    parts = [part for part in parts if part["start"] < start]  # nothing is left of the others
+    if parts and (changes := list(_changes(parts[-1], environment))):
+        tell(f"{config} goes on from epoch {start:,} with {', '.join(changes)}: the last digits may differ")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write_config(config, out, [*parts, {"start": start, "began": now, **environment}])
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    for group in ("versions", "machine"):
+        for what in now[group]:
+            if before[group].get(what) != now[group][what] and what != "cores":
+                yield f"{what} {now[group][what]} (was {before[group].get(what)})"
+
+
+def _remove_half_written(folder: Path) -> None:
+    """Remove the temporary files of a process that was killed while it wrote."""
+    for path in folder.glob(".*"):
+        path.unlink()
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a run, so that no other process does it at the same time.
+
+    The lock ends with the process, however it ends. Where the system has no such locks, nothing is held; two
+    processes would then do the same work twice, to the same results.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        patience = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > patience:
+                    raise DataError(
+                        f"another process is at work on {folder}; wait until it has ended, or stop it"
+                    ) from None
+                time.sleep(0.1)
+            except OSError:  # a file system without locks
+                break
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process is at work on the run in `folder`; False where the system cannot tell."""
+    if sys.platform == "win32":
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
+def tell(message: str) -> None:
+    """Say something without breaking the progress bar."""
+    tqdm.write(message, file=sys.stderr)

@@ -1,0 +1,78 @@
+"""What a run starts from, and how a gradient becomes a step in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from tinydist.datasets import Dataset, StreamedDataset
+from tinydist.models import build_model
+from tinydist.nn import Sequential
+from tinydist.optim import SGD, Adam, Optimizer
+from tinydist.reproduce.runs.records import RunConfig
+from tinydist.tensor import Tensor
+
+
+def _uniform(*_: object) -> None:
+    """As the layers come."""
+
+
+def _he(model: Sequential, seed: int) -> None:
+    """Weights normal with variance ``2 / fan_in``, biases 0 (He et al., arXiv 1502.01852, section 2.2)."""
+    rng = np.random.default_rng([seed, 1])
+    for name, parameter in model.named_parameters():
+        if name.startswith("linear"):
+            weight = name.endswith("weight")
+            parameter.data[...] = rng.normal(0, np.sqrt(2 / parameter.shape[-1]), parameter.shape) if weight else 0
+
+
+def _positive(model: Sequential, _: int) -> None:
+    """No output weight negative, so that behind a ReLU every output starts on the side where it has a gradient."""
+    for name, parameter in model.named_parameters():
+        if name == "linear1.weight":
+            np.abs(parameter.data, out=parameter.data)
+
+
+INITIALIZATIONS: dict[str, Callable[[Sequential, int], None]] = {
+    "uniform": _uniform,
+    "he": _he,
+    "positive": _positive,
+}
+"""Ways to change the weights that a model is built with, given the seed; the paper's is "uniform", no change."""
+
+OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], float, Sequence[float]], Optimizer]] = {
+    "sgd": lambda parameters, lr, factors: SGD(parameters, lr, lr_factors=factors),
+    "momentum": lambda parameters, lr, factors: SGD(parameters, lr, momentum=0.9, lr_factors=factors),
+    "adam": lambda parameters, lr, factors: Adam(parameters, lr, lr_factors=factors),
+}
+"""How a gradient becomes a step, given parameters, learning rate and a factor of it for each; the paper's is "sgd"."""
+
+
+def build_for(config: RunConfig, data: Dataset | StreamedDataset) -> Sequential:
+    """The model of a run with the weights that it is built with.
+
+    Raises:
+        ModelNameError: if there is no such model.
+        ValueError: if the rows are not images, and the model has a convolution in front.
+    """
+    columns = data.x_train.shape[1]
+    return build_model(config.model, columns, config.hidden, data.classes, config.seed, data.image_shape)
+
+
+def start(config: RunConfig, data: Dataset | StreamedDataset) -> tuple[Sequential, Optimizer]:
+    """The model of a run before its first step, and its optimiser.
+
+    Args:
+        config: of the run.
+        data: that it is trained on.
+
+    Raises:
+        ModelNameError, ValueError: as :func:`build_for`.
+    """
+    model = build_for(config, data)
+    INITIALIZATIONS[config.initialization](model, config.seed)
+    first, *others = model.parameters()
+    first.data *= first.dtype.type(config.first_init)
+    factors = [config.first_step, *(1.0 for _ in others)]
+    return model, OPTIMIZERS[config.optimizer]([first, *others], config.lr, factors)

@@ -1,0 +1,78 @@
+"""Many runs: done by a pool, each recorded as it goes, none repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinydist.errors import DataError
+from tinydist.reproduce.runs.checkpoints import ForeignCheckpointError, find_checkpoint
+from tinydist.reproduce.runs.environment import command
+from tinydist.reproduce.runs.pool import Pool, Task
+from tinydist.reproduce.runs.progress import Progress
+from tinydist.reproduce.runs.records import (
+    CHECKPOINT,
+    CONFIG,
+    RunConfig,
+    RunRecord,
+    load_finished,
+    write_config,
+    write_csv,
+)
+from tinydist.reproduce.runs.run import tell
+
+CHECKPOINT_EVERY = 30.0
+"""Seconds from one checkpoint of a run to the next: what is lost at most when it is stopped."""
+
+
+def sweep(
+    configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every: float = CHECKPOINT_EVERY
+) -> list[RunRecord]:
+    """Have all runs done that `out` does not hold yet, and return the records of all.
+
+    Half-done runs go on from their last checkpoint. A damaged checkpoint is told of and removed, and its run begins
+    again: that costs time but not the result. A checkpoint of another run is left alone, for its owner to rescue.
+
+    Progress goes to standard error.
+
+    Args:
+        configs: the runs.
+        out: results folder.
+        pool: who does them.
+        checkpoint_every: seconds from one checkpoint of a run to the next.
+
+    Raises:
+        DataError: if `out` holds runs with other settings, or a checkpoint in the wrong place.
+        PoolError: if the pool lost its processes; like after Ctrl-C, what they saved is on disk.
+        KeyboardInterrupt: on Ctrl-C; finished runs, and checkpoints of the others, are on disk by then.
+    """
+    finished = load_finished(configs, out)
+    left = [config for config in configs if config not in finished]
+    done = {config: _epochs_done(config, out) for config in left}
+    for config in left:
+        if not (config.folder(out) / CONFIG).exists():
+            write_config(config, out, parts=[])
+    start = {"command": command(), "jobs": min(pool.jobs, max(len(left), 1))}
+    with pool.scratch(out) as scratch, Progress(done, scratch / "epochs") as progress:
+        tasks = [
+            Task(config, out.resolve(), checkpoint_every, start, scratch / "epochs", slot)
+            for slot, config in enumerate(left)
+        ]
+        for record in pool.do(tasks):
+            finished[record.config] = record
+            write_csv(out)
+            progress.finished(record)
+    return [finished[config] for config in configs]
+
+
+def _epochs_done(config: RunConfig, out: Path) -> int:
+    """Up to the last checkpoint of the run; a damaged one is removed."""
+    try:
+        checkpoint = find_checkpoint(config, out)
+    except ForeignCheckpointError:
+        raise
+    except DataError as problem:
+        tell(f"{problem}; {config} begins again")
+        (config.folder(out) / CHECKPOINT).unlink()
+        return 0
+    return checkpoint.epoch if checkpoint else 0

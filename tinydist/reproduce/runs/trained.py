@@ -1,0 +1,53 @@
+"""The trained models of finished runs, built again from what the runs left on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from tinydist.errors import DataError, StateDictError
+from tinydist.nn import Sequential
+from tinydist.reproduce.runs.checkpoints import DAMAGE
+from tinydist.reproduce.runs.records import WEIGHTS, RunRecord, load_config
+from tinydist.reproduce.runs.run import data_of
+from tinydist.reproduce.runs.starts import build_for
+
+
+def trained_model(folder: Path) -> Sequential:
+    """The trained model of the run in `folder`, such as ``results/.../runs/ReLU2-raw-seed0``.
+
+    Raises:
+        DataError: if the folder is not that of a run, or its weights are absent or damaged.
+    """
+    config, _ = load_config(folder)
+    path = folder / WEIGHTS
+    remedy = f"delete the folder {folder.name} and run the sweep again, which repeats this run alone"
+    try:
+        with path.open("rb") as contents, np.load(contents, allow_pickle=False) as file:
+            weights = dict(file)
+        model = build_for(config, data_of(config))
+        model.load_state_dict(weights)
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} is absent: only a run that finished well leaves its weights there. If this one did, {remedy}"
+        ) from None
+    except (*DAMAGE, StateDictError) as reason:
+        raise DataError(f"{path} does not hold the weights of {config} ({reason}); {remedy}") from None
+    return model
+
+
+def trained_models(records: Iterable[RunRecord], out: Path, runs: int) -> dict[str, list[Sequential]]:
+    """By model, in order of first appearance: the first `runs` of its successful runs in `out`, by seed.
+
+    Raises:
+        DataError: if the weights of one of them are absent or damaged.
+    """
+    by_model: dict[str, list[RunRecord]] = {}
+    for record in sorted((r for r in records if r.status == "ok"), key=lambda record: record.config.seed):
+        by_model.setdefault(record.config.model, []).append(record)
+    return {
+        model: [trained_model(record.config.folder(out)) for record in group[:runs]]
+        for model, group in by_model.items()
+    }

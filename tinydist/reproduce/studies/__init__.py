@@ -1,0 +1,1 @@
+"""Studies: experiments beyond the paper, each with its own runs and its own findings."""

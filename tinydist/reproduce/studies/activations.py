@@ -1,0 +1,262 @@
+"""Is the story about ReLU, or about geometry? Other activations under the constraints of the paper.
+
+Every activation becomes the paper's five models: plain (the baseline), with the output forced to be an intensity
+(``2``) or a distance (``2-Neg``), and with OffsetL2 read as either (``L2``, ``L2-Neg``). The question of the study is
+which property of an activation predicts that a model collapses: falls more than ten points below its own baseline.
+"""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import stats
+
+from tinydist.analysis.activation_shapes import Shape, shape_of, stuck_units
+from tinydist.analysis.activations import layer_output
+from tinydist.analysis.statistics import holm, summarize
+from tinydist.datasets import Dataset
+from tinydist.figures import canvas, save, set_title
+from tinydist.files import write_atomically
+from tinydist.models import ACTIVATIONS, parse_model_name
+from tinydist.reproduce.evidence.collapse import COLLAPSED, FAILED, OPEN, STANDS, fates, learned
+from tinydist.reproduce.evidence.ledger import ALPHA
+from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
+from tinydist.reproduce.report import printout
+from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.run import data_in_memory
+from tinydist.reproduce.runs.trained import trained_model
+from tinydist.reproduce.studies.study import Study
+from tinydist.tables import text_table
+
+HEADS = ("", "2", "2-Neg", "-L2", "-L2-Neg")
+MODELS = tuple(f"{activation}{head}" for activation in ACTIVATIONS for head in HEADS)
+"""Every activation with every head, baselines first within each."""
+
+
+def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
+    """Write heat maps and numbers of the study's runs into ``out/study``, input by input.
+
+    Args:
+        records: of finished runs in `out`.
+        out: results folder.
+
+    Returns:
+        What was found, to print, and the files.
+
+    Raises:
+        DataError: if the trained weights of a run are absent or damaged.
+        OSError: if a file cannot be written.
+    """
+    texts, paths = [], []
+    for setting, group in grouped(records).items():
+        label = printout.protocol_label(setting, *printout.run_counts(group))
+        data = data_in_memory(group[0].config)
+        cells = read_cells(group, out, data)
+        texts.append(f"{label[0].upper()}{label[1:]}\n\n{told(cells)}")
+        figure, table = (out / "study" / f"activations-{setting.input}.{suffix}" for suffix in ("png", "txt"))
+        save(heat_maps(cells, label), figure)
+        write_atomically(table, texts[-1] + "\n")
+        paths += [figure, table]
+    return "\n\n".join(texts), paths
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One activation with one head.
+
+    Attributes:
+        accuracies: test accuracies of the runs that ended well, percent.
+        failed: runs that did not.
+        stuck: of each run that ended well, the outputs that stand where the last activation is flat on every
+            training image; empty where no activation follows the outputs.
+        fate: ``COLLAPSED``, ``STANDS``, ``OPEN`` or ``FAILED`` beside the baseline of the same activation.
+    """
+
+    accuracies: tuple[float, ...]
+    failed: int
+    stuck: tuple[int, ...]
+    fate: str
+
+
+Cells = Mapping[tuple[str, str], Cell]  # by activation and head
+
+
+def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[tuple[str, str], Cell]:
+    """What became of every activation and head among the runs of one setting."""
+    found = _fates(outcomes(records))
+    cells = {}
+    for activation, head in itertools.product(ACTIVATIONS, HEADS):
+        runs = [record for record in records if record.config.model == f"{activation}{head}"]
+        if runs:
+            well = [record for record in runs if record.status == "ok"]
+            followed = well if parse_model_name(f"{activation}{head}").second else []
+            cells[activation, head] = Cell(
+                accuracies=tuple(record.final.test_accuracy for record in well),
+                failed=len(runs) - len(well),
+                stuck=tuple(_stuck_outputs(record, out, data) for record in followed),
+                fate=found.get((activation, head), FAILED),
+            )
+    return cells
+
+
+def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
+    activation = ACTIVATIONS[parse_model_name(record.config.model).activation]()
+    model = trained_model(record.config.folder(out))
+    return int(stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum())
+
+
+def _fates(results: Outcomes) -> dict[tuple[str, str], str]:
+    """What became of each model, and of each baseline, which stands if it has learned."""
+    heads = {
+        (activation, head): (results, activation, f"{activation}{head}")
+        for activation, head in itertools.product(ACTIVATIONS, HEADS[1:])
+    }
+    plain = {(activation, ""): STANDS for activation in ACTIVATIONS if learned(results, activation)}
+    return plain | fates(heads)
+
+
+def told(cells: Cells) -> str:
+    """The numbers, then which property goes with collapse, head by head."""
+    shapes = {activation: shape_of(ACTIVATIONS[activation]()) for activation in dict.fromkeys(a for a, _ in cells)}
+    parts = [_table(cells), _properties_table(shapes)]
+    parts += ["\n".join(_prediction(cells, shapes, head)) for head in HEADS[1:]]
+    return "\n\n".join(parts)
+
+
+def _table(cells: Cells) -> str:
+    rows: list[tuple[str, ...]] = [("model", "test accuracy %", "n", "failed", "stuck outputs", "beside its baseline")]
+    for (activation, head), cell in cells.items():
+        accuracy = str(summarize(cell.accuracies)) if cell.accuracies else "–"
+        stuck = f"{summarize(cell.stuck).mean:.1f}" if cell.stuck else "–"
+        fate = cell.fate if head else "baseline"
+        rows.append((activation + head, accuracy, str(len(cell.accuracies)), str(cell.failed), stuck, fate))
+    return text_table(rows)
+
+
+def _properties_table(shapes: Mapping[str, Shape]) -> str:
+    names = tuple(next(iter(shapes.values())).properties())
+    rows = [("activation", *names)]
+    rows += [(a, *("yes" if shape.properties()[name] else "no" for name in names)) for a, shape in shapes.items()]
+    return text_table(rows)
+
+
+def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterator[str]:
+    """Fisher's exact test of each property against collapse, Holm-corrected over the properties."""
+    by_activation = {activation: cell.fate for (activation, h), cell in cells.items() if h == head}
+    listed = (
+        f"{fate}: {', '.join(_named(cells, a, head) for a, f in by_activation.items() if f == fate)}"
+        for fate in (COLLAPSED, STANDS, OPEN, FAILED)
+        if fate in by_activation.values()
+    )
+    yield textwrap.fill(f"Act{head}: {'; '.join(listed)}.", printout.WIDTH)
+    collapsed = {
+        activation: fate == COLLAPSED for activation, fate in by_activation.items() if fate in (COLLAPSED, STANDS)
+    }
+    if len(set(collapsed.values())) < 2:
+        alike = f"All that are settled have {'collapsed' if any(collapsed.values()) else 'not collapsed'}"
+        yield f"  {alike if collapsed else 'Nothing is settled'}, so no property can tell them apart."
+        return
+    properties = {activation: shapes[activation].properties() for activation in collapsed}
+    names = list(next(iter(properties.values())))
+    tables = {name: _counts(collapsed, {a: has[name] for a, has in properties.items()}) for name in names}
+    corrected = dict(
+        zip(names, holm([float(stats.fisher_exact(table).pvalue) for table in tables.values()]), strict=True)
+    )
+    for name, table in tables.items():
+        (hits, size), (others, other_size) = zip(table[:, 0], table.sum(axis=1), strict=True)
+        yield (
+            f"  {name}: {hits} of {size} collapsed with it, {others} of {other_size} without (p {corrected[name]:.2g})"
+        )
+    best = min(names, key=corrected.__getitem__)
+    verdict = (
+        f"{best} goes with collapse"
+        if corrected[best] < ALPHA
+        else "no single property settles it; so few activations can only show a nearly perfect divide"
+    )
+    yield f"  So, for Act{head}: {verdict}."
+
+
+def _named(cells: Cells, activation: str, head: str) -> str:
+    """An activation and, where its fate is open, how far its mean is from the baseline's."""
+    cell = cells[activation, head]
+    if cell.fate != OPEN:
+        return activation
+    change = np.mean(cell.accuracies) - np.mean(cells[activation, ""].accuracies)
+    return f"{activation} ({change:+.1f} points in the mean)"
+
+
+def _counts(collapsed: Mapping[str, bool], has: Mapping[str, bool]) -> NDArray[np.int64]:
+    """Activations with a property and, in the second row, without it: those that collapsed, and those that stand."""
+    return np.array(
+        [
+            [sum(has[a] == there and collapsed[a] == fell for a in has) for fell in (True, False)]
+            for there in (True, False)
+        ]
+    )
+
+
+def heat_maps(cells: Cells, label: str) -> Figure:
+    """Mean test accuracy with its deviation, and stuck outputs, for every activation and head.
+
+    Args:
+        cells: of one setting.
+        label: the protocol, shown under the title.
+    """
+    activations = dict.fromkeys(activation for activation, _ in cells)
+    figure = canvas(11, 1.9 + 0.52 * len(activations))
+    accuracy, stuck = figure.subplots(1, 2, width_ratios=(1.35, 1))
+    _heat_map(
+        accuracy, {place: (cell.accuracies, _accuracy_words(cell)) for place, cell in cells.items()}, 100, "cividis"
+    )
+    accuracy.set_title("test accuracy %: mean ± standard deviation\n✗ collapsed: > 10 points below plain", fontsize=9)
+    _heat_map(stuck, {place: (cell.stuck, _stuck_words(cell)) for place, cell in cells.items()}, 10, "cividis_r")
+    stuck.set_title("dead or saturated outputs of 10, mean", fontsize=9)
+    set_title(figure, f"Activations under the paper's constraints\n{label}", fontsize=10)
+    return figure
+
+
+def _accuracy_words(cell: Cell) -> str:
+    if not cell.accuracies:
+        return "all runs\nfailed"
+    summary = summarize(cell.accuracies)
+    mark = " ✗" if cell.fate == COLLAPSED else ""
+    spread = f"\n±{summary.sd:.1f}" if summary.n > 1 else ""
+    lost = f"\n{cell.failed} failed" if cell.failed else ""
+    return f"{summary.mean:.1f}{mark}{spread}{lost}"
+
+
+def _stuck_words(cell: Cell) -> str:
+    if not cell.accuracies:
+        return ""
+    return f"{summarize(cell.stuck).mean:.1f}" if cell.stuck else "–"
+
+
+def _heat_map(
+    axes: Axes, shown: Mapping[tuple[str, str], tuple[Sequence[float], str]], high: float, colors: str
+) -> None:
+    """Means from 0 to `high` as colours, each with its words, grey where there is none; by activation and head."""
+    activations = list(dict.fromkeys(activation for activation, _ in shown))
+    means = np.full((len(activations), len(HEADS)), np.nan)
+    for (activation, head), (values, _) in shown.items():
+        if values:
+            means[activations.index(activation), HEADS.index(head)] = np.mean(values)
+    axes.set_facecolor("#dddddd")
+    image = axes.imshow(means, cmap=colors, vmin=0, vmax=high, aspect="auto")
+    axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    axes.set_xticks(range(len(HEADS)), labels=[head.removeprefix("-") or "plain" for head in HEADS])
+    axes.set_yticks(range(len(activations)), labels=activations)
+    for (activation, head), (_, words) in shown.items():
+        row, column = activations.index(activation), HEADS.index(head)
+        bright = np.isnan(means[row, column]) or np.mean(image.to_rgba(means[row, column])[:3]) > 0.45
+        axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color="black" if bright else "white")
+
+
+STUDY = Study(models=MODELS, write=write)

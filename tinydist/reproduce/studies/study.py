@@ -1,0 +1,52 @@
+"""What a study beyond the paper is: which runs it takes, and who says what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinydist.datasets import find_source
+from tinydist.reproduce.evidence.protocols import LR, PROTOCOLS, Protocol
+from tinydist.reproduce.runs.records import RunConfig, RunRecord
+
+
+def as_it_is(config: RunConfig) -> Iterable[RunConfig]:
+    """No variants: the run alone."""
+    return [config]
+
+
+def nothing_to_check() -> None:
+    """No need beyond tinydist's own."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment of its own, in the same records as the paper's.
+
+    Attributes:
+        models: names of the models that it runs.
+        write: given all finished runs and the results folder, writes what they show; returns what to print, and the
+            files that it wrote. It may raise DataError and OSError.
+        datasets: names of the data sets that each model is run on, unless the user names one; of several, those that
+            are here.
+        variants: the runs to do in place of one run of a model, such as with several learning rates; if there are
+            several, each with an ``arm`` of its own.
+        inputs, lr, protocol: how, unless the user says otherwise.
+        check: raises a DataError, before any work, if something that `write` needs is not installed.
+    """
+
+    models: tuple[str, ...]
+    write: Callable[[Sequence[RunRecord], Path], tuple[str, list[Path]]]
+    datasets: tuple[str, ...] = ("mnist",)
+    variants: Callable[[RunConfig], Iterable[RunConfig]] = as_it_is
+    inputs: tuple[str, ...] = ("raw",)
+    lr: float = LR
+    protocol: Protocol = PROTOCOLS["quick"]
+    check: Callable[[], None] = nothing_to_check
+
+    def datasets_here(self) -> list[str]:
+        """The data sets that can be read without a download; a single one in any case."""
+        if len(self.datasets) == 1:
+            return list(self.datasets)
+        return [name for name in self.datasets if find_source(name).is_here()]
