@@ -62,7 +62,7 @@ print(f"the unit gives {unit[labels == 0].mean():.2f} on zeros and {unit[labels 
 # %%
 def two_units(reading: str) -> td.nn.Sequential:
     """Linear, Abs, and Neg for the reading "distance", trained on the points; both readings start alike."""
-    layers = {"linear": td.nn.Linear(2, 2, rng=np.random.default_rng(0), dtype=float), "act": td.nn.Abs()}
+    layers = {"linear": td.nn.Linear(2, 2, rng=np.random.default_rng(0), dtype=float), "act": td.nn.Activation("Abs")}
     if reading == "distance":
         layers["neg"] = td.nn.Neg()
     model = td.nn.Sequential(**layers)

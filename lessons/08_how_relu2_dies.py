@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinydist as td
-from tinydist.analysis.dead_nodes import dead_units
+from tinydist.activity import dead_units
 from tinydist.training import accuracy, training_step
 
 FAST = "TINYDIST_FAST" in os.environ
@@ -66,7 +66,7 @@ def tally(model: td.nn.Sequential, x: np.ndarray) -> dict[str, float]:
     outputs, asked, let_back = trace["act1"].value, trace["act1"].gradient, trace["linear1"].gradient
     if "neg" in trace.names:
         let_back, asked = -let_back, -asked  # count for the logit, which Neg turns round
-    if isinstance(model.act1, td.nn.Abs):
+    if model.act1.name == "Abs":
         let_back = let_back * np.sign(trace["linear1"].value)  # count for the output, which Abs may turn round
     return {
         "loss": float(trace["loss"].value),

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinydist as td
-from tinydist.analysis.dead_nodes import dead_units
+from tinydist.activity import dead_units
 from tinydist.training import accuracy
 
 FAST = "TINYDIST_FAST" in os.environ

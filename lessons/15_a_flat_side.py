@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinydist as td
+from tinydist.activity import layer_output
 from tinydist.analysis.activation_shapes import stuck_units
-from tinydist.analysis.activations import layer_output
-from tinydist.models import ACTIVATIONS
+from tinydist.nn import Activation
 from tinydist.training import accuracy
 
 FAST = "TINYDIST_FAST" in os.environ
@@ -36,7 +36,7 @@ NAMES = ("ReLU", "LeakyReLU", "GELU", "SiLU", "Softplus", "ELU", "Tanh", "Abs")
 def curve(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An activation and its slope at each of these points."""
     points = td.Tensor(x, requires_grad=True)
-    y = ACTIVATIONS[name]()(points)
+    y = Activation(name)(points)
     y.sum().backward()
     return y.data, points.grad
 
@@ -63,7 +63,7 @@ def run(name: str, seed: int) -> tuple[float, int]:
         optimizer.step()
     with td.no_grad():
         percent = accuracy(model(data.x_test).data, data.y_test)
-    activation = ACTIVATIONS[name.removesuffix("2")]()
+    activation = Activation(name.removesuffix("2"))
     stuck = stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum() if name.endswith("2") else 0
     return percent, int(stuck)
 
@@ -123,5 +123,5 @@ print(f"saved {path}")
 #
 # `python -m tinydist.exercises check gelu`
 #
-# Then make an activation of your own with a slope that never falls below 0.1, put it into `ACTIVATIONS` at the top of
-# this lesson, and see whether its outputs get stuck.
+# Then make an activation of your own with a slope that never falls below 0.1, put it into
+# `tinydist.ops.ACTIVATIONS` and its name into `NAMES` at the top of this lesson, and see whether its outputs get stuck.

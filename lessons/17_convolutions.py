@@ -17,7 +17,7 @@ import numpy as np
 
 import tinydist as td
 from tinydist import ops
-from tinydist.analysis.dead_nodes import dead_units
+from tinydist.activity import dead_units
 from tinydist.training import accuracy
 
 FAST = "TINYDIST_FAST" in os.environ

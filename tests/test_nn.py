@@ -9,7 +9,7 @@ from scipy.signal import correlate2d
 from tinydist import Tensor
 from tinydist.errors import ShapeError, StateDictError
 from tinydist.nn import (
-    Abs,
+    Activation,
     AvgPool2d,
     Conv2d,
     Flatten,
@@ -18,7 +18,6 @@ from tinydist.nn import (
     Module,
     Neg,
     OffsetL2,
-    ReLU,
     Sequential,
     Unflatten,
 )
@@ -30,7 +29,7 @@ both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 @pytest.fixture
 def model(rng):
-    return Sequential(first=Linear(4, 3, rng=rng), act=ReLU(), last=OffsetL2(3, 2, rng=rng))
+    return Sequential(first=Linear(4, 3, rng=rng), act=Activation("ReLU"), last=OffsetL2(3, 2, rng=rng))
 
 
 # --- modules -------------------------------------------------------------------------------------------------------
@@ -52,19 +51,20 @@ def test_a_tensor_without_gradient_is_no_parameter():
 
 def test_sequential_applies_its_modules_in_order(rng):
     x = Tensor(rng.normal(size=(5, 3)))
-    np.testing.assert_array_equal(Sequential(a=Neg(), b=ReLU())(x).data, np.maximum(-x.data, 0))
-    np.testing.assert_array_equal(Sequential(b=ReLU(), a=Neg())(x).data, -np.maximum(x.data, 0))
+    np.testing.assert_array_equal(Sequential(a=Neg(), b=Activation("ReLU"))(x).data, np.maximum(-x.data, 0))
+    np.testing.assert_array_equal(Sequential(b=Activation("ReLU"), a=Neg())(x).data, -np.maximum(x.data, 0))
 
 
 def test_repr_shows_the_layers(model):
     assert repr(model) == (
-        "Sequential(\n  first: Linear(4, 3, bias=True)\n  act: ReLU()\n  last: OffsetL2(3, 2, form='program')\n)"
+        "Sequential(\n  first: Linear(4, 3, bias=True)\n  act: Activation('ReLU')\n"
+        "  last: OffsetL2(3, 2, form='program')\n)"
     )
 
 
 def test_repr_indents_what_is_nested():
-    nested = Sequential(outer=Sequential(inner=ReLU()))
-    assert repr(nested) == "Sequential(\n  outer: Sequential(\n    inner: ReLU()\n  )\n)"
+    nested = Sequential(outer=Sequential(inner=Activation("ReLU")))
+    assert repr(nested) == "Sequential(\n  outer: Sequential(\n    inner: Activation('ReLU')\n  )\n)"
 
 
 def test_a_module_without_forward_is_named():
@@ -77,7 +77,12 @@ def test_a_module_without_forward_is_named():
 
 def test_activations():
     x = Tensor([-2.0, 0.0, 3.0])
-    assert [layer(x).data.tolist() for layer in (ReLU(), Abs(), Neg())] == [[0, 0, 3], [2, 0, 3], [2, 0, -3]]
+    layers = (Activation("ReLU"), Activation("Abs"), Neg())
+    assert [layer(x).data.tolist() for layer in layers] == [
+        [0, 0, 3],
+        [2, 0, 3],
+        [2, 0, -3],
+    ]
 
 
 # --- state dicts ---------------------------------------------------------------------------------------------------
@@ -86,7 +91,7 @@ def test_activations():
 def test_state_goes_round(model):
     other = Sequential(
         first=Linear(4, 3, rng=np.random.default_rng(1)),
-        act=ReLU(),
+        act=Activation("ReLU"),
         last=OffsetL2(3, 2, rng=np.random.default_rng(1)),
     )
     x = Tensor(np.random.default_rng(2).normal(size=(5, 4)), dtype=np.float32)
@@ -295,3 +300,32 @@ def test_inputs_of_another_shape_are_refused(layer, shape, rng):
     layer = layer(4, 3, rng=rng)
     with pytest.raises(ShapeError, match=re.escape(f"{layer!r} takes x of shape (batch, 4), got {shape}")):
         layer(Tensor(np.zeros(shape)))
+
+
+def test_an_activation_is_known_by_its_name():
+    with pytest.raises(ValueError, match="unknown activation 'Relu'; expected one of ReLU, Abs, "):
+        Activation("Relu")
+
+
+def test_a_module_takes_an_array_a_tensor_and_a_sparse_matrix_alike(rng):
+    pixels = (rng.integers(0, 256, (70, 6)) * rng.integers(0, 2, (70, 6))).astype(np.uint8)
+    layer = Sequential(linear=Linear(6, 3, rng=rng), act=Activation("ReLU"))
+    dense = pixels.astype(np.float32)
+    outputs = [layer(x).data for x in (dense, Tensor(dense), SparseMatrix(pixels))]
+    np.testing.assert_array_equal(outputs[0], outputs[1], strict=True)
+    np.testing.assert_allclose(outputs[2], outputs[1], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [Linear, OffsetL2, Activation, Conv2d, MaxPool2d, AvgPool2d, Unflatten])
+def test_what_a_layer_holds_is_declared_in_its_class(kind, rng):
+    layers = {
+        Linear: lambda: Linear(2, 3, rng=rng),
+        OffsetL2: lambda: OffsetL2(2, 3, rng=rng),
+        Activation: lambda: Activation("Abs"),
+        Conv2d: lambda: Conv2d(1, 2, 3, rng=rng),
+        MaxPool2d: lambda: MaxPool2d(2),
+        AvgPool2d: lambda: AvgPool2d(2),
+        Unflatten: lambda: Unflatten(1, 2, 3),
+    }
+    declared = {name for name, kind_of in kind.__annotations__.items() if "ClassVar" not in kind_of}
+    assert vars(layers[kind]()).keys() == declared

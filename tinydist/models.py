@@ -1,10 +1,15 @@
 """The models of arXiv 2502.02103 by name.
 
 Grammar: ``[Conv-]Act[2][-L2][-Neg][-Bias]``. ``Act`` is the activation after the first linear layer: the paper's ReLU
-or Abs, or one of the others in ``ACTIVATIONS``; ``Swish`` is another name of ``SiLU``. Then, in this order,
+or Abs, or another one of :data:`tinydist.ops.ACTIVATIONS`; ``Swish`` is another name of ``SiLU``. Then comes the
+output layer, one of ``HEADS``:
 
+* nothing: a second linear layer;
 * ``2``: a second linear layer followed by the activation again, so that no output is negative;
-* ``-L2``: an OffsetL2 layer instead of the second linear layer;
+* ``-L2``: an OffsetL2 layer.
+
+Then, in this order,
+
 * ``-Neg``: the output negated;
 * ``-Bias``: a bias in the second linear layer, which has none by default.
 
@@ -17,40 +22,15 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from tinydist.errors import ModelNameError
-from tinydist.nn import (
-    ELU,
-    GELU,
-    Abs,
-    Activation,
-    Conv2d,
-    Flatten,
-    GELUTanh,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    Module,
-    Neg,
-    OffsetL2,
-    ReLU,
-    Sequential,
-    SiLU,
-    Sin,
-    Softplus,
-    Square,
-    Tanh,
-    Unflatten,
-)
+from tinydist.nn import Activation, Conv2d, Flatten, Linear, MaxPool2d, Module, Neg, OffsetL2, Sequential, Unflatten
+from tinydist.ops import ACTIVATIONS
 
-ACTIVATIONS: dict[str, Callable[[], Activation]] = {
-    kind.__name__: kind for kind in (ReLU, Abs, GELU, GELUTanh, SiLU, LeakyReLU, ELU, Softplus, Tanh, Sin, Square)
-}
 ALIASES = {"Swish": "SiLU"}
 
 PAPER_MODELS = (
@@ -62,7 +42,50 @@ PAPER_MODELS = (
 CONV_CHANNELS, CONV_KERNEL, CONV_POOL = 8, 5, 2
 """What ``Conv-`` puts in front of a model: kernels, their side, and the side of a pooling window."""
 
-_NAME = re.compile(r"(?P<conv>Conv-)?(?P<activation>[A-Za-z]+)(?P<second>2)?(?P<l2>-L2)?(?P<neg>-Neg)?(?P<bias>-Bias)?")
+
+@dataclass(frozen=True)
+class Head:
+    """One way from the hidden activations to the outputs.
+
+    Attributes:
+        layers: given the model's spec, its hidden units, its classes and the source of the initial weights, makes the
+            layers, by name.
+        words: what the head does, for error messages.
+        takes_bias: whether it has a linear layer that may have a bias.
+        again: whether the activation follows the outputs, so that they may die.
+        prototypes: whether the outputs are distances from a prototype for each class.
+    """
+
+    layers: Callable[[ModelSpec, int, int, np.random.Generator], Mapping[str, Module]]
+    words: str
+    takes_bias: bool = True
+    again: bool = False
+    prototypes: bool = False
+
+
+def _linear(spec: ModelSpec, hidden: int, classes: int, rng: np.random.Generator) -> dict[str, Module]:
+    return {"linear1": Linear(hidden, classes, bias=spec.bias, rng=rng)}
+
+
+def _linear_again(spec: ModelSpec, hidden: int, classes: int, rng: np.random.Generator) -> dict[str, Module]:
+    return {**_linear(spec, hidden, classes, rng), "act1": Activation(spec.activation)}
+
+
+def _offset_l2(_: ModelSpec, hidden: int, classes: int, rng: np.random.Generator) -> dict[str, Module]:
+    return {"offset": OffsetL2(hidden, classes, rng=rng)}
+
+
+HEADS: dict[str, Head] = {
+    "": Head(_linear, "no suffix is a second linear layer"),
+    "2": Head(_linear_again, "2 puts the activation after the second layer as well", again=True),
+    "-L2": Head(
+        _offset_l2,
+        "-L2 makes the second layer an OffsetL2 (its output is never negative and it takes no -Bias)",
+        takes_bias=False,
+        prototypes=True,
+    ),
+}
+"""The output layers, by what they add to a model's name."""
 
 
 @dataclass(frozen=True)
@@ -71,32 +94,48 @@ class ModelSpec:
 
     Attributes:
         activation: key of ``ACTIVATIONS``.
-        second: whether the output passes through the activation again.
-        l2: whether the second layer is an OffsetL2.
+        head: key of ``HEADS``.
         neg: whether the output is negated.
         bias: whether the second linear layer has a bias.
         conv: whether a convolution comes before the first linear layer.
     """
 
     activation: str
-    second: bool = False
-    l2: bool = False
+    head: str = ""
     neg: bool = False
     bias: bool = False
     conv: bool = False
 
     def __str__(self) -> str:
-        suffixes = [(self.second, "2"), (self.l2, "-L2"), (self.neg, "-Neg"), (self.bias, "-Bias")]
-        prefix = "Conv-" if self.conv else ""
-        return prefix + self.activation + "".join(suffix for present, suffix in suffixes if present)
+        ending = f"{'-Neg' if self.neg else ''}{'-Bias' if self.bias else ''}"
+        return f"{'Conv-' if self.conv else ''}{self.activation}{self.head}{ending}"
+
+    @property
+    def output(self) -> str:
+        """The head, and ``-Neg`` if the output is negated: "", "2", "2-Neg", "-L2", "-L2-Neg"."""
+        return f"{self.head}{'-Neg' if self.neg else ''}"
+
+    @property
+    def again(self) -> bool:
+        """Whether the activation follows the outputs."""
+        return HEADS[self.head].again
+
+    @property
+    def prototypes(self) -> bool:
+        """Whether the outputs are distances from prototypes."""
+        return HEADS[self.head].prototypes
+
+
+def _specs() -> dict[str, ModelSpec]:
+    """Return every model of the grammar by name."""
+    flags = itertools.product((False, True), (False, True), HEADS, (False, True), ACTIVATIONS)
+    specs = [ModelSpec(activation, head, neg, bias, conv) for conv, bias, head, neg, activation in flags]
+    return {str(spec): spec for spec in specs if HEADS[spec.head].takes_bias or not spec.bias}
 
 
 def model_names() -> list[str]:
-    """Every name the grammar allows."""
-    flags = itertools.product((False, True), repeat=4)
-    plain = [ModelSpec(activation, *flag) for flag in flags for activation in ACTIVATIONS]
-    specs = [*plain, *(replace(spec, conv=True) for spec in plain)]
-    return [str(spec) for spec in specs if not (spec.l2 and (spec.second or spec.bias))]
+    """Return every name that the grammar allows."""
+    return list(_specs())
 
 
 def parse_model_name(name: str) -> ModelSpec:
@@ -105,23 +144,17 @@ def parse_model_name(name: str) -> ModelSpec:
     Raises:
         ModelNameError: explains the grammar and suggests the nearest name.
     """
-    match = _NAME.fullmatch(str(name))
-    if match:
-        activation = ALIASES.get(match["activation"], match["activation"])
-        spec = ModelSpec(activation, *(bool(match[flag]) for flag in ("second", "l2", "neg", "bias", "conv")))
-        if str(spec) in model_names():
-            return spec
-    known_names = model_names()
+    specs = _specs()
     for alias, meant in ALIASES.items():
-        known_names += [known.replace(meant, alias, 1) for known in known_names if known.startswith(meant)]
-    by_key = {known.lower(): known for known in known_names}
+        specs |= {known.replace(meant, alias, 1): spec for known, spec in specs.items() if spec.activation == meant}
+    if str(name) in specs:
+        return specs[str(name)]
+    by_key = {known.lower(): known for known in specs}
     nearest = difflib.get_close_matches(str(name).lower().replace("_", "-"), by_key, n=1, cutoff=0)
     raise ModelNameError(
         f"unknown model {name!r}. Did you mean {by_key[nearest[0]]!r}? A name is [Conv-]Act[2][-L2][-Neg][-Bias], "
-        f"where Act is one of {', '.join([*ACTIVATIONS, *ALIASES])}; "
-        "2 puts the activation after the second layer as well; -L2 makes the second layer an OffsetL2 (its output is "
-        "never negative and it has no bias, so it takes neither 2 nor -Bias); -Neg negates the output; -Bias gives the "
-        "second linear layer a bias; Conv- puts a convolution in front"
+        f"where Act is one of {', '.join([*ACTIVATIONS, *ALIASES])}; {'; '.join(h.words for h in HEADS.values())}; "
+        "-Neg negates the output; -Bias gives the second linear layer a bias; Conv- puts a convolution in front"
     )
 
 
@@ -159,32 +192,26 @@ def build_model(
     if min(in_features, hidden, classes) < 1:
         raise ValueError(f"sizes must be positive, got in_features={in_features}, hidden={hidden}, classes={classes}")
     rng = np.random.default_rng(seed)
-    activation = ACTIVATIONS[spec.activation]
     layers: dict[str, Module] = {}
     if spec.conv:
         channels, height, width = _image_shape(in_features, image_shape)
         rows, columns = ((side - CONV_KERNEL + 1) // CONV_POOL for side in (height, width))
         layers["image"] = Unflatten(channels, height, width)
         layers["conv0"] = Conv2d(channels, CONV_CHANNELS, CONV_KERNEL, rng=rng)
-        layers["conv_act0"] = activation()
+        layers["conv_act0"] = Activation(spec.activation)
         layers["pool0"] = MaxPool2d(CONV_POOL)
         layers["flat"] = Flatten()
         in_features = CONV_CHANNELS * rows * columns
     layers["linear0"] = Linear(in_features, hidden, rng=rng)
-    layers["act0"] = activation()
-    if spec.l2:
-        layers["offset"] = OffsetL2(hidden, classes, rng=rng)
-    else:
-        layers["linear1"] = Linear(hidden, classes, bias=spec.bias, rng=rng)
-    if spec.second:
-        layers["act1"] = activation()
+    layers["act0"] = Activation(spec.activation)
+    layers |= HEADS[spec.head].layers(spec, hidden, classes, rng)
     if spec.neg:
         layers["neg"] = Neg()
     return Sequential(**layers)
 
 
 def _image_shape(in_features: int, image_shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
-    """(channels, height, width) of an input row, given or concluded.
+    """Return (channels, height, width) of an input row, given or concluded.
 
     Raises:
         ValueError: if it cannot be concluded, does not fit the row, or leaves nothing for the pooling.

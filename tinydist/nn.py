@@ -1,91 +1,35 @@
-"""Modules: parameters with names, and the layers of "Neural Networks Learn Distance Metrics"."""
+"""The layers: those of "Neural Networks Learn Distance Metrics" (Linear, OffsetL2, Activation, Neg), then convolution.
+
+Each layer is a :class:`tinydist.module.Module`: its fields are declared in the class, its formula is in ``forward``.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from tinydist import ops
-from tinydist.errors import ShapeError, StateDictError
+from tinydist.errors import ShapeError
+from tinydist.module import Module, Sequential
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor, apply, linear
 
-
-class Module:
-    """A function with parameters.
-
-    Tensors that require gradients and are assigned as attributes are its parameters; modules assigned as
-    attributes are its children. Names are joined with dots: ``linear0.weight``.
-    """
-
-    def forward(self, x: Any) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} does not define forward(x)")
-
-    def __call__(self, x: Tensor | SparseMatrix) -> Tensor:
-        return self.forward(x)
-
-    def children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside this one, with their names."""
-        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
-
-    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """All parameters with their full names, in the order of definition."""
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor) and value.requires_grad:
-                yield name, value
-        for child_name, child in self.children():
-            for name, parameter in child.named_parameters():
-                yield f"{child_name}.{name}", parameter
-
-    def parameters(self) -> list[Tensor]:
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def num_parameters(self) -> int:
-        """How many numbers the parameters hold in all."""
-        return sum(parameter.size for parameter in self.parameters())
-
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Copies of all parameters by name."""
-        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
-
-    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
-        """Set all parameters from arrays by name, keeping each parameter's dtype.
-
-        The arrays may be anything NumPy can read, such as the values of a PyTorch state dict.
-
-        Raises:
-            StateDictError: naming every missing, unexpected or misshapen entry. Nothing is loaded then.
-        """
-        parameters = dict(self.named_parameters())
-        arrays = {name: np.asarray(value) for name, value in state.items()}
-        problems = [f"'{name}' is missing" for name in parameters.keys() - arrays.keys()]
-        problems += [f"'{name}' is not a parameter of this model" for name in arrays.keys() - parameters.keys()]
-        problems += [
-            f"'{name}' has shape {arrays[name].shape}, the model needs {parameters[name].shape}"
-            for name in parameters.keys() & arrays.keys()
-            if arrays[name].shape != parameters[name].shape
-        ]
-        if problems:
-            raise StateDictError(
-                f"these weights do not fit the model: {'; '.join(sorted(problems))}. "
-                f"The model's parameters are {', '.join(parameters)}"
-            )
-        converted = {name: arrays[name].astype(parameter.dtype) for name, parameter in parameters.items()}
-        for name, parameter in parameters.items():
-            parameter.data = converted[name]
-
-    def describe(self) -> str:
-        """The arguments shown by repr, without the children."""
-        return ""
-
-    def __repr__(self) -> str:
-        children = [f"  {name}: {child!r}".replace("\n", "\n  ") for name, child in self.children()]
-        inside = "".join(f"\n{line}" for line in children) + "\n" if children else self.describe()
-        return f"{type(self).__name__}({inside})"
+__all__ = [
+    "Activation",
+    "AvgPool2d",
+    "Conv2d",
+    "Flatten",
+    "Linear",
+    "MaxPool2d",
+    "Module",
+    "Neg",
+    "OffsetL2",
+    "Sequential",
+    "Unflatten",
+]
 
 
 class Linear(Module):
@@ -105,6 +49,9 @@ class Linear(Module):
         bias: (out_features,), or None.
     """
 
+    weight: Tensor
+    bias: Tensor | None
+
     def __init__(
         self,
         in_features: int,
@@ -119,7 +66,7 @@ class Linear(Module):
         self.bias = Tensor(rng.uniform(-bound, bound, out_features), requires_grad=True, dtype=dtype) if bias else None
 
     def forward(self, x: Tensor | SparseMatrix) -> Tensor:
-        """(batch, in_features) to (batch, out_features)."""
+        """Map (batch, in_features) to (batch, out_features)."""
         in_features = self.weight.shape[1]
         if x.ndim != 2 or x.shape[1] != in_features:
             raise ShapeError(f"{self!r} takes x of shape (batch, {in_features}), got {x.shape}")
@@ -128,208 +75,6 @@ class Linear(Module):
     def describe(self) -> str:
         out_features, in_features = self.weight.shape
         return f"{in_features}, {out_features}, bias={self.bias is not None}"
-
-
-class Conv2d(Module):
-    """Cross-correlation of images with learned kernels, see :func:`tinydist.ops.conv2d`.
-
-    Weight and bias start uniform in ``±1/sqrt(in_channels kernel_size²)``.
-
-    Args:
-        in_channels: channels of an input image.
-        out_channels: number of kernels, each of which makes one channel of the output.
-        kernel_size: side of a kernel.
-        stride: pixels from one window to the next.
-        padding: zeros added on each of the four sides of an image.
-        bias: whether a number is added to every channel of the output.
-        rng: source of the initial weights.
-        dtype: of the parameters.
-
-    Attributes:
-        weight: (out_channels, in_channels, kernel_size, kernel_size).
-        bias: (out_channels,), or None.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        shape = (out_channels, in_channels, kernel_size, kernel_size)
-        bound = 1 / math.sqrt(math.prod(shape[1:]))
-        self.stride, self.padding = stride, padding
-        self.weight = Tensor(rng.uniform(-bound, bound, shape), requires_grad=True, dtype=dtype)
-        self.bias = Tensor(rng.uniform(-bound, bound, out_channels), requires_grad=True, dtype=dtype) if bias else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, height, width) to (batch, out_channels, rows, columns)."""
-        in_channels = self.weight.shape[1]
-        if x.ndim != 4 or x.shape[1] != in_channels:
-            raise ShapeError(f"{self!r} takes x of shape (batch, {in_channels}, height, width), got {x.shape}")
-        parameters = (self.weight,) if self.bias is None else (self.weight, self.bias)
-        return apply(ops.conv2d, x, *parameters, stride=self.stride, padding=self.padding)
-
-    def describe(self) -> str:
-        out_channels, in_channels, kernel_size, _ = self.weight.shape
-        sizes = f"{in_channels}, {out_channels}, {kernel_size}, stride={self.stride}, padding={self.padding}"
-        return f"{sizes}, bias={self.bias is not None}"
-
-
-class MaxPool2d(Module):
-    """The largest entry of every window of side `size`, see :func:`tinydist.ops.max_pool2d`."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) to (batch, channels, height // size, width // size)."""
-        return apply(ops.max_pool2d, x, size=self.size)
-
-    def describe(self) -> str:
-        return f"{self.size}"
-
-
-class AvgPool2d(Module):
-    """The mean of every window of side `size`, see :func:`tinydist.ops.avg_pool2d`."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) to (batch, channels, height // size, width // size)."""
-        return apply(ops.avg_pool2d, x, size=self.size)
-
-    def describe(self) -> str:
-        return f"{self.size}"
-
-
-class Flatten(Module):
-    """Each sample's entries in one row."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, ...) to (batch, entries of a sample)."""
-        return x.reshape(len(x), math.prod(x.shape[1:]))
-
-
-class Unflatten(Module):
-    """Each row as an image of this shape, the reverse of :class:`Flatten`.
-
-    Args:
-        channels, height, width: of an image.
-    """
-
-    def __init__(self, channels: int, height: int, width: int) -> None:
-        self.image_shape = (channels, height, width)
-
-    def forward(self, x: Tensor | SparseMatrix) -> Tensor:
-        """(batch, channels height width) to (batch, channels, height, width).
-
-        Raises:
-            ShapeError: unless the rows have that many entries.
-            TypeError: if x is a SparseMatrix.
-        """
-        pixels = math.prod(self.image_shape)
-        if isinstance(x, SparseMatrix):
-            raise TypeError("a SparseMatrix holds rows, not images; make it dense with Tensor(x.dense())")
-        if x.ndim != 2 or x.shape[1] != pixels:
-            raise ShapeError(f"{self!r} takes x of shape (batch, {pixels}), got {x.shape}")
-        return x.reshape(len(x), *self.image_shape)
-
-    def describe(self) -> str:
-        return ", ".join(map(str, self.image_shape))
-
-
-class Activation(Module):
-    """An elementwise function without parameters, which turns pre-activations into activations of the same shape.
-
-    Attributes:
-        op: the function, in the form of :mod:`tinydist.ops`.
-    """
-
-    op: ClassVar[Callable[..., ops.Result]]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return apply(type(self).op, x)
-
-
-class ReLU(Activation):
-    """``max(x, 0)`` of every entry."""
-
-    op = ops.relu
-
-
-class Abs(Activation):
-    """``|x|`` of every entry."""
-
-    op = ops.abs
-
-
-class GELU(Activation):
-    """``x Φ(x)`` of every entry, see :func:`tinydist.ops.gelu`."""
-
-    op = ops.gelu
-
-
-class GELUTanh(Activation):
-    """The tanh form of GELU, see :func:`tinydist.ops.gelu_tanh`."""
-
-    op = ops.gelu_tanh
-
-
-class SiLU(Activation):
-    """``x σ(x)`` of every entry, also called Swish."""
-
-    op = ops.silu
-
-
-class LeakyReLU(Activation):
-    """Every entry, a hundredth of it where it is negative."""
-
-    op = ops.leaky_relu
-
-
-class ELU(Activation):
-    """``x`` where it is positive, else ``e**x - 1``."""
-
-    op = ops.elu
-
-
-class Softplus(Activation):
-    """``log(1 + e**x)`` of every entry."""
-
-    op = ops.softplus
-
-
-class Tanh(Activation):
-    """Hyperbolic tangent of every entry."""
-
-    op = ops.tanh
-
-
-class Sin(Activation):
-    """Sine of every entry."""
-
-    op = ops.sin
-
-
-class Square(Activation):
-    """``x**2`` of every entry."""
-
-    op = ops.square
-
-
-class Neg(Module):
-    """``-x``: turns a distance (small means close) into a logit (large means likely)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return -x
 
 
 class OffsetL2(Module):
@@ -354,7 +99,11 @@ class OffsetL2(Module):
         mu, alpha: (out_features, in_features).
     """
 
-    FLOOR = 1e-12
+    form: str
+    mu: Tensor
+    alpha: Tensor
+
+    FLOOR: ClassVar[float] = 1e-12
     """Smallest squared distance in the program's form, hence a smallest distance of 1e-6."""
 
     def __init__(
@@ -373,7 +122,7 @@ class OffsetL2(Module):
         self.alpha = Tensor(np.ones((out_features, in_features)), requires_grad=True, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_features) to (batch, out_features)."""
+        """Map (batch, in_features) to the distances (batch, out_features)."""
         in_features = self.mu.shape[1]
         if x.ndim != 2 or x.shape[1] != in_features:
             raise ShapeError(f"{self!r} takes x of shape (batch, {in_features}), got {x.shape}")
@@ -386,13 +135,161 @@ class OffsetL2(Module):
         return f"{in_features}, {out_features}, form={self.form!r}"
 
 
-class Sequential(Module):
-    """Modules applied one after the other, under the names they are given."""
+class Activation(Module):
+    """An elementwise function without parameters, which turns pre-activations into activations of the same shape.
 
-    def __init__(self, **modules: Module) -> None:
-        vars(self).update(modules)
+    Args:
+        name: key of :data:`tinydist.ops.ACTIVATIONS`, such as "ReLU" or "Abs".
 
-    def forward(self, x: Any) -> Tensor:
-        for _, module in self.children():
-            x = module(x)
-        return x
+    Raises:
+        ValueError: if there is no activation of this name.
+    """
+
+    name: str
+
+    def __init__(self, name: str) -> None:
+        if name not in ops.ACTIVATIONS:
+            raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(ops.ACTIVATIONS)}")
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the function of every entry, any shape."""
+        return apply(ops.ACTIVATIONS[self.name], x)
+
+    def describe(self) -> str:
+        return repr(self.name)
+
+
+class Neg(Module):
+    """``-x``: turns a distance (small means close) into a logit (large means likely)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``-x``, any shape."""
+        return -x
+
+
+class Conv2d(Module):
+    """Cross-correlation of images with learned kernels, see :func:`tinydist.ops.conv2d`.
+
+    Weight and bias start uniform in ``±1/sqrt(in_channels kernel_size²)``.
+
+    Args:
+        in_channels: channels of an input image.
+        out_channels: number of kernels, each of which makes one channel of the output.
+        kernel_size: side of a kernel.
+        stride: pixels from one window to the next.
+        padding: zeros added on each of the four sides of an image.
+        bias: whether a number is added to every channel of the output.
+        rng: source of the initial weights.
+        dtype: of the parameters.
+
+    Attributes:
+        weight: (out_channels, in_channels, kernel_size, kernel_size).
+        bias: (out_channels,), or None.
+    """
+
+    stride: int
+    padding: int
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        self.stride, self.padding = stride, padding
+        self.weight = Tensor(rng.uniform(-bound, bound, shape), requires_grad=True, dtype=dtype)
+        self.bias = Tensor(rng.uniform(-bound, bound, out_channels), requires_grad=True, dtype=dtype) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, in_channels, height, width) to (batch, out_channels, rows, columns)."""
+        in_channels = self.weight.shape[1]
+        if x.ndim != 4 or x.shape[1] != in_channels:
+            raise ShapeError(f"{self!r} takes x of shape (batch, {in_channels}, height, width), got {x.shape}")
+        parameters = (self.weight,) if self.bias is None else (self.weight, self.bias)
+        return apply(ops.conv2d, x, *parameters, stride=self.stride, padding=self.padding)
+
+    def describe(self) -> str:
+        out_channels, in_channels, kernel_size, _ = self.weight.shape
+        sizes = f"{in_channels}, {out_channels}, {kernel_size}, stride={self.stride}, padding={self.padding}"
+        return f"{sizes}, bias={self.bias is not None}"
+
+
+class MaxPool2d(Module):
+    """The largest entry of every window of side `size`, see :func:`tinydist.ops.max_pool2d`."""
+
+    size: int
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, height, width) to (batch, channels, height // size, width // size)."""
+        return apply(ops.max_pool2d, x, size=self.size)
+
+    def describe(self) -> str:
+        return f"{self.size}"
+
+
+class AvgPool2d(Module):
+    """The mean of every window of side `size`, see :func:`tinydist.ops.avg_pool2d`."""
+
+    size: int
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, height, width) to (batch, channels, height // size, width // size)."""
+        return apply(ops.avg_pool2d, x, size=self.size)
+
+    def describe(self) -> str:
+        return f"{self.size}"
+
+
+class Flatten(Module):
+    """Each sample's entries in one row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, ...) to (batch, entries of a sample)."""
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+class Unflatten(Module):
+    """Each row as an image of this shape, the reverse of :class:`Flatten`.
+
+    Args:
+        channels, height, width: of an image.
+    """
+
+    image_shape: tuple[int, int, int]
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        self.image_shape = (channels, height, width)
+
+    def forward(self, x: Tensor | SparseMatrix) -> Tensor:
+        """Map (batch, channels height width) to (batch, channels, height, width).
+
+        Raises:
+            ShapeError: unless the rows have that many entries.
+            TypeError: if x is a SparseMatrix.
+        """
+        pixels = math.prod(self.image_shape)
+        if isinstance(x, SparseMatrix):
+            raise TypeError("a SparseMatrix holds rows, not images; make it dense with Tensor(x.dense())")
+        if x.ndim != 2 or x.shape[1] != pixels:
+            raise ShapeError(f"{self!r} takes x of shape (batch, {pixels}), got {x.shape}")
+        return x.reshape(len(x), *self.image_shape)
+
+    def describe(self) -> str:
+        return ", ".join(map(str, self.image_shape))

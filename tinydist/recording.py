@@ -1,23 +1,24 @@
-"""What happens beside the computation itself: whether ops record a graph, and who watches them run."""
+"""Switches beside the computation itself: whether ops record a graph, and the watchers that see them run.
+
+Nothing here needs to know what a tensor is, so that :mod:`tinydist.tensor` can import it.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tinydist.tensor import Tensor
+from numpy.typing import NDArray
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Within this block ops record no graph: their results do not require gradients."""
+    """Record no graph within this block: the results of ops do not require gradients."""
     token = _recording.set(False)
     try:
         yield
@@ -26,13 +27,13 @@ def no_grad() -> Iterator[None]:
 
 
 def is_recording() -> bool:
-    """Whether ops record a graph here."""
+    """Return whether ops record a graph here."""
     return _recording.get()
 
 
 @contextmanager
-def keeping_gradients(leaves: Sequence[Tensor]) -> Iterator[None]:
-    """After this block the leaves have the ``grad`` that they had before it."""
+def keeping_gradients(leaves: Sequence[Any]) -> Iterator[None]:
+    """Give the leaves, which are tensors, back the ``grad`` that they had before this block."""
     before = [leaf.grad for leaf in leaves]
     try:
         yield
@@ -41,14 +42,16 @@ def keeping_gradients(leaves: Sequence[Tensor]) -> Iterator[None]:
             leaf.grad = gradient
 
 
-class Watcher(Protocol):
+class Watcher(ABC):
     """Sees every op as it runs, forward and backward, within :func:`watching`."""
 
-    def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
-        """An op has computed `result` from `inputs`."""
+    @abstractmethod
+    def computed(self, op: str, inputs: Sequence[Any], result: Any) -> None:
+        """See that the op of this name has computed the tensor `result` from the tensors `inputs`."""
 
-    def pulled_back(self, tensor: Tensor, gradient: NDArray[Any], contributions: Sequence[NDArray[Any] | None]) -> None:
-        """Backward has reached `tensor` with its complete gradient.
+    @abstractmethod
+    def pulled_back(self, tensor: Any, gradient: NDArray[Any], contributions: Sequence[NDArray[Any] | None]) -> None:
+        """See that backward has reached `tensor` with its complete gradient.
 
         Args:
             tensor: with its graph still there, even if backward frees it next.
@@ -63,7 +66,7 @@ _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Within this block `watcher` sees every op run. Blocks may be nested; each watcher sees everything."""
+    """Let `watcher` see every op that runs within this block. Blocks may be nested; each watcher sees everything."""
     token = _watchers.set((*_watchers.get(), watcher))
     try:
         yield
@@ -72,5 +75,5 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 
 def watchers() -> tuple[Watcher, ...]:
-    """Who watches here."""
+    """Return the watchers of this block."""
     return _watchers.get()

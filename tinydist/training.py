@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.analysis.activations import layer_outputs, node_layers
-from tinydist.analysis.dead_nodes import active_counts, dead_units
+from tinydist.activity import active_counts, dead_units, layer_outputs, node_layers
 from tinydist.batches import FULL_BATCH, Batching, Chunk
 from tinydist.datasets import Dataset, StreamedDataset
 from tinydist.errors import DivergedError
 from tinydist.nn import Sequential
 from tinydist.optim import Optimizer
 from tinydist.recording import no_grad
-from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
 
 Array = NDArray[Any]
@@ -65,11 +63,6 @@ def _correct(logits: Array, labels: Array) -> int:
     return int(np.count_nonzero(logits.argmax(axis=1) == labels))
 
 
-def as_input(x: Array | SparseMatrix) -> Tensor | SparseMatrix:
-    """What a model takes: an array as a tensor, a sparse matrix as it is."""
-    return x if isinstance(x, SparseMatrix) else Tensor(x)
-
-
 def training_step(loss: Tensor, optimizer: Optimizer) -> None:
     """One step downhill: the gradients of this loss alone, then the parameters moved against them.
 
@@ -100,7 +93,7 @@ def accumulated_step(model: Sequential, optimizer: Optimizer, chunks: Iterable[C
     optimizer.zero_grad()
     total = 0.0
     for x, labels in chunks:
-        loss = model(as_input(x)).cross_entropy(labels) * (len(labels) / rows)
+        loss = model(x).cross_entropy(labels) * (len(labels) / rows)
         loss.backward()
         total += loss.item()
     optimizer.step()
@@ -170,7 +163,7 @@ def _descend(
     for chunks in batching.steps(data.x_train, data.y_train, epoch):
         if batching.chunk_size is None:
             ((x, labels),) = chunks
-            loss = model(as_input(x)).cross_entropy(labels)
+            loss = model(x).cross_entropy(labels)
             check_loss(loss.item(), steps)
             training_step(loss, optimizer)
         else:
@@ -183,9 +176,7 @@ def _measure(
 ) -> Measurement:
     train = _look(model, batching.measured(data.x_train, data.y_train), steps)
     with no_grad():
-        test_correct = sum(
-            _correct(model(as_input(x)).data, labels) for x, labels in batching.measured(data.x_test, data.y_test)
-        )
+        test_correct = sum(_correct(model(x).data, labels) for x, labels in batching.measured(data.x_test, data.y_test))
     check_loss(train.loss, steps)
     return Measurement(
         epoch=epoch,
@@ -226,7 +217,7 @@ def _look(model: Sequential, chunks: Iterable[Chunk], steps: int) -> _Look:
             activations = layer_outputs(model, x)
         except ValueError as problem:
             with no_grad():
-                check_loss(model(as_input(x)).cross_entropy(labels).item(), steps)
+                check_loss(model(x).cross_entropy(labels).item(), steps)
             raise DivergedError(f"after {steps} steps {problem}") from None
         logits = list(activations.values())[-1]
         with no_grad():

@@ -7,13 +7,10 @@ import tinydist as td
 from tinydist.analysis.dead_nodes import node_activity
 from tinydist.analysis.dying_outputs import (
     OutputActivity,
-    activity_of_weights,
-    activity_while_training,
     node_activity_figure,
     output_activity_figure,
     output_activity_table,
 )
-from tinydist.errors import StateDictError
 
 
 @pytest.fixture
@@ -28,42 +25,23 @@ def relu2():
     return td.build_model("ReLU2-Neg", in_features=6, hidden=5, classes=3)
 
 
-def test_training_and_kept_weights_tell_the_same(data):
-    model, kept = relu2(), {}
+def test_training_measures_the_activity_of_its_outputs(data):
+    model, by_hand = relu2(), []
+
+    def look(_):
+        outputs = relu2_outputs(model.state_dict(), data.x_train)
+        by_hand.append([np.mean(outputs[:, i] > 1e-6) for i in range(3)])
+
     optimizer = td.optim.SGD(model.parameters(), lr=0.001)
-    for epoch in range(6):
-        kept[epoch] = model.state_dict()
-        loss = model(td.Tensor(data.x_train)).cross_entropy(data.y_train)
-        td.training.training_step(loss, optimizer)
-    watched_model = relu2()
-    watched = activity_while_training(watched_model, td.optim.SGD(watched_model.parameters(), lr=0.001), data, 5)
-    from_weights = activity_of_weights(relu2(), kept, data.x_train)
-    assert watched.epochs == from_weights.epochs == (0, 1, 2, 3, 4, 5)
-    np.testing.assert_array_equal(watched.shares, from_weights.shares)
-    by_hand = [[np.mean(relu2_outputs(w, data.x_train)[:, i] > 1e-6) for i in range(3)] for w in kept.values()]
-    np.testing.assert_allclose(watched.shares, by_hand)
-    assert len(np.unique(watched.shares)) > 2  # something happens in this training
+    measured = td.training.train(model, optimizer, data, 5, on_measurement=look)
+    shares = np.array([measurement.output_activity for measurement in measured])
+    np.testing.assert_allclose(shares, by_hand)
+    assert len(np.unique(shares)) > 2  # something happens in this training
 
 
 def relu2_outputs(weights, x):
     hidden = np.maximum(x @ weights["linear0.weight"].T + weights["linear0.bias"], 0)
     return np.maximum(hidden @ weights["linear1.weight"].T, 0)
-
-
-def test_the_model_is_left_as_it_was(data):
-    model = relu2()
-    before = model.state_dict()
-    other = {name: value + 1 for name, value in before.items()}
-    activity_of_weights(model, {0: other}, data.x_train)
-    assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
-    with pytest.raises(StateDictError):
-        activity_of_weights(model, {0: other, 1: {"wrong": [1.0]}}, data.x_train)
-    assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-def test_no_weights_are_refused(data):
-    with pytest.raises(ValueError, match="no weights were given"):
-        activity_of_weights(relu2(), {}, data.x_train)
 
 
 def test_dead_outputs_over_time_and_in_the_table():

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 import tinydist as td
-from tinydist.analysis.activations import layer_outputs
+from tinydist.activity import layer_outputs
 from tinydist.analysis.prototypes import (
     Nearest,
     nearest_figure,
@@ -41,8 +41,8 @@ def test_a_hidden_units_image_gives_its_pre_activation(rng):
 
 
 def test_only_a_linear_layers_weights_are_images():
-    with pytest.raises(TypeError, match="first layer is ReLU"):
-        unit_images(td.nn.Sequential(act=td.nn.ReLU()))
+    with pytest.raises(TypeError, match="first layer is Activation"):
+        unit_images(td.nn.Sequential(act=td.nn.Activation("ReLU")))
 
 
 @pytest.mark.parametrize("name", ["ReLU", "Abs2", "Abs2-Neg", "ReLU-L2", "Abs-L2-Neg"])

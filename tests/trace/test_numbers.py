@@ -94,7 +94,7 @@ def test_an_op_inside_a_lambda_is_named_where_the_lambda_is_written():
 
 
 def test_a_layer_is_named_where_the_model_is_called():
-    model = td.nn.Sequential(linear0=td.nn.Linear(2, 3, rng=np.random.default_rng(0)), act0=td.nn.Abs())
+    model = td.nn.Sequential(linear0=td.nn.Linear(2, 3, rng=np.random.default_rng(0)), act0=td.nn.Activation("Abs"))
     model.linear0.weight.data[1] = np.inf
     with refused(r"'linear' was given inf at index \[1, 0\] \(and 1 more\) in input 1, of shape \(3, 2\)", "eight"):
         model(Tensor(np.ones((1, 2), dtype=np.float32)))  # eight

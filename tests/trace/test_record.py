@@ -27,9 +27,9 @@ def model(rng):
     """A small float64 network: 5 inputs, 4 hidden units, 3 classes."""
     return nn.Sequential(
         linear0=nn.Linear(5, 4, rng=rng, dtype=float),
-        act0=nn.Abs(),
+        act0=nn.Activation("Abs"),
         linear1=nn.Linear(4, 3, bias=False, rng=rng, dtype=float),
-        act1=nn.ReLU(),
+        act1=nn.Activation("ReLU"),
         neg=nn.Neg(),
     )
 

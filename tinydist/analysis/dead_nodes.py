@@ -1,67 +1,16 @@
-"""Units that never fire, and units that hardly ever do."""
+"""Nodes that are dead or rarely active, layer by layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.analysis.activations import check_activations, layer_outputs, node_layers
+from tinydist.activity import active_shares, layer_outputs, node_layers
 from tinydist.nn import Sequential
 from tinydist.sparse import SparseMatrix
-
-DEAD_BELOW = 1e-6
-"""An activation up to here counts as silence (arXiv 2502.02103, analysis of dead nodes)."""
-
-
-def dead_units(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.bool_]:
-    """Which units stay within ``±threshold`` on every sample.
-
-    For activations that cannot be negative (ReLU, Abs, OffsetL2) this is the paper's criterion, "never above
-    1e-6"; taking the magnitude makes a Neg after them irrelevant and extends it to linear outputs.
-
-    Args:
-        activations: (samples, units).
-        threshold: largest magnitude that counts as silence.
-
-    Returns:
-        (units,), True where the unit is dead.
-    """
-    return np.abs(activations).max(axis=0) <= threshold
-
-
-def active_counts(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.int64]:
-    """On how many samples each unit is active: larger in magnitude than the threshold.
-
-    Args:
-        activations: (samples, units).
-        threshold: largest magnitude that counts as silence.
-
-    Returns:
-        (units,).
-    """
-    return np.count_nonzero(np.abs(activations) > threshold, axis=0)
-
-
-def active_shares(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.float64]:
-    """The share of samples on which each unit is active: larger in magnitude than the threshold.
-
-    Args:
-        activations: (samples, units).
-        threshold: largest magnitude that counts as silence.
-
-    Returns:
-        (units,), from 0 for a dead unit to 1.
-
-    Raises:
-        ShapeError: unless there is at least one sample and one unit.
-        ValueError: if an activation is not finite.
-    """
-    check_activations(activations)
-    return active_counts(activations, threshold) / len(activations)
 
 
 @dataclass(frozen=True)
@@ -109,13 +58,3 @@ def node_activity(
         outputs = layer_outputs(model, x)
         found += [NodeActivity(layer, images, active_shares(outputs[layer])) for layer in node_layers(model)]
     return sorted(found, key=lambda activity: node_layers(model).index(activity.layer))
-
-
-def activity_table(activities: Sequence[NodeActivity]) -> str:
-    """Nodes that are dead, and active on less than 1% and 5% of the images (the dead included), a line a layer."""
-    lines = [f"{'layer':10} {'images':6} {'nodes':>6} {'dead':>14} {'active < 1%':>14} {'active < 5%':>14}"]
-    for activity in activities:
-        counts = (activity.dead, activity.rarely(0.01), activity.rarely(0.05))
-        cells = (f"{count:5} ({100 * count / activity.nodes:5.1f}%)" for count in counts)
-        lines.append(f"{activity.layer:10} {activity.images:6} {activity.nodes:6} {' '.join(cells)}")
-    return "\n".join(lines)

@@ -8,16 +8,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from tinydist.analysis.activations import layer_outputs, node_layers
-from tinydist.analysis.dead_nodes import NodeActivity, active_shares
-from tinydist.datasets import Dataset
+from tinydist.analysis.dead_nodes import NodeActivity
 from tinydist.figures import BLUE, panels, set_title
-from tinydist.nn import Sequential
-from tinydist.optim import Optimizer
-from tinydist.sparse import SparseMatrix
-from tinydist.training import measured_epochs, train
 
 Array = NDArray[Any]
 
@@ -38,63 +32,6 @@ class OutputActivity:
     def dead(self) -> NDArray[np.int64]:
         """Outputs active on no image, (moments,)."""
         return np.count_nonzero(self.shares == 0, axis=1)
-
-
-def activity_while_training(
-    model: Sequential, optimizer: Optimizer, data: Dataset, epochs: int, points: int = 40
-) -> OutputActivity:
-    """Train by full-batch steps, and see how often each output is active on the training images.
-
-    Args:
-        model: trained in place.
-        optimizer: of its parameters.
-        data: training and test images.
-        epochs: steps to take, at least one.
-        points: about how many moments: the start, the end and between them evenly spaced on a log axis.
-
-    Raises:
-        DivergedError: as soon as the loss is not finite.
-    """
-    moments = measured_epochs(epochs, points)
-    shares = {0: _output_shares(model, data.x_train)}
-
-    def look(epoch: int) -> None:
-        if epoch in moments:
-            shares[epoch] = _output_shares(model, data.x_train)
-
-    train(model, optimizer, data, epochs, on_epoch=look)
-    return OutputActivity(tuple(shares), np.array(list(shares.values())))
-
-
-def activity_of_weights(
-    model: Sequential, weights: Mapping[int, Mapping[str, ArrayLike]], x: Array | SparseMatrix
-) -> OutputActivity:
-    """The same from weights that were kept during training.
-
-    Args:
-        model: of the weights' sizes; what it holds itself is left as it is.
-        weights: state dicts by epoch, at least one.
-        x: images, (images, pixels).
-
-    Raises:
-        ValueError: if there are no weights.
-        StateDictError: if they do not fit the model.
-    """
-    if not weights:
-        raise ValueError("no weights were given; keep model.state_dict() at some epochs while training")
-    before = model.state_dict()
-    shares = []
-    try:
-        for epoch in sorted(weights):
-            model.load_state_dict(weights[epoch])
-            shares.append(_output_shares(model, x))
-    finally:
-        model.load_state_dict(before)
-    return OutputActivity(tuple(sorted(weights)), np.array(shares))
-
-
-def _output_shares(model: Sequential, x: Array | SparseMatrix) -> NDArray[np.float64]:
-    return active_shares(layer_outputs(model, x)[node_layers(model)[-1]])
 
 
 def output_activity_table(activity: OutputActivity) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from tinydist.analysis.activations import check_activations, check_labels
+from tinydist.activity import check_activations, check_labels
 from tinydist.figures import BLACK, GREEN, VERMILION, class_color, panels, set_title
 
 Array = NDArray[Any]

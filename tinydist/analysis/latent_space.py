@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tinydist.analysis.activations import check_activations, check_labels
+from tinydist.activity import check_activations, check_labels
 from tinydist.figures import class_color, class_marker, panels, set_title
 
 Array = NDArray[Any]

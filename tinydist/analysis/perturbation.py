@@ -29,9 +29,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tinydist.analysis.activations import check_activations, check_labels, layer_output, outputs_after
+from tinydist.activity import check_activations, check_labels, layer_output
 from tinydist.figures import BLUE, GREY, VERMILION, panels, set_title
 from tinydist.nn import Sequential
+from tinydist.recording import no_grad
 from tinydist.sparse import SparseMatrix
 from tinydist.tables import text_table
 from tinydist.training import accuracy
@@ -156,6 +157,14 @@ def clamp_curves(
         from_below=np.array([with_nodes(np.maximum(chosen, threshold)) for threshold in thresholds]),
         from_above=np.array([with_nodes(np.minimum(chosen, threshold)) for threshold in thresholds]),
     )
+
+
+def outputs_after(model: Sequential, layer: str, activations: Array) -> Array:
+    """Return the outputs of the model if `layer` puts out these activations, (images, classes)."""
+    names = [name for name, _ in model.children()]
+    following = dict(list(model.children())[names.index(layer) + 1 :])
+    with no_grad():
+        return Sequential(**following)(activations).data
 
 
 def perturb_layer(

@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tinydist.analysis.activations import check_activations, check_labels, layer_outputs
+from tinydist.activity import check_activations, check_labels, layer_outputs
 from tinydist.errors import ShapeError
 from tinydist.figures import panels, set_title
 from tinydist.nn import Linear, Neg, OffsetL2, Sequential

@@ -17,7 +17,7 @@ from tinydist.models import build_model, parse_model_name
 from tinydist.nn import OffsetL2
 from tinydist.optim import SGD
 from tinydist.sparse import SparseMatrix
-from tinydist.training import as_input, training_step
+from tinydist.training import training_step
 
 Array = NDArray[Any]
 Epoch = Callable[[], dict[str, Array]]
@@ -39,10 +39,9 @@ def tinydist_epoch(name: str, x: Array | SparseMatrix, labels: Array, hidden: in
     """An epoch by this library."""
     model = build_model(name, in_features=x.shape[1], hidden=hidden)
     optimizer = SGD(model.parameters(), LR)
-    inputs = as_input(x)
 
     def epoch() -> dict[str, Array]:
-        training_step(model(inputs).cross_entropy(labels), optimizer)
+        training_step(model(x).cross_entropy(labels), optimizer)
         return {key: parameter.grad for key, parameter in model.named_parameters() if parameter.grad is not None}
 
     return epoch
@@ -64,22 +63,22 @@ def numpy_epoch(name: str, x: Array, labels: Array, hidden: int = 128) -> Epoch:
     def epoch() -> dict[str, Array]:
         z = x @ w["linear0.weight"].T + w["linear0.bias"]  # (batch, hidden)
         h = activate(z)
-        if spec.l2:
+        if spec.prototypes:
             mu, alpha = w["offset.mu"], w["offset.alpha"]
             constant = (alpha * mu**2).sum(axis=1)
             squares = h**2 @ alpha.T - 2 * h @ (alpha * mu).T + constant  # (batch, classes)
             out = np.sqrt(np.maximum(squares, OffsetL2.FLOOR))
         else:
             out = h @ w["linear1.weight"].T + w.get("linear1.bias", 0)
-        logits = sign * (activate(out) if spec.second else out)
+        logits = sign * (activate(out) if spec.again else out)
         p = np.exp(logits - logits.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
         p[rows, labels] -= 1
         g = p * np.float32(sign / len(x))
-        if spec.second:
+        if spec.again:
             g *= slope(out)
         gradients = {}
-        if spec.l2:
+        if spec.prototypes:
             u = np.where(squares > OffsetL2.FLOOR, g / out, 0)
             total = u.sum(axis=0)[:, None]
             uh = u.T @ h
@@ -114,13 +113,13 @@ def torch_epoch(name: str, x: Array, labels: Array, threads: int, hidden: int = 
 
     def epoch() -> dict[str, Array]:
         out = activate(torch.nn.functional.linear(inputs, w["linear0.weight"], w["linear0.bias"]))
-        if spec.l2:  # expanded into matrix products, which is the fastest way PyTorch has
+        if spec.prototypes:  # expanded into matrix products, which is the fastest way PyTorch has
             mu, alpha = w["offset.mu"], w["offset.alpha"]
             squares = out**2 @ alpha.T - 2 * out @ (alpha * mu).T + (alpha * mu**2).sum(dim=1)
             out = squares.clamp_min(OffsetL2.FLOOR).sqrt()
         else:
             out = torch.nn.functional.linear(out, w["linear1.weight"], w.get("linear1.bias"))
-        if spec.second:
+        if spec.again:
             out = activate(out)
         loss = torch.nn.functional.cross_entropy(-out if spec.neg else out, targets)
         optimizer.zero_grad()

@@ -19,14 +19,12 @@ from numba import prange
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from tinydist.kernels.chunks import CHUNKS, sum_chunks
 from tinydist.kernels.jit import kernel
 from tinydist.kernels.memory import empty
-from tinydist.kernels.rows import LANES, add_dense, sum_chunks
+from tinydist.kernels.rows import LANES, add_dense
 
 Array = NDArray[Any]
-
-CHUNKS = 64
-"""Parts into which the images are split, whatever the number of threads."""
 
 
 def _windows(x: Array, size: tuple[int, ...], stride: int) -> Array:

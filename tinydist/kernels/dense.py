@@ -12,6 +12,7 @@ from numba import get_num_threads, prange
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from tinydist.kernels.chunks import CHUNKS, sum_chunks
 from tinydist.kernels.jit import kernel
 from tinydist.kernels.memory import aligned, empty
 from tinydist.kernels.rows import dense_product
@@ -20,9 +21,6 @@ Array = NDArray[Any]
 
 PIECES = 16
 """Into how many pieces a large product is cut, whatever the number of threads."""
-
-SUM_CHUNKS = 64
-"""Into how many chunks a sum over the batch is cut."""
 
 SMALL = 2**22
 """Multiplications up to which a product is not worth cutting (measured: about a tenth of a millisecond of work)."""
@@ -103,13 +101,9 @@ def column_sums_numpy(x: Array) -> Array:
 def column_sums_numba(x: Array) -> Array:
     """Sum over the first axis, in a fixed number of chunks that are added in order; (batch, width) to (width,)."""
     batch, width = x.shape
-    partial = np.zeros((SUM_CHUNKS, width), dtype=x.dtype)
-    for chunk in prange(SUM_CHUNKS):
-        for i in range(batch * chunk // SUM_CHUNKS, batch * (chunk + 1) // SUM_CHUNKS):
+    partial = np.zeros((CHUNKS, 1, width), dtype=x.dtype)
+    for chunk in prange(CHUNKS):
+        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
             for j in range(width):
-                partial[chunk, j] += x[i, j]
-    total = partial[0].copy()
-    for chunk in range(1, SUM_CHUNKS):
-        for j in range(width):
-            total[j] += partial[chunk, j]
-    return total
+                partial[chunk, 0, j] += x[i, j]
+    return sum_chunks(partial)[0]

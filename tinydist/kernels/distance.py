@@ -18,27 +18,14 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from tinydist.kernels.chunks import DISTANCE_CHUNKS, sum_chunks
 from tinydist.kernels.jit import kernel
 from tinydist.kernels.memory import empty
 
 Array = NDArray[Any]
 
-CHUNKS = 32
-"""Parts into which sums over the batch are split, whatever the number of threads."""
-
 VECTOR_SUMS = {"reassoc", "contract", "nsz"}
 """The floating-point liberties the kernels take: none of them assumes that NaN or infinity is absent."""
-
-
-@kernel()
-def _sum_chunks(partial: Array) -> Array:
-    """Sum over the first axis of (chunks, centers, features), in order."""
-    total = partial[0].copy()
-    for chunk in range(1, partial.shape[0]):
-        for j in range(total.shape[0]):
-            for k in range(total.shape[1]):
-                total[j, k] += partial[chunk, j, k]
-    return total
 
 
 def weighted_squares_numpy(x: Array, center: Array, weight: Array) -> Array:
@@ -97,13 +84,13 @@ def weighted_squares_vjp_center_numba(u: Array, x: Array, center: Array, weight:
     """Gradient with respect to `center`, (centers, features)."""
     batch, features = x.shape
     centers = center.shape[0]
-    partial = np.zeros((CHUNKS, centers, features), dtype=x.dtype)
-    for chunk in prange(CHUNKS):
-        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+    partial = np.zeros((DISTANCE_CHUNKS, centers, features), dtype=x.dtype)
+    for chunk in prange(DISTANCE_CHUNKS):
+        for i in range(batch * chunk // DISTANCE_CHUNKS, batch * (chunk + 1) // DISTANCE_CHUNKS):
             for j in range(centers):
                 for k in range(features):
                     partial[chunk, j, k] += u[i, j] * (x[i, k] - center[j, k])
-    gradient = _sum_chunks(partial)
+    gradient = sum_chunks(partial)
     for j in range(centers):
         for k in range(features):
             gradient[j, k] *= -weight[j, k]
@@ -120,14 +107,14 @@ def weighted_squares_vjp_weight_numba(u: Array, x: Array, center: Array) -> Arra
     """Gradient with respect to `weight`, (centers, features)."""
     batch, features = x.shape
     centers = center.shape[0]
-    partial = np.zeros((CHUNKS, centers, features), dtype=x.dtype)
-    for chunk in prange(CHUNKS):
-        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+    partial = np.zeros((DISTANCE_CHUNKS, centers, features), dtype=x.dtype)
+    for chunk in prange(DISTANCE_CHUNKS):
+        for i in range(batch * chunk // DISTANCE_CHUNKS, batch * (chunk + 1) // DISTANCE_CHUNKS):
             for j in range(centers):
                 for k in range(features):
                     difference = x[i, k] - center[j, k]
                     partial[chunk, j, k] += u[i, j] * difference * difference
-    gradient = _sum_chunks(partial)
+    gradient = sum_chunks(partial)
     for j in range(centers):
         for k in range(features):
             gradient[j, k] *= x.dtype.type(0.5)

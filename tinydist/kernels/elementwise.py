@@ -12,12 +12,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from tinydist.kernels.chunks import CHUNKS
 from tinydist.kernels.jit import kernel
 
 Array = NDArray[Any]
-
-CHUNKS = 64
-"""Parts into which the entries are split, whatever the number of threads."""
 
 
 def relu_numpy(x: Array, out: Array) -> None:

@@ -8,12 +8,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from tinydist.kernels.chunks import CHUNKS
 from tinydist.kernels.jit import kernel
 
 Array = NDArray[Any]
-
-CHUNKS = 64
-"""Parts into which the batch is split, whatever the number of threads."""
 
 
 def _log_negligible(dtype: np.dtype[Any]) -> float:

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist.kernels.chunks import CHUNKS
 from tinydist.kernels.memory import aligned, empty
 from tinydist.kernels.rows import dense_product, narrow_linear_numba, narrow_product_summed
 
 Array = NDArray[Any]
-
-CHUNKS = 64
-"""Into how many chunks a sum over the batch is cut, whatever the number of threads."""
 
 __all__ = [
     "narrow_linear_numba",

@@ -19,6 +19,7 @@ from numba import config, prange, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from tinydist.kernels.chunks import sum_chunks
 from tinydist.kernels.jit import kernel
 
 Array = NDArray[Any]
@@ -206,20 +207,6 @@ def add_dense(
         for n in range(count):
             for rest in range(j, width):
                 result[i, rest] += values[start + n * stride] * matrix[first + n, rest]
-
-
-@kernel()
-def sum_chunks(partial: Array) -> Array:
-    """Sum over the first axis of (chunks, rows, width), in order."""
-    chunks, rows, width = partial.shape
-    result = np.empty((rows, width), dtype=partial.dtype)
-    for i in range(rows):
-        for j in range(width):
-            total = partial[0, i, j]
-            for chunk in range(1, chunks):
-                total += partial[chunk, i, j]
-            result[i, j] = total
-    return result
 
 
 @kernel(parallel=True)

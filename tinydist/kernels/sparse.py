@@ -19,14 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist.kernels.chunks import BLOCK_CHUNKS, BLOCKS_PER_CHUNK
 from tinydist.kernels.memory import aligned, empty
 from tinydist.kernels.rows import BLOCK, sparse_product, sparse_product_summed
 
 Array = NDArray[Any]
-
-CHUNKS, BLOCKS_PER_CHUNK = 16, 16
-"""A sum over many blocks is split into chunks of at least 16 blocks and at most 16 chunks, whatever the number of
-threads: enough to share out, few enough that their sums cost little."""
 
 INT32_MAX = 2**31 - 1
 """Non-zeros that int32 pointers can count (MNIST's 60,000 images have 9 million)."""
@@ -115,7 +112,7 @@ def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
         (rows, width), in the dtype of `matrix`.
     """
     count = len(blocks.pointers)
-    chunks = min(CHUNKS, (count + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK)
+    chunks = min(BLOCK_CHUNKS, (count + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK)
     partial = empty((chunks, blocks.shape[0], matrix.shape[1]), matrix.dtype)
     return sparse_product_summed(blocks.pointers, blocks.offsets, blocks.values, aligned(matrix), partial)
 

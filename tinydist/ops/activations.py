@@ -1,4 +1,4 @@
-"""Activations beyond ReLU and Abs. Conventions as in :mod:`tinydist.ops.elementwise`.
+"""The table of activations, and those beyond ReLU, Abs and Tanh. Conventions as in :mod:`tinydist.ops.elementwise`.
 
 Far out, where a slope vanishes, none of them overflows or turns a huge input into NaN.
 """
@@ -6,10 +6,14 @@ Far out, where a slope vanishes, none of them overflows or turns a huge input in
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from tinydist.ops import elementwise
 from tinydist.ops.elementwise import Array, Result, sigmoid
+
+__all__ = ["ACTIVATIONS", "elu", "gelu", "gelu_tanh", "leaky_relu", "silu", "sin", "softplus", "square"]
 
 _FAR = 40.0
 """A pre-activation beyond which exp(-x²/2), even in float64, is 0: larger ones are not squared, lest they overflow."""
@@ -80,3 +84,19 @@ def sin(x: Array) -> Result:
 def square(x: Array) -> Result:
     """``x**2``."""
     return x * x, (lambda g: g * (2 * x),)
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Result]] = {
+    "ReLU": elementwise.relu,
+    "Abs": elementwise.abs,
+    "GELU": gelu,
+    "GELUTanh": gelu_tanh,
+    "SiLU": silu,
+    "LeakyReLU": leaky_relu,
+    "ELU": elu,
+    "Softplus": softplus,
+    "Tanh": elementwise.tanh,
+    "Sin": sin,
+    "Square": square,
+}
+"""Every activation by the name that models have for it, the paper's two first."""

@@ -13,6 +13,8 @@ from tinydist import kernels
 from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result
 
+__all__ = ["avg_pool2d", "conv2d", "max_pool2d"]
+
 
 def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: int = 1, padding: int = 0) -> Result:
     """Cross-correlation: the weight laid on every window of the image, multiplied and summed.

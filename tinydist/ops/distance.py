@@ -8,6 +8,8 @@ from tinydist import kernels
 from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result
 
+__all__ = ["weighted_distance"]
+
 
 def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0) -> Result:
     """Distance of every row of `x` from every centre, each axis weighted.

@@ -20,6 +20,27 @@ from numpy.typing import NDArray
 from tinydist import kernels
 from tinydist.errors import ShapeError
 
+__all__ = [
+    "Result",
+    "Vjps",
+    "abs",
+    "add",
+    "clamp",
+    "div",
+    "exp",
+    "log",
+    "maximum",
+    "mul",
+    "neg",
+    "pow",
+    "relu",
+    "sigmoid",
+    "sqrt",
+    "sub",
+    "tanh",
+    "unbroadcast",
+]
+
 Array = NDArray[Any]
 Vjps = tuple[Callable[[Array], Array], ...]
 Result = tuple[Array, Vjps]

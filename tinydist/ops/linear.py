@@ -9,6 +9,8 @@ from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result, unbroadcast
 from tinydist.sparse import SparseMatrix
 
+__all__ = ["linear", "matmul", "sparse_linear"]
+
 
 def matmul(a: Array, b: Array) -> Result:
     """Matrix product of ``(..., n, k)`` and ``(..., k, m)`` into ``(..., n, m)``; leading axes broadcast.

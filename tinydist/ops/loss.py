@@ -8,6 +8,8 @@ from tinydist import kernels
 from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result
 
+__all__ = ["cross_entropy", "log_softmax"]
+
 
 def log_softmax(x: Array, axis: int = -1) -> Result:
     """Logarithm of the softmax along `axis`, shifted by the largest entry so that nothing overflows.

@@ -6,6 +6,8 @@ import numpy as np
 
 from tinydist.ops.elementwise import Array, Result
 
+__all__ = ["max", "mean", "sum"]
+
 Axis = int | tuple[int, ...] | None
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from tinydist.errors import ShapeError
 from tinydist.ops.elementwise import Array, Result
 
+__all__ = ["concatenate", "index", "reshape", "transpose"]
+
 
 def reshape(x: Array, shape: tuple[int, ...]) -> Result:
     """The same entries in row-major order under a new `shape` (one size may be -1)."""

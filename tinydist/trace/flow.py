@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinydist.nn import Module
 from tinydist.optim import Optimizer
-from tinydist.recording import watching
+from tinydist.recording import Watcher, watching
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
 from tinydist.trace.record import named_loss
@@ -81,7 +81,7 @@ def record_flow(
     )
 
 
-class _Meter:
+class _Meter(Watcher):
     """Measures the gradient at the output of every layer as a backward pass goes by."""
 
     def __init__(self, names: Mapping[str, Tensor]) -> None:

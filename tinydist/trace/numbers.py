@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.errors import NotFiniteError
-from tinydist.recording import watching
+from tinydist.recording import Watcher, watching
 from tinydist.tensor import Tensor
 
 Array = NDArray[Any]
@@ -50,7 +50,7 @@ def silent_numpy() -> Iterator[None]:
         yield
 
 
-class _NumberCheck:
+class _NumberCheck(Watcher):
     """Remembers which line computed each tensor, and looks at every number."""
 
     def __init__(self) -> None:

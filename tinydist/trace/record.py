@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinydist.nn import Module, Sequential
 from tinydist.ops.table import OPS
-from tinydist.recording import keeping_gradients, watching
+from tinydist.recording import Watcher, keeping_gradients, watching
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor, topological_order
 from tinydist.trace.blame import NOBODY, blame, merge
@@ -156,7 +156,7 @@ def named_loss(model: Module, x: Array | SparseMatrix, labels: Array) -> tuple[T
     return names["loss"], names
 
 
-class _Recorder:
+class _Recorder(Watcher):
     """Watches one backward pass."""
 
     def __init__(self, names: dict[Tensor, str]) -> None:

@@ -6,7 +6,7 @@ from tinydist.errors import DataError
 from tinydist.reproduce.runs.pool import LocalPool
 from tinydist.reproduce.runs.sweep import sweep
 from tinydist.reproduce.runs.trained import trained_model, trained_models
-from tinydist.training import accuracy, as_input
+from tinydist.training import accuracy
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_a_model_comes_back_with_the_accuracy_that_was_recorded(records, out):
     data = datasets.load("mnist", "raw", 50)
     for record in records:
         model = trained_model(record.config.folder(out))
-        logits = model(as_input(data.x_test)).data
+        logits = model(data.x_test).data
         assert accuracy(logits, data.y_test) == pytest.approx(record.final.test_accuracy)
 
 

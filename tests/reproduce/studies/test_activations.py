@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tinydist import datasets
-from tinydist.analysis.activations import layer_output
-from tinydist.models import ACTIVATIONS, model_names
+from tinydist.activity import layer_output
+from tinydist.models import model_names
+from tinydist.nn import Activation
+from tinydist.ops import ACTIVATIONS
 from tinydist.reproduce import cli
 from tinydist.reproduce.report.page import finished_records
 from tinydist.reproduce.runs.trained import trained_model
@@ -98,7 +100,7 @@ def cells_where(collapsed):
 def test_the_words_count_what_collapsed_with_and_without_a_property():
     text = told(cells_where({"ReLU"}))
     assert "Act2: collapsed: ReLU; stands: Abs" in text
-    flat = sum(activations.shape_of(make()).flat_side for make in ACTIVATIONS.values())
+    flat = sum(activations.shape_of(Activation(name)).flat_side for name in ACTIVATIONS)
     assert f"flat side: 1 of {flat} collapsed with it, 0 of {len(ACTIVATIONS) - flat} without" in text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydist.analysis.dead_nodes import DEAD_BELOW, dead_units
+from tinydist.activity import DEAD_BELOW, dead_units
 from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
 from tinydist.exercises.probes import Array
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist.activity import layer_output, node_layers
 from tinydist.analysis import dead_nodes, dying_outputs, latent, latent_space, perturbation, prototypes
-from tinydist.analysis.activations import layer_output, node_layers
 from tinydist.analysis.statistics import summarize
 from tinydist.datasets import Dataset
 from tinydist.figures import png
@@ -146,7 +146,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
             tuple(m.epoch for m in r.curve), np.array([m.output_activity for m in r.curve])
         )
         for r in sorted(records, key=lambda r: r.config.seed)
-        if r.status == "ok" and parse_model_name(r.config.model).second and r.final.dead_outputs
+        if r.status == "ok" and parse_model_name(r.config.model).again and r.final.dead_outputs
     }
     lost = len(dying)
     dying = dict(itertools.islice(dying.items(), DYING))
@@ -184,7 +184,7 @@ def from_weights(trained: Trained) -> Iterator[Exhibit]:
             yield _unit_images(trained)
         yield _output_images(trained)
     for model, network in trained.first.items():
-        if trained.drawable and parse_model_name(model).l2:
+        if trained.drawable and parse_model_name(model).prototypes:
             yield _prototypes(trained, model, network)
     for model, network in trained.first.items():
         yield _distributions(trained, model, network)

@@ -11,24 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, set_title
-from tinydist.models import ACTIVATIONS, parse_model_name
+from tinydist.models import parse_model_name
+from tinydist.ops import ACTIVATIONS
 from tinydist.reproduce.evidence.outcomes import outcomes
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.training import Measurement
 
-# One for each head, shared by the activations.
-COLORS = {"plain": BLACK, "2": VERMILION, "2-Neg": BLUE, "L2": ORANGE, "L2-Neg": GREEN}
+# By what comes after the hidden activations, shared by the activations.
+COLORS = {"": BLACK, "2": VERMILION, "2-Neg": BLUE, "-L2": ORANGE, "-L2-Neg": GREEN}
 OTHER_COLOR = PINK
-MARKERS = {"plain": "o", "2": "v", "2-Neg": "^", "L2": "s", "L2-Neg": "D"}
+MARKERS = {"": "o", "2": "v", "2-Neg": "^", "-L2": "s", "-L2-Neg": "D"}
 EPOCH_TICKS = tuple(first * 10**zeros for zeros in range(6) for first in (1, 3))
 PERCENT_TICKS = (0.01, 0.1, 1, 2, 3, 5, 10, 20, 30, 50, 100)
-
-
-def head(model: str) -> str:
-    """What follows the last hidden activation of a model, bias apart: "plain", "2", "2-Neg", "L2", "L2-Neg"."""
-    spec = parse_model_name(model)
-    parts = [part for present, part in ((spec.second, "2"), (spec.l2, "L2"), (spec.neg, "Neg")) if present]
-    return "-".join(parts) or "plain"
 
 
 def family(model: str) -> str:
@@ -48,7 +42,7 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
     figure = canvas(9, 1.6 + 0.42 * max(len(results), 2))
     axes = figure.subplots()
     for row, (model, outcome) in enumerate(results.items()):
-        color = COLORS.get(head(model), OTHER_COLOR)
+        color = COLORS.get(parse_model_name(model).output, OTHER_COLOR)
         spread = np.linspace(-0.12, 0.12, len(outcome.accuracies)) if len(outcome.accuracies) > 1 else [0.0]
         axes.plot(outcome.accuracies, row + np.asarray(spread), "o", ms=5, color=color, alpha=0.65, mew=0)
         summary = outcome.accuracy
@@ -127,16 +121,16 @@ def _draw_curve(
     trained = [measurement.epoch for measurement in runs[0].curve if measurement.epoch > 0]
     values = np.array([[value(m) for m in run.curve if m.epoch > 0] for run in runs])  # (runs, points)
     values = np.maximum(values, 50 / runs[0].config.train_size if percent else 0.0)
-    kind = head(model)
-    color = COLORS.get(kind, OTHER_COLOR)
+    spec = parse_model_name(model)
+    color = COLORS.get(spec.output, OTHER_COLOR)
     axes.fill_between(trained, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, lw=0)
     axes.plot(
         trained,
         values.mean(axis=0),
         color=color,
-        marker=MARKERS.get(kind, "x"),
+        marker=MARKERS.get(spec.output, "x"),
         ms=4,
         lw=1.4,
-        ls="--" if parse_model_name(model).bias else "-",
+        ls="--" if spec.bias else "-",
         label=model,
     )

@@ -19,13 +19,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from tinydist.activity import layer_output
 from tinydist.analysis.activation_shapes import Shape, shape_of, stuck_units
-from tinydist.analysis.activations import layer_output
 from tinydist.analysis.statistics import holm, summarize
 from tinydist.datasets import Dataset
 from tinydist.figures import canvas, save, set_title
 from tinydist.files import write_atomically
-from tinydist.models import ACTIVATIONS, parse_model_name
+from tinydist.models import PAPER_MODELS, parse_model_name
+from tinydist.nn import Activation
+from tinydist.ops import ACTIVATIONS
 from tinydist.reproduce.evidence.collapse import COLLAPSED, FAILED, OPEN, STANDS, fates, learned
 from tinydist.reproduce.evidence.ledger import ALPHA
 from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
@@ -36,8 +38,9 @@ from tinydist.reproduce.runs.trained import trained_model
 from tinydist.reproduce.studies.study import Study
 from tinydist.tables import text_table
 
-HEADS = ("", "2", "2-Neg", "-L2", "-L2-Neg")
-MODELS = tuple(f"{activation}{head}" for activation in ACTIVATIONS for head in HEADS)
+OUTPUTS = tuple(dict.fromkeys(parse_model_name(model).output for model in PAPER_MODELS))
+"""What the paper's models have after their activation, the plain output first."""
+MODELS = tuple(f"{activation}{head}" for activation in ACTIVATIONS for head in OUTPUTS)
 """Every activation with every head, baselines first within each."""
 
 
@@ -93,11 +96,11 @@ def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[t
     """What became of every activation and head among the runs of one setting."""
     found = _fates(outcomes(records))
     cells = {}
-    for activation, head in itertools.product(ACTIVATIONS, HEADS):
+    for activation, head in itertools.product(ACTIVATIONS, OUTPUTS):
         runs = [record for record in records if record.config.model == f"{activation}{head}"]
         if runs:
             well = [record for record in runs if record.status == "ok"]
-            followed = well if parse_model_name(f"{activation}{head}").second else []
+            followed = well if parse_model_name(f"{activation}{head}").again else []
             cells[activation, head] = Cell(
                 accuracies=tuple(record.final.test_accuracy for record in well),
                 failed=len(runs) - len(well),
@@ -108,7 +111,7 @@ def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[t
 
 
 def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
-    activation = ACTIVATIONS[parse_model_name(record.config.model).activation]()
+    activation = Activation(parse_model_name(record.config.model).activation)
     model = trained_model(record.config.folder(out))
     return int(stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum())
 
@@ -117,7 +120,7 @@ def _fates(results: Outcomes) -> dict[tuple[str, str], str]:
     """What became of each model, and of each baseline, which stands if it has learned."""
     heads = {
         (activation, head): (results, activation, f"{activation}{head}")
-        for activation, head in itertools.product(ACTIVATIONS, HEADS[1:])
+        for activation, head in itertools.product(ACTIVATIONS, OUTPUTS[1:])
     }
     plain = {(activation, ""): STANDS for activation in ACTIVATIONS if learned(results, activation)}
     return plain | fates(heads)
@@ -125,9 +128,9 @@ def _fates(results: Outcomes) -> dict[tuple[str, str], str]:
 
 def told(cells: Cells) -> str:
     """The numbers, then which property goes with collapse, head by head."""
-    shapes = {activation: shape_of(ACTIVATIONS[activation]()) for activation in dict.fromkeys(a for a, _ in cells)}
+    shapes = {activation: shape_of(Activation(activation)) for activation in dict.fromkeys(a for a, _ in cells)}
     parts = [_table(cells), _properties_table(shapes)]
-    parts += ["\n".join(_prediction(cells, shapes, head)) for head in HEADS[1:]]
+    parts += ["\n".join(_prediction(cells, shapes, head)) for head in OUTPUTS[1:]]
     return "\n\n".join(parts)
 
 
@@ -244,17 +247,17 @@ def _heat_map(
 ) -> None:
     """Means from 0 to `high` as colours, each with its words, grey where there is none; by activation and head."""
     activations = list(dict.fromkeys(activation for activation, _ in shown))
-    means = np.full((len(activations), len(HEADS)), np.nan)
+    means = np.full((len(activations), len(OUTPUTS)), np.nan)
     for (activation, head), (values, _) in shown.items():
         if values:
-            means[activations.index(activation), HEADS.index(head)] = np.mean(values)
+            means[activations.index(activation), OUTPUTS.index(head)] = np.mean(values)
     axes.set_facecolor("#dddddd")
     image = axes.imshow(means, cmap=colors, vmin=0, vmax=high, aspect="auto")
     axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-    axes.set_xticks(range(len(HEADS)), labels=[head.removeprefix("-") or "plain" for head in HEADS])
+    axes.set_xticks(range(len(OUTPUTS)), labels=[head.removeprefix("-") or "plain" for head in OUTPUTS])
     axes.set_yticks(range(len(activations)), labels=activations)
     for (activation, head), (_, words) in shown.items():
-        row, column = activations.index(activation), HEADS.index(head)
+        row, column = activations.index(activation), OUTPUTS.index(head)
         bright = np.isnan(means[row, column]) or np.mean(image.to_rgba(means[row, column])[:3]) > 0.45
         axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color="black" if bright else "white")
 

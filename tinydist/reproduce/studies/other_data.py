@@ -33,7 +33,7 @@ from tinydist.reproduce.studies.baselines import ABOUT, BASELINES, baseline_accu
 from tinydist.reproduce.studies.study import Study
 from tinydist.tables import text_table
 
-L2_MODELS = tuple(model for model in PAPER_MODELS if parse_model_name(model).l2)
+L2_MODELS = tuple(model for model in PAPER_MODELS if parse_model_name(model).prototypes)
 MARGIN = 1.0
 """Points of test accuracy up to which two classifiers count as level."""
 ABOVE, BELOW, LEVEL, OPEN = RESULTS = "above", "below", "level", "open"

@@ -1,4 +1,4 @@
-"""The activations that the analyses look at: taken from a model, checked, and sent on from any layer."""
+"""What the layers of a model put out, which of them count as nodes, and which nodes are active."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from tinydist.errors import ShapeError
 from tinydist.nn import Activation, Flatten, Module, Neg, Sequential
 from tinydist.recording import no_grad
 from tinydist.sparse import SparseMatrix
-from tinydist.tensor import Tensor
 
 Array = NDArray[Any]
+
+DEAD_BELOW = 1e-6
+"""An activation up to here counts as silence (arXiv 2502.02103, analysis of dead nodes)."""
 
 
 def check_activations(activations: Array, name: str = "activations") -> None:
@@ -63,7 +65,7 @@ def layer_outputs(model: Sequential, x: Array | SparseMatrix) -> dict[str, Array
     """
     outputs = {}
     with no_grad():
-        value: Any = x if isinstance(x, SparseMatrix) else Tensor(x)
+        value: Any = x
         for name, layer in model.children():
             value = layer(value)
             maps = value.ndim == 4
@@ -85,14 +87,6 @@ def layer_output(model: Sequential, x: Array | SparseMatrix, layer: str) -> Arra
     return layer_outputs(model, x)[layer]
 
 
-def outputs_after(model: Sequential, layer: str, activations: Array) -> Array:
-    """What the model gives in the end if `layer` gives these activations, (images, classes)."""
-    names = [name for name, _ in model.children()]
-    following = dict(list(model.children())[names.index(layer) + 1 :])
-    with no_grad():
-        return Sequential(**following)(Tensor(activations)).data
-
-
 def node_layers(model: Sequential) -> list[str]:
     """The layers whose outputs count as nodes: "act0" and the output layer before Neg for the paper's models.
 
@@ -109,3 +103,50 @@ def node_layers(model: Sequential) -> list[str]:
         for (name, layer), follower in zip(layers, followers, strict=True)
         if not isinstance(layer, Neg) and not isinstance(follower, Activation)
     ]
+
+
+def dead_units(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.bool_]:
+    """Which units stay within ``±threshold`` on every sample.
+
+    For activations that cannot be negative (ReLU, Abs, OffsetL2) this is the paper's criterion, "never above
+    1e-6"; taking the magnitude makes a Neg after them irrelevant and extends it to linear outputs.
+
+    Args:
+        activations: (samples, units).
+        threshold: largest magnitude that counts as silence.
+
+    Returns:
+        (units,), True where the unit is dead.
+    """
+    return np.abs(activations).max(axis=0) <= threshold
+
+
+def active_counts(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.int64]:
+    """On how many samples each unit is active: larger in magnitude than the threshold.
+
+    Args:
+        activations: (samples, units).
+        threshold: largest magnitude that counts as silence.
+
+    Returns:
+        (units,).
+    """
+    return np.count_nonzero(np.abs(activations) > threshold, axis=0)
+
+
+def active_shares(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.float64]:
+    """The share of samples on which each unit is active: larger in magnitude than the threshold.
+
+    Args:
+        activations: (samples, units).
+        threshold: largest magnitude that counts as silence.
+
+    Returns:
+        (units,), from 0 for a dead unit to 1.
+
+    Raises:
+        ShapeError: unless there is at least one sample and one unit.
+        ValueError: if an activation is not finite.
+    """
+    check_activations(activations)
+    return active_counts(activations, threshold) / len(activations)

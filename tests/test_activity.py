@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 import tinydist as td
-from tinydist.analysis.activations import (
+from tinydist.activity import (
+    active_shares,
     check_activations,
     check_labels,
+    dead_units,
     layer_output,
     layer_outputs,
     node_layers,
-    outputs_after,
 )
+from tinydist.analysis.perturbation import outputs_after
 from tinydist.errors import ShapeError
 
 X = np.array([[1.0, 2.0], [3.0, -1.0]], dtype=np.float32)
@@ -120,3 +122,41 @@ def test_shapes_that_are_no_activations(shape):
 def test_labels_that_do_not_fit(labels, problem):
     with pytest.raises(ValueError, match=problem):
         check_labels(np.array(labels), 2, 3)
+
+
+# --- dead and active units ---------------------------------------------------------------------------------------
+
+
+def test_a_unit_is_dead_if_it_is_silent_on_every_sample():
+    activations = np.array([[0.0, 0.0, 5.0], [0.0, 3.0, 5.0]])
+    assert dead_units(activations).tolist() == [True, False, False]
+
+
+def test_silence_goes_up_to_a_millionth_either_way():
+    activations = np.array([[1e-6, -1e-6, 1.1e-6, -1.1e-6, 0.0]])
+    assert dead_units(activations).tolist() == [True, True, False, False, True]
+
+
+def test_negating_the_output_changes_nothing():
+    activations = np.array([[0.0, 2.0, 1e-7], [0.0, 0.0, 1e-7]])
+    np.testing.assert_array_equal(dead_units(-activations), dead_units(activations))
+
+
+def test_the_threshold_may_be_moved():
+    assert dead_units(np.array([[0.5, 1.5]]), threshold=1).tolist() == [True, False]
+
+
+def test_float32_activations():
+    assert dead_units(np.array([[0.0, 1e-3]], dtype=np.float32)).tolist() == [True, False]
+
+
+def test_share_of_samples_on_which_a_unit_is_active():
+    activations = np.array([[0.0, 2.0, -3.0], [0.0, 1e-6, 4.0], [0.0, 0.0, 5.0], [0.0, 0.0, -1e-7]])
+    assert active_shares(activations).tolist() == [0, 0.25, 0.75]
+    assert (active_shares(activations) == 0).tolist() == dead_units(activations).tolist()
+
+
+@pytest.mark.parametrize("activations", [np.empty((0, 3)), np.array([1.0]), np.array([[np.nan]])])
+def test_what_cannot_be_counted_is_refused(activations):
+    with pytest.raises(ValueError, match="activations must be"):
+        active_shares(activations)
