@@ -72,3 +72,21 @@ def test_where_nothing_can_be_written_it_works_and_says_so_once():
 def test_importing_compiles_nothing(tmp_path):
     finish(start("import tinydist", NUMBA_CACHE_DIR=str(tmp_path)))
     assert not list(tmp_path.rglob("*.nb?"))
+
+
+SUMS = """
+import numpy as np
+from tinydist.kernels import chunks, distance
+rng = np.random.default_rng(0)
+x, center, u = (rng.normal(size=shape).astype(np.float32) for shape in ((90, 128), (10, 128), (90, 10)))
+distance.weighted_squares_vjp_weight_numba(u, x, center)  # may sum in any order, and is the first to call sum_chunks
+partial = rng.normal(size=(64, 3, 128)).astype(np.float32)
+in_order = partial[0].copy()
+for chunk in partial[1:]:
+    in_order += chunk
+np.testing.assert_array_equal(chunks.sum_chunks(partial), in_order)
+"""
+
+
+def test_a_kernel_takes_no_liberties_from_the_one_that_calls_it_first(tmp_path):
+    finish(start(SUMS, NUMBA_CACHE_DIR=str(tmp_path)))
