@@ -16,11 +16,15 @@ from tinydist.sparse import SparseMatrix
 Array = NDArray[Any]
 
 DEAD_BELOW = 1e-6
-"""An activation up to here counts as silence (arXiv 2502.02103, analysis of dead nodes)."""
+"""Largest magnitude of an activation that counts as silent (arXiv 2502.02103, analysis of dead nodes)."""
 
 
 def check_activations(activations: Array, name: str = "activations") -> None:
-    """Raise unless these are numbers for at least one sample and one unit, all of them finite.
+    """Raise unless `activations` are finite numbers for at least one sample and one unit.
+
+    Args:
+        activations: (samples, units).
+        name: what to call them in the error message.
 
     Raises:
         ShapeError: unless the shape is (samples, units), neither of them 0.
@@ -39,6 +43,11 @@ def check_activations(activations: Array, name: str = "activations") -> None:
 def check_labels(labels: Array, samples: int, classes: int | None = None) -> None:
     """Raise unless there is a class number for each sample.
 
+    Args:
+        labels: class numbers.
+        samples: how many labels there must be.
+        classes: how many classes there are; any number by default.
+
     Raises:
         ShapeError: unless the shape is (samples,).
         ValueError: unless they are whole numbers from 0 and, where `classes` is given, below it.
@@ -52,15 +61,16 @@ def check_labels(labels: Array, samples: int, classes: int | None = None) -> Non
 
 
 def layer_outputs(model: Sequential, x: Array | SparseMatrix) -> dict[str, Array]:
-    """What every layer gives for these images, by the layer's name, in order.
+    """Return the output of every layer for these images, by the layer's name, in order.
 
-    Layers of a convolution give (images, channels, height, width), all others (images, units).
+    Layers before a Flatten give (images, channels, height, width), all others (images, units).
 
     Args:
         model: layers in a row, as from :func:`tinydist.build_model`.
         x: (images, pixels).
 
     Raises:
+        ShapeError: if an output is empty.
         ValueError: if an output is not finite.
     """
     outputs = {}
@@ -76,7 +86,12 @@ def layer_outputs(model: Sequential, x: Array | SparseMatrix) -> dict[str, Array
 
 
 def layer_output(model: Sequential, x: Array | SparseMatrix, layer: str) -> Array:
-    """What one layer gives for these images, (images, units).
+    """Return the output of one layer for these images, in the shapes of :func:`layer_outputs`.
+
+    Args:
+        model: layers in a row, as from :func:`tinydist.build_model`.
+        x: (images, pixels).
+        layer: its name, such as "act0".
 
     Raises:
         ValueError: if the model has no layer of this name, or an output is not finite.
@@ -88,11 +103,11 @@ def layer_output(model: Sequential, x: Array | SparseMatrix, layer: str) -> Arra
 
 
 def node_layers(model: Sequential) -> list[str]:
-    """The layers whose outputs count as nodes: "act0" and the output layer before Neg for the paper's models.
+    """Return the layers whose outputs count as nodes: "act0" and the output layer before Neg for the paper's models.
 
-    A layer with an activation right behind it does not count, since the activation has the node's last word; Neg
-    does not count, since it only changes the sign. Nor do a convolution's layers, up to the one that flattens what
-    they give: one kernel serves many places, so an entry of its output is no node of its own.
+    A layer with an activation right behind it does not count, since the node's final value is the activation's; Neg
+    does not count, since it only changes the sign. Nor do a convolution's layers, up to the one that flattens their
+    output: one kernel serves many places, so an entry of its output is no node of its own.
     """
     layers = list(model.children())
     flattened = [place for place, (_, layer) in enumerate(layers) if isinstance(layer, Flatten)]
@@ -106,7 +121,7 @@ def node_layers(model: Sequential) -> list[str]:
 
 
 def dead_units(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.bool_]:
-    """Which units stay within ``±threshold`` on every sample.
+    """Return which units stay within ``±threshold`` on every sample.
 
     For activations that cannot be negative (ReLU, Abs, OffsetL2) this is the paper's criterion, "never above
     1e-6"; taking the magnitude makes a Neg after them irrelevant and extends it to linear outputs.
@@ -122,7 +137,7 @@ def dead_units(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDAr
 
 
 def active_counts(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.int64]:
-    """On how many samples each unit is active: larger in magnitude than the threshold.
+    """Return on how many samples each unit is active: larger in magnitude than the threshold.
 
     Args:
         activations: (samples, units).
@@ -135,7 +150,7 @@ def active_counts(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> N
 
 
 def active_shares(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.float64]:
-    """The share of samples on which each unit is active: larger in magnitude than the threshold.
+    """Return the share of samples on which each unit is active: larger in magnitude than the threshold.
 
     Args:
         activations: (samples, units).

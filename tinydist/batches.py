@@ -1,4 +1,4 @@
-"""How an epoch is cut into steps, and a step into the rows that are in memory at once."""
+"""The cutting of an epoch into steps, and of a step into the rows that are in memory at once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Rows = Array | SparseMatrix | StreamedRows
 Chunk = tuple[Array | SparseMatrix, Array]  # rows, and their labels
 
 MEASURED_ROWS = 1_000
-"""Rows that go through a model at once when it is measured between epochs of mini-batches."""
+"""Number of rows that go through a model at once when it is measured between epochs of mini-batches."""
 
 
 @dataclass(frozen=True)
 class Batching:
-    """What a step uses: all rows, as the paper does, or some of them; at once, or in parts that fit into memory.
+    """The rows of a step: all of them, as in the paper, or some; at once, or in parts that fit into memory.
 
     Attributes:
         batch_size: rows of a step. Each epoch puts the rows into another order and takes them in turn, so that every
@@ -53,16 +53,19 @@ class Batching:
             )
 
     def steps_an_epoch(self, rows: int) -> int:
-        """How many steps it takes to use every one of `rows` rows once."""
+        """Return how many steps it takes to use every one of `rows` rows once."""
         return -(-rows // self.batch_size) if self.batch_size else 1
 
     def steps(self, x: Rows, y: Array, epoch: int) -> Iterator[Iterator[Chunk]]:
-        """The steps of an epoch, each the chunks of rows that its gradient is over.
+        """Yield the steps of an epoch, each as an iterator over the chunks of rows that its gradient is over.
 
         Args:
             x: training rows, (rows, columns).
             y: their labels, (rows,).
             epoch: how many epochs came before.
+
+        Raises:
+            ValueError: if a sparse matrix is to be cut, or rows on disk have neither batch nor chunk size.
         """
         if self.batch_size is None:
             yield _cut(x, y, self.chunk_size)
@@ -76,7 +79,12 @@ class Batching:
             yield iter([(_dense(x)[picked], y[picked])])
 
     def measured(self, x: Rows, y: Array) -> Iterator[Chunk]:
-        """All rows in their own order, in parts for a forward pass."""
+        """Return an iterator over all rows in their own order, in parts for a forward pass.
+
+        Args:
+            x: rows, (rows, columns).
+            y: their labels, (rows,).
+        """
         return _cut(x, y, max(self.batch_size, MEASURED_ROWS) if self.batch_size else self.chunk_size)
 
 

@@ -1,4 +1,4 @@
-"""The errors tinydist raises, each named for what went wrong.
+"""The errors tinydist raises, each named for its cause.
 
 Every one also derives from the built-in exception a Python user would expect (``ValueError``,
 ``TypeError``, ``RuntimeError``), so existing ``except`` clauses keep working.
@@ -43,7 +43,7 @@ class TrainSizeError(ValueError):
     """More training rows asked for than a data set has.
 
     Attributes:
-        there: how many it has.
+        there: how many the data set has.
     """
 
     def __init__(self, message: str, there: int) -> None:
@@ -52,7 +52,7 @@ class TrainSizeError(ValueError):
 
 
 class BudgetError(ValueError):
-    """A time too short for what is to be done in it."""
+    """A time limit too short for the work to be done in it."""
 
 
 class DivergedError(ArithmeticError):

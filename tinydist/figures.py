@@ -1,4 +1,4 @@
-"""What figures share: colours, markers, a canvas that needs no display, and writing to a file."""
+"""Shared parts of the figures: colours, markers, a canvas that needs no display, and writing to a file."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ CLASS_COLORS = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK, GREY, "#7A5195
 
 
 def class_color(label: int) -> str:
-    """The colour of a class; from the eleventh class on colours come again."""
+    """Return the colour of a class; from the eleventh class on colours repeat."""
     return CLASS_COLORS[label % len(CLASS_COLORS)]
 
 
 def class_marker(label: int) -> str:
-    """A marker that is the class's number itself."""
+    """Return a marker that is the class's number itself."""
     return f"${label}$"
 
 
 def canvas(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
+    """Return an empty figure of this width and height, in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -43,13 +43,16 @@ def canvas(width: float, height: float) -> Figure:
 def panels(
     count: int, width: float, height: float, columns: int = 4, sharex: bool = False, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, row by row.
+    """Return a figure with `count` panels, and the panels row by row.
 
     Args:
         count: at least one.
         width, height: of a panel, in inches.
         columns: panels in a row, at most.
         sharex, sharey: whether all panels have the same scale.
+
+    Raises:
+        ValueError: if `count` is below one.
     """
     if count < 1:
         raise ValueError("there is nothing to draw: a figure needs at least one panel")
@@ -79,13 +82,24 @@ def set_title(figure: Figure, text: str, fontsize: float = 10) -> None:
 
 
 def png(figure: Figure, dpi: int = 130) -> bytes:
-    """A figure as the contents of a PNG file, with so many pixels an inch."""
+    """Return a figure as the contents of a PNG file.
+
+    Args:
+        figure: what to write.
+        dpi: pixels an inch.
+    """
     contents = io.BytesIO()
     figure.savefig(contents, format="png", dpi=dpi)
     return contents.getvalue()
 
 
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
-    """Write a figure to a PNG file with so many pixels an inch, in full or not at all."""
+    """Write a figure to a PNG file, in full or not at all.
+
+    Args:
+        figure: what to write.
+        path: the file; replaced if it exists.
+        dpi: pixels an inch.
+    """
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi)

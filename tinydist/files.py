@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a full disk or Ctrl-C never leaves half of one behind."""
+"""Atomic writing of files: a crash, a full disk or Ctrl-C never leaves half a file behind."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path next to `path` to write to; it replaces `path` when the block succeeds.
+    """Yield a temporary path next to `path` to write to; it replaces `path` when the block succeeds.
 
-    The file is flushed to disk before it takes the name, so `path` is either the old file or the whole new one.
-    If anything fails, the temporary file is removed and `path` is untouched.
+    The folder is made if it is absent. The file is flushed to disk before it takes the name, so `path` is either the
+    old file or the whole new one. If anything fails, the temporary file is removed and `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")

@@ -17,13 +17,13 @@ Array = NDArray[Any]
 
 
 def central_difference(function: Callable[[Array], float], x: Array, direction: Array, step: float = 1e-6) -> float:
-    """Slope of `function` at `x` along `direction`: ``(f(x + h d) - f(x - h d)) / 2h``.
+    """Return the slope of `function` at `x` along `direction`: ``(f(x + h d) - f(x - h d)) / 2h``.
 
     Its error shrinks with h² (the one-sided quotient's only with h), until rounding takes over.
 
     Args:
         function: from an array to a number.
-        x: where, float64.
+        x: the point, float64.
         direction: d, same shape as `x`; its length counts.
         step: h.
     """
@@ -52,12 +52,12 @@ def gradcheck(
         projections: random directions per input.
         step: size of the finite step, in units of the inputs.
         rtol: allowed error relative to the expected slope. The default finds a single entry that is 0.1% wrong
-            among hundreds; one among many thousands can drown, so check big functions at small sizes.
+            among hundreds; one among many thousands can be lost in the sum, so check big functions at small sizes.
         atol: allowed absolute error, for slopes near 0.
         seed: of the random directions.
 
     Raises:
-        DTypeError: if an input is not float64: finite differences drown in float32 rounding.
+        DTypeError: if an input or the output is not float64: in float32, rounding hides finite differences.
         GradientCheckError: names the function, the input, the index, the expected and the received gradient.
     """
     arrays = [np.asarray(x) for x in inputs]
@@ -75,7 +75,7 @@ def gradcheck(
         output.backward(cotangent)
 
     def loss(position: int, moved: Array) -> float:
-        """L, with one input moved."""
+        """Return L with one input moved."""
         inputs = [moved if i == position else x for i, x in enumerate(arrays)]
         with no_grad():
             return float(np.sum(cotangent * function(*map(Tensor, inputs)).data))
@@ -103,7 +103,7 @@ def _report_worst_entry(
     projected: float,
     received: float,
 ) -> None:
-    """Raise, naming the entry whose gradient differs most from its own central difference."""
+    """Raise an error that names the entry whose gradient differs most from its own central difference."""
     numeric = np.empty_like(gradient)
     for index in np.ndindex(gradient.shape):
         unit = np.zeros_like(gradient)

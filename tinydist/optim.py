@@ -1,4 +1,4 @@
-"""Optimisers: how a gradient becomes a step. Parameters are updated in place."""
+"""Optimisers, which turn gradients into steps. Parameters are updated in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinydist.tensor import Tensor
 
 
 class Optimizer:
-    """What all optimisers share: the parameters and the learning rate.
+    """Base class of the optimisers, which holds the parameters and the learning rate.
 
     Args:
         parameters: tensors that require gradients, such as ``model.parameters()``.
@@ -22,7 +22,7 @@ class Optimizer:
         lr_factors: a factor of the learning rate for each parameter; all 1 by default.
 
     Raises:
-        ValueError: if there is nothing to optimise or a number is out of range.
+        ValueError: if there is nothing to optimise, a parameter is given twice or a number is out of range.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Optimizer:
         self._lr_factors = factors
 
     def zero_grad(self) -> None:
-        """Forget the gradients, so that the next backward pass does not add to them."""
+        """Set all gradients to None, so that the next backward pass does not add to them."""
         for parameter in self.parameters:
             parameter.grad = None
 
@@ -52,14 +52,14 @@ class Optimizer:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Copies of what the optimiser remembers from step to step, by name; empty if it remembers nothing."""
+        """Return copies of the arrays that the optimiser keeps from step to step, by name; empty if it keeps none."""
         return {name: array.copy() for name, array in self._memory().items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
-        """Remember what another optimiser of the same kind, settings and parameters remembered.
+        """Take over the state of another optimiser of the same kind, settings and parameters.
 
         Args:
-            state: what its :meth:`state_dict` gave.
+            state: the result of its :meth:`state_dict`.
 
         Raises:
             StateDictError: naming every missing, unexpected or misshapen entry. Nothing is loaded then.
@@ -79,7 +79,7 @@ class Optimizer:
             array[...] = arrays[name]
 
     def _memory(self) -> dict[str, NDArray[Any]]:
-        """The arrays that live from step to step, by name."""
+        """Return the arrays that live from step to step, by name."""
         return {}
 
     def _gradient(self, parameter: Tensor) -> np.ndarray | None:
@@ -92,7 +92,11 @@ class SGD(Optimizer):
     """Gradient descent: ``v = momentum v + gradient``, ``parameter -= lr v``.
 
     Args:
+        parameters, lr, weight_decay, lr_factors: see :class:`Optimizer`.
         momentum: share of the last step's velocity that is kept, in ``[0, 1)``.
+
+    Raises:
+        ValueError: as :class:`Optimizer`, and if `momentum` is out of range.
     """
 
     def __init__(
@@ -129,8 +133,12 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1).
 
     Args:
+        parameters, lr, weight_decay, lr_factors: see :class:`Optimizer`.
         betas: decay rates of the running means of the gradient and of its square, in ``[0, 1)``.
-        eps: added to the root of the second mean.
+        eps: added to the root of the second mean; positive.
+
+    Raises:
+        ValueError: as :class:`Optimizer`, and if `betas` or `eps` is out of range.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Inputs that are mostly zero, held as the bytes that are not."""
+"""Input matrices that are mostly zero, of which only the non-zero bytes are stored."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class SparseMatrix:
 
     @property
     def nbytes(self) -> int:
-        """Memory taken, in bytes."""
+        """Return the memory taken, in bytes."""
         return self._by_row.nbytes + self._by_column.nbytes
 
     @property
     def density(self) -> float:
-        """Share of the pixels that are not zero."""
+        """Return the share of the pixels that are not zero."""
         return len(self._by_row.values) / (self.shape[0] * self.shape[1])
 
     def __repr__(self) -> str:
@@ -70,17 +70,26 @@ class SparseMatrix:
         return f"SparseMatrix({rows} x {columns}, {self.density:.0%} non-zero, {self.nbytes / 1e6:.1f} MB)"
 
     def dense(self) -> Array:
-        """X as a float32 array, (rows, columns)."""
+        """Return X as a float32 array, (rows, columns)."""
         return (kernels.decompress(self._by_row) * self.scale + self.shift).astype(np.float32)
 
     def times(self, matrix: Array, start: Array) -> Array:
-        """``X M + start`` for M (columns, width) and a start (width,) added to every row; (rows, width)."""
+        """Return ``X M + start``, (rows, width), in the dtype of `matrix`.
+
+        Args:
+            matrix: M, float32 or float64, (columns, width).
+            start: added to every row, (width,).
+        """
         constant = start + self.shift * matrix.sum(axis=0) if self.shift else start
         scaled = matrix if self.scale == 1 else matrix * self.scale
         return kernels.sparse_matmul(self._by_row, scaled, constant)
 
     def transposed_times(self, matrix: Array) -> Array:
-        """``X^T M`` for M (rows, width); (columns, width)."""
+        """Return ``X^T M``, (columns, width), in the dtype of `matrix`.
+
+        Args:
+            matrix: M, float32 or float64, (rows, width).
+        """
         product = kernels.sparse_matmul_summed(self._by_column, matrix)
         if self.scale != 1:
             product *= self.scale

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length with aligned columns; the first row is the heading, set apart by a rule."""
+    """Return rows as lines of text with aligned columns; the first row is the heading, underlined by dashes.
+
+    Args:
+        rows: cells, each row of the same length.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))

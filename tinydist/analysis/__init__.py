@@ -1,1 +1,1 @@
-"""What trained networks turned out to be: arrays in, plain results out."""
+"""Analyses of trained networks: functions from arrays to plain results, tables and figures."""

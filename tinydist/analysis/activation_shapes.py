@@ -1,4 +1,4 @@
-"""What an activation's graph looks like far out, and which outputs have come to stand where it is flat."""
+"""The shape of an activation at large pre-activations, and the units that stand where it is flat."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tinydist.tensor import Tensor
 Array = NDArray[Any]
 
 FLAT_BELOW = 0.001
-"""A slope up to here counts as flat: what passes back through it is a thousandth of what came."""
+"""Largest slope that counts as flat: at most a thousandth of the gradient passes back through it."""
 _FAR = np.linspace(20, 1000, 981)
 _NEAR = np.linspace(-20, 20, 4001)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Properties of an activation, each either there or not.
+    """Properties of an activation, each present or absent.
 
     Attributes:
         never_negative: it has no negative value.
         bounded: its values stay within ±10 up to pre-activations of ±1,000.
-        flat_side: on one side or both its slope vanishes: beyond ±20 it is at most ``FLAT_BELOW``.
+        flat_side: on one side or both its slope vanishes: beyond ±20 it is at most ``FLAT_BELOW`` in magnitude.
         zero_region: on such a side its value vanishes as well, so that a unit there is silent and stays so.
     """
 
@@ -36,12 +36,12 @@ class Shape:
     zero_region: bool
 
     def properties(self) -> dict[str, bool]:
-        """By their names in words."""
+        """Return the properties by their names in words, with spaces for underscores."""
         return {field.name.replace("_", " "): getattr(self, field.name) for field in fields(self)}
 
 
 def slopes(activation: Module, pre_activations: Array) -> Array:
-    """The slope of an elementwise activation at each pre-activation, any shape."""
+    """Return the slope of an elementwise activation at each pre-activation, in the shape of `pre_activations`."""
     x = Tensor(pre_activations, requires_grad=True)
     activation(x).backward(np.ones_like(x.data))
     gradient = x.grad
@@ -50,7 +50,7 @@ def slopes(activation: Module, pre_activations: Array) -> Array:
 
 
 def shape_of(activation: Module) -> Shape:
-    """Find the properties of an elementwise activation from its values and slopes, in float64."""
+    """Return the properties of an elementwise activation, found from its values and slopes in float64."""
     values = {"near": activation(Tensor(_NEAR)).data}
     flat = {}
     for side, x in (("left", -_FAR), ("right", _FAR)):
@@ -66,7 +66,9 @@ def shape_of(activation: Module) -> Shape:
 
 
 def stuck_units(activation: Module, pre_activations: Array) -> NDArray[np.bool_]:
-    """Which units stand where the activation is flat, dead or saturated, on every sample: hardly any gradient passes.
+    """Return which units stand where the activation is flat on every sample, dead or saturated.
+
+    Hardly any gradient passes through them.
 
     Args:
         activation: elementwise.

@@ -15,7 +15,7 @@ from tinydist.sparse import SparseMatrix
 
 @dataclass(frozen=True)
 class NodeActivity:
-    """How often the nodes of one layer are active on one set of images.
+    """Shares of images on which the nodes of one layer are active, for one set of images.
 
     Attributes:
         layer: its name, such as "act0".
@@ -33,18 +33,18 @@ class NodeActivity:
 
     @property
     def dead(self) -> int:
-        """Nodes active on no image."""
+        """Return the number of nodes that are active on no image."""
         return int(np.count_nonzero(self.shares == 0))
 
     def rarely(self, share: float) -> int:
-        """Nodes active on less than this share of the images, the dead ones among them."""
+        """Return the number of nodes active on less than this share of the images, the dead ones among them."""
         return int(np.count_nonzero(self.shares < share))
 
 
 def node_activity(
     model: Sequential, x_train: NDArray[Any] | SparseMatrix, x_test: NDArray[Any] | SparseMatrix
 ) -> list[NodeActivity]:
-    """How often every node is active: the hidden activations, and the outputs before any Neg.
+    """Return how often every node is active: the hidden activations, and the outputs before any Neg.
 
     Args:
         model: layers in a row, as from :func:`tinydist.build_model`.

@@ -1,4 +1,4 @@
-"""How the outputs of a network fall silent while it trains, and figures of node activity."""
+"""The activity of a network's outputs while it trains, which shows them die, and figures of node activity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class OutputActivity:
-    """How often each output is active, now and then during training.
+    """Shares of images on which each output is active, at some moments of training.
 
     Attributes:
         epochs: steps taken at each moment, ascending.
@@ -30,12 +30,12 @@ class OutputActivity:
 
     @property
     def dead(self) -> NDArray[np.int64]:
-        """Outputs active on no image, (moments,)."""
+        """Return how many outputs are active on no image, (moments,)."""
         return np.count_nonzero(self.shares == 0, axis=1)
 
 
 def output_activity_table(activity: OutputActivity) -> str:
-    """A line a moment: dead outputs, and the percentage of images on which each output is active, "–" if on none."""
+    """Return a table with a line a moment: dead outputs, and the % of images on which each is active ("–": none)."""
     outputs = activity.shares.shape[1]
     lines = [f"{'epoch':>6} {'dead':>5}   active on % of the images: {' '.join(f'{i:4}' for i in range(outputs))}"]
     for epoch, dead, shares in zip(activity.epochs, activity.dead, activity.shares, strict=True):
@@ -45,11 +45,11 @@ def output_activity_table(activity: OutputActivity) -> str:
 
 
 def output_activity_figure(activities: Mapping[str, OutputActivity], label: str) -> Figure:
-    """Outputs × moments, coloured by the share of images on which the output is active; crosses mark dead outputs.
+    """Draw outputs × moments, coloured by the share of images on which the output is active; crosses mark dead outputs.
 
     Args:
         activities: by model.
-        label: what was trained on what, shown under the title.
+        label: model and data of the runs, shown under the title.
     """
     figure, all_axes = panels(len(activities), 5.4, 3.4, columns=3)
     for axes, (model, activity) in zip(all_axes, activities.items(), strict=True):
@@ -67,11 +67,11 @@ def output_activity_figure(activities: Mapping[str, OutputActivity], label: str)
 
 
 def node_activity_figure(activities: Mapping[str, Sequence[NodeActivity]], label: str, images: str = "test") -> Figure:
-    """Every node a dot, at the share of images on which it is active; a row for each model, a panel for each layer.
+    """Draw every node as a dot at the share of images on which it is active: a row a model, a panel a layer.
 
     Args:
         activities: from :func:`tinydist.analysis.dead_nodes.node_activity`, by model.
-        label: what was trained on what, shown under the title.
+        label: model and data of the runs, shown under the title.
         images: "train" or "test".
     """
     figure, all_axes = panels(2, 5.4, 0.6 + 0.36 * len(activities), sharex=True, sharey=True)

@@ -1,5 +1,6 @@
-"""How single units tell classes apart: pre-activations of hidden units by class, and outputs of the right class
-against the others (the figure of arXiv 2502.02103)."""
+"""Separation of classes by single units: pre-activations of hidden units by class, and outputs of the right class
+against the others (the figure of arXiv 2502.02103).
+"""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from tinydist.figures import BLACK, GREEN, VERMILION, class_color, panels, set_t
 Array = NDArray[Any]
 
 PERCENTILES = (5, 25, 50, 75, 95)
-"""What is kept of a distribution."""
+"""The percentiles that are kept of a distribution."""
 
 
 def class_separation(values: Array, labels: Array) -> NDArray[np.float64]:
-    """How much of a unit's variance the class explains: eta squared, the effect size of a one-way analysis of variance.
+    """Return the share of a unit's variance that the class explains: eta squared, the effect size of a one-way ANOVA.
 
     ``eta² = sum_c n_c (mean_c - mean)² / sum_i (z_i - mean)²``: 0 if all classes have the same mean, 1 if nothing but
     the class matters. It is related to the F statistic of k classes and n samples by
@@ -51,9 +52,17 @@ def class_separation(values: Array, labels: Array) -> NDArray[np.float64]:
 
 
 def telling_units(values: Array, labels: Array, count: int) -> NDArray[np.int64]:
-    """The units whose class explains most of their variance (:func:`class_separation`), the best first.
+    """Return the units whose class explains most of their variance (:func:`class_separation`), the best first.
 
-    Of equals the lower number comes first; units that never change come last. Never more than there are units.
+    Of equals the lower number comes first; units that never change come last.
+
+    Args:
+        values: (samples, units).
+        labels: class numbers, (samples,).
+        count: how many units, at most as many as there are.
+
+    Raises:
+        ShapeError, ValueError: if the values are not finite, the shapes do not fit or `count` is below 1.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
@@ -78,24 +87,24 @@ class UnitDistribution:
 
     @property
     def nearest(self) -> int:
-        """The class whose median is nearest to 0, the unit's zero plane: what it knows when read as a distance."""
+        """Return the class whose median is nearest to 0, the unit's zero plane: its class when read as a distance."""
         return int(np.nanargmin(np.abs(self.percentiles[:, 2])))
 
     @property
     def farthest(self) -> int:
-        """The class whose median is farthest from 0: what it knows when read as an intensity."""
+        """Return the class whose median is farthest from 0: its class when read as an intensity."""
         return int(np.nanargmax(np.abs(self.percentiles[:, 2])))
 
 
 def unit_distributions(
     values: Array, labels: Array, units: Sequence[int] | NDArray[np.int64] | None = None, classes: int = 10
 ) -> list[UnitDistribution]:
-    """Each unit's distribution by class.
+    """Return the distribution of each unit by class.
 
     Args:
         values: pre-activations, (samples, units), such as ``layer_output(model, x, "linear0")``.
         labels: (samples,), below `classes`.
-        units: which; by default the six most telling ones.
+        units: which; by default the six with the largest separation (:func:`telling_units`).
         classes: how many there are.
 
     Raises:
@@ -128,7 +137,7 @@ class OutputDistribution:
 
     @property
     def right_is_larger(self) -> float:
-        """The probability that an output drawn from `right` exceeds one drawn from `others`, ties counting half.
+        """Return the probability that an output drawn from `right` exceeds one drawn from `others`, ties counting half.
 
         1 for an intensity with a fixed threshold that never fails, 0 for such a distance, 0.5 where the two look the
         same. The pairs are drawn across all samples. It is the statistic of Mann and Whitney (1947) over the number of
@@ -140,7 +149,7 @@ class OutputDistribution:
 
     @property
     def right_is_larger_within(self) -> float:
-        """The same for two outputs of one image, which is what the network decides by."""
+        """Return this probability for two outputs of one image, by which the network decides."""
         right = self.right[:, None]
         return float(np.mean(right > self.others) + np.mean(right == self.others) / 2)
 
@@ -166,7 +175,7 @@ def output_distribution(outputs: Array, labels: Array) -> OutputDistribution:
 
 
 def units_table(units: Sequence[UnitDistribution]) -> str:
-    """A line a unit: separation, the nearest and the farthest class, and the median of every class."""
+    """Return a table with a line a unit: separation, nearest and farthest class, and the median of every class."""
     classes = len(units[0].percentiles) if units else 0
     heading = " ".join(f"{label:8}" for label in range(classes))
     lines = [f"{'unit':>5} {'separation':>10} {'nearest 0':>9} {'farthest':>8}   median of class {heading}"]
@@ -179,7 +188,10 @@ def units_table(units: Sequence[UnitDistribution]) -> str:
 
 
 def outputs_table(outputs: Mapping[str, OutputDistribution]) -> str:
-    """A line a model: quartiles of the right output and of the others, and how often the right one is the larger."""
+    """Return a table with a line a model: quartiles of the right output and the others, and how often it is larger.
+
+    The last two columns are :attr:`OutputDistribution.right_is_larger` and `right_is_larger_within`, in percent.
+    """
     lines = [
         f"{'':14} {'right: 25%':>10} {'50%':>8} {'75%':>8} {'others: 25%':>12} {'50%':>8} {'75%':>8}  right larger"
     ]
@@ -193,7 +205,7 @@ def outputs_table(outputs: Mapping[str, OutputDistribution]) -> str:
 
 
 def units_figure(units: Sequence[UnitDistribution], label: str) -> Figure:
-    """A panel a unit: for each class the median, the middle half and the middle 90% of its pre-activations."""
+    """Draw a panel a unit: for each class the median, the middle half and the middle 90% of its pre-activations."""
     figure, all_axes = panels(len(units), 3.4, 3.3, columns=3)
     for axes, unit in zip(all_axes, units, strict=True):
         for digit, (p5, p25, p50, p75, p95) in enumerate(unit.percentiles):
@@ -215,7 +227,7 @@ def units_figure(units: Sequence[UnitDistribution], label: str) -> Figure:
 
 
 def outputs_figure(outputs: Mapping[str, OutputDistribution], label: str) -> Figure:
-    """A panel a model: densities of the outputs before any Neg, at the right class (filled) and the others (line)."""
+    """Draw a panel a model: densities of the outputs before any Neg, right class (filled) and others (line)."""
     figure, all_axes = panels(len(outputs), 3.2, 2.7)
     for axes, (model, output) in zip(all_axes, outputs.items(), strict=True):
         everything = np.concatenate([output.right, output.others.ravel()])

@@ -1,4 +1,4 @@
-"""The hidden activations in the plane in which they spread most (principal component analysis, Pearson 1901)."""
+"""Hidden activations in their plane of largest variance (principal component analysis, Pearson 1901)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tinydist.figures import class_color, class_marker, panels, set_title
 Array = NDArray[Any]
 
 SHOWN = 600
-"""Points drawn in a panel, at most; more hide each other."""
+"""Number of points drawn in a panel, at most; more hide each other."""
 
 
 @dataclass(frozen=True)
 class PrincipalPlane:
-    """The best plane through a cloud of activations, and the cloud seen in it.
+    """The plane of largest variance of a set of activations, and the activations projected on it.
 
     Attributes:
         mean: the plane's origin, (units,).
@@ -38,18 +38,18 @@ class PrincipalPlane:
     labels: NDArray[Any]
 
     def project(self, activations: Array) -> NDArray[np.float64]:
-        """Other activations in the same plane, such as prototypes; (samples, units) to (samples, 2)."""
+        """Return other activations in the same plane, such as prototypes; (samples, units) to (samples, 2)."""
         check_activations(activations)
         return (activations - self.mean) @ self.axes.T
 
     @property
     def class_means(self) -> dict[int, NDArray[np.float64]]:
-        """The mean point of each class, (2,), by class."""
+        """Return the mean point of each class, (2,), by class."""
         return {int(label): self.points[self.labels == label].mean(axis=0) for label in np.unique(self.labels)}
 
     @property
     def class_share(self) -> float:
-        """The share of the variance in the plane that lies between the class means, 0 to 1; 0 without any variance."""
+        """Return the share of the variance in the plane that lies between class means, 0 to 1; 0 without variance."""
         total = float(((self.points - self.points.mean(axis=0)) ** 2).sum())
         means = self.class_means
         between = sum(float((means[int(label)] ** 2).sum()) for label in self.labels)  # the points have mean 0
@@ -57,7 +57,7 @@ class PrincipalPlane:
 
 
 def principal_plane(activations: Array, labels: Array) -> PrincipalPlane:
-    """The plane of the two principal axes, from the singular value decomposition of the centred activations.
+    """Return the plane of the two principal axes, from the singular value decomposition of the centred activations.
 
     Args:
         activations: (samples, units), at least two of each.
@@ -82,7 +82,7 @@ def principal_plane(activations: Array, labels: Array) -> PrincipalPlane:
 
 
 def planes_table(planes: Mapping[str, PrincipalPlane]) -> str:
-    """A line a model: variance along each axis and in the plane, and the share of it that lies between class means."""
+    """Return a table with a line a model: variance along each axis and in the plane, and the share between classes."""
     lines = [f"{'':14} {'axis 1':>7} {'axis 2':>7} {'plane':>7}  of it between classes"]
     for model, plane in planes.items():
         first, second = 100 * plane.explained
@@ -91,7 +91,7 @@ def planes_table(planes: Mapping[str, PrincipalPlane]) -> str:
 
 
 def planes_figure(planes: Mapping[str, PrincipalPlane], label: str) -> Figure:
-    """A panel a model: the first samples as their class's digit and colour, the class means as large digits."""
+    """Draw a panel a model: the first samples as their class's digit and colour, the class means as large digits."""
     figure, all_axes = panels(len(planes), 3.6, 3.6)
     for axes, (model, plane) in zip(all_axes, planes.items(), strict=True):
         points, labels = plane.points[:SHOWN], plane.labels[:SHOWN]

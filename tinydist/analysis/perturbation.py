@@ -1,4 +1,4 @@
-"""Which end of the hidden activations carries the decision: clamp them from below or above, and see what is lost.
+"""Accuracy with the hidden activations clamped from below or above: which of their two ends carries the decision.
 
 Clamping *from below* at a threshold t replaces h by max(h, t): differences among small activations vanish, which hurts
 a network that reads "small" as "near what I know" (distance). Clamping *from above* replaces h by min(h, t):
@@ -70,19 +70,19 @@ class Perturbation:
 
     @property
     def half_lost_from_below(self) -> float:
-        """The smallest percentage at which at most half of the accuracy is left; NaN if there is none."""
+        """Return the smallest percentage at which at most half of the accuracy is left; NaN if there is none."""
         lost = self.percents[self.from_below <= self.unclamped / 2]
         return float(lost[0]) if len(lost) else float("nan")
 
     @property
     def half_lost_from_above(self) -> float:
-        """The largest percentage at which at most half of the accuracy is left; NaN if there is none."""
+        """Return the largest percentage at which at most half of the accuracy is left; NaN if there is none."""
         lost = self.percents[self.from_above <= self.unclamped / 2]
         return float(lost[-1]) if len(lost) else float("nan")
 
     @property
     def crossing(self) -> float:
-        """The percentage at which the two accuracies cross; NaN if they never do.
+        """Return the percentage at which the two accuracies cross; NaN if they never do.
 
         It is the first change from "clamping from above costs more" to "clamping from below costs more", by a straight
         line between the two thresholds that show it. Low means that the small activations matter more.
@@ -97,16 +97,20 @@ class Perturbation:
 
     @property
     def largest_loss(self) -> float:
-        """The most that any of the clamps costs, in percentage points; negative if every one of them helps."""
+        """Return the most that any of the clamps costs, in percentage points; negative if every one of them helps."""
         return self.unclamped - float(min(self.from_below.min(), self.from_above.min()))
 
 
 def observed_range(activations: Array, per: str = "layer") -> tuple[Array, Array]:
-    """Smallest and largest activation of each node, or of the whole layer for all of them; twice (nodes,).
+    """Return the smallest and the largest activation of each node, or of the whole layer for all; twice (nodes,).
 
     Args:
         activations: (samples, nodes).
-        per: "node" or "layer"; anything else is a ValueError.
+        per: "node" or "layer".
+
+    Raises:
+        ShapeError, ValueError: if the activations are empty or not finite.
+        ValueError: if `per` is neither.
     """
     check_activations(activations)
     if per not in ("node", "layer"):
@@ -125,12 +129,12 @@ def clamp_curves(
     per: str = "layer",
     percents: Sequence[float] = LAYER_PERCENTS,
 ) -> Perturbation:
-    """Accuracy with some nodes clamped at each threshold.
+    """Measure the accuracy with some nodes clamped at each threshold.
 
     Args:
         activations: (samples, nodes).
         labels: (samples,).
-        outputs_of: what the rest of the network makes of activations, (samples, nodes) to logits (samples, classes).
+        outputs_of: the rest of the network, from activations (samples, nodes) to logits (samples, classes).
         nodes: which to clamp; all by default.
         per: whose range the percentages refer to, "node" or "layer".
         percents: thresholds, ascending, 0 to 100.
@@ -177,13 +181,23 @@ def perturb_layer(
         x, labels: images, (images, pixels), and their classes, (images,).
         layer: whose outputs to clamp.
         per: whose range the percentages refer to, "node" or "layer".
+
+    Raises:
+        ValueError: if the model has no layer of this name, or an output is not finite.
     """
     activations = layer_output(model, x, layer)
     return clamp_curves(activations, labels, lambda h: outputs_after(model, layer, h), per=per)
 
 
 def perturb_nodes(model: Sequential, x: Array | SparseMatrix, labels: Array, layer: str = "act0") -> list[Perturbation]:
-    """One node of a layer clamped at a time, at every fifth percentage of its own range; one result a node."""
+    """Clamp one node of a layer at a time, at every fifth percentage of its own range; one result a node.
+
+    Args:
+        model, x, labels, layer: as for :func:`perturb_layer`.
+
+    Raises:
+        ValueError: if the model has no layer of this name, or an output is not finite.
+    """
     activations = layer_output(model, x, layer)
     return [
         clamp_curves(
@@ -194,7 +208,7 @@ def perturb_nodes(model: Sequential, x: Array | SparseMatrix, labels: Array, lay
 
 
 def layer_table(perturbations: Mapping[str, Sequence[Perturbation]]) -> str:
-    """A line a model: where each of its runs loses half the accuracy, the author's notes, and the crossings."""
+    """Return a table with a line a model: where runs lose half the accuracy, the author's notes, the crossings."""
     rows = [("", "unclamped %", "half lost from below at %", "notes", "from above at %", "notes", "crossing at %")]
     for model, runs in perturbations.items():
         unclamped = ", ".join(f"{run.unclamped:.1f}" for run in runs)
@@ -208,7 +222,10 @@ def layer_table(perturbations: Mapping[str, Sequence[Perturbation]]) -> str:
 
 
 def nodes_table(perturbations: Sequence[Perturbation], count: int = 10) -> str:
-    """The nodes that cost most when clamped alone: percentage points lost from below and above, and the crossing."""
+    """Return a table of the `count` nodes that cost most when clamped alone.
+
+    It shows the percentage points lost from below and above, and the crossing.
+    """
     order = sorted(range(len(perturbations)), key=lambda node: -perturbations[node].largest_loss)[:count]
     lines = [f"{'node':>5}  {'lost from below':>15}  {'from above':>10}  crossing at % of its range"]
     for node in order:
@@ -219,7 +236,7 @@ def nodes_table(perturbations: Sequence[Perturbation], count: int = 10) -> str:
 
 
 def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str) -> Figure:
-    """A panel a model: both curves of each run, half of the accuracy, and where the author's notes have it."""
+    """Draw a panel a model: both curves of each run, half of the accuracy, and where the author's notes have it."""
     figure, all_axes = panels(len(perturbations), 3.2, 2.7, sharey=True)
     for axes, (model, runs) in zip(all_axes, perturbations.items(), strict=True):
         unclamped = sum(run.unclamped for run in runs) / len(runs)
@@ -244,7 +261,7 @@ def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str
 
 
 def nodes_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str) -> Figure:
-    """A panel a model, a dot a node: where its two curves cross, and the most that clamping it alone costs."""
+    """Draw a panel a model, a dot a node: where its two curves cross, and the most that clamping it alone costs."""
     figure, all_axes = panels(len(perturbations), 3.2, 2.7, sharex=True, sharey=True)
     for axes, (model, nodes) in zip(all_axes, perturbations.items(), strict=True):
         crossings = np.array([node.crossing for node in nodes])

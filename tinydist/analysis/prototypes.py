@@ -1,6 +1,6 @@
-"""What units and prototypes stand for, in images.
+"""Units and prototypes as images.
 
-Three answers, from the first layer to the last:
+There are three views, from the first layer to the last:
 
 * a hidden unit's weight row is an image itself: the pre-activation is the image's product with it, plus the bias;
 * an output, seen from one image, changes to first order along its gradient there: that image plus a step along it is
@@ -33,7 +33,7 @@ Array = NDArray[Any]
 
 
 def unit_images(model: Sequential) -> Array:
-    """The weight rows of the first layer, one image for each hidden unit; a copy, (hidden, pixels).
+    """Return the weight rows of the first layer, one image for each hidden unit; a copy, (hidden, pixels).
 
     A short training leaves most of the random start in them. What was learned is the difference from the images of a
     fresh model with the same seed.
@@ -49,7 +49,7 @@ def unit_images(model: Sequential) -> Array:
 
 @dataclass(frozen=True)
 class OutputImages:
-    """What changes each output most, to first order from one image.
+    """The directions in which an image changes each output most, to first order.
 
     Attributes:
         start: the image, (pixels,).
@@ -63,24 +63,24 @@ class OutputImages:
 
     @property
     def own_gradients(self) -> NDArray[Any]:
-        """The gradients less their mean over the outputs: what changes one output against the others.
+        """Return the gradients less their mean over the outputs, (classes, pixels).
 
-        A softmax does not notice what all outputs share. (classes, pixels).
+        They change one output against the others: a softmax does not depend on what all outputs share.
         """
         return self.gradients - self.gradients.mean(axis=0)
 
     def step(self, length: float) -> NDArray[Any]:
-        """The images `length` away from the start that raise each output most; lower it, for a negative length.
+        """Return the images, (classes, pixels), `length` away from the start that raise each output most.
 
-        The distance is Euclidean, in the unit of the pixels; images may leave the range of pixels. (classes, pixels);
-        the start itself where the gradient is 0.
+        A negative length gives the images that lower it most. The distance is Euclidean, in the unit of the pixels;
+        images may leave the range of pixels. Where the gradient is 0, the image is the start itself.
         """
         norms = np.linalg.norm(self.gradients, axis=1, keepdims=True)
         return self.start + length * self.gradients / np.where(norms > 0, norms, 1)
 
 
 def output_images(model: Sequential, start: Array) -> OutputImages:
-    """The gradient of every output (before any Neg) with respect to the image `start`, such as a mean image.
+    """Compute the gradient of every output (before any Neg) with respect to the image `start`, such as a mean image.
 
     Args:
         model: layers in a row, as from :func:`tinydist.build_model`.
@@ -124,16 +124,25 @@ class Nearest:
 
 
 def relative_distances(distances: Array) -> Array:
-    """Distances less their mean over the prototypes, (images, prototypes): nearer to this prototype than to the others.
+    """Return distances less their mean over the prototypes: how much nearer an image is to one than to the others.
 
-    With all prototypes far away, the nearest images are the same for each of them; these tell them apart.
+    With all prototypes far away, the nearest images are the same for each of them; these differences separate them.
+
+    Args:
+        distances: (images, prototypes).
+
+    Returns:
+        (images, prototypes).
+
+    Raises:
+        ShapeError, ValueError: if the distances are empty or not finite.
     """
     check_activations(distances, "distances")
     return distances - distances.mean(axis=1, keepdims=True)
 
 
 def nearest_images(distances: Array, labels: Array, count: int = 5) -> Nearest:
-    """The images with the smallest distance from each prototype.
+    """Return the images with the smallest distance from each prototype.
 
     Args:
         distances: (images, prototypes), from :func:`prototype_distances` or :func:`relative_distances`, or any
@@ -154,7 +163,7 @@ def nearest_images(distances: Array, labels: Array, count: int = 5) -> Nearest:
 
 
 def prototype_distances(model: Sequential, x: Array | SparseMatrix, weighted: bool = True) -> Array:
-    """How far the hidden activations of each image are from each prototype mu of the model's OffsetL2 layer.
+    """Return how far each image's hidden activations are from each prototype mu of the model's OffsetL2 layer.
 
     Args:
         model: one of the L2 models.
@@ -178,7 +187,7 @@ def prototype_distances(model: Sequential, x: Array | SparseMatrix, weighted: bo
 
 
 def nearest_table(nearest: Nearest) -> str:
-    """A line a prototype: classes of the nearest images, how near the first is, and the median of all images."""
+    """Return a table with a line a prototype: classes of the nearest images, smallest distance, median of all."""
     lines = [f"{'prototype':>9}  {'nearest':>8}  {'median':>8}  classes of the nearest images"]
     for prototype, (labels, distances, median) in enumerate(
         zip(nearest.labels, nearest.distances, nearest.median_distances, strict=True)
@@ -188,7 +197,10 @@ def nearest_table(nearest: Nearest) -> str:
 
 
 def outputs_table(found: OutputImages) -> str:
-    """A line an output: its value at the start, and the length of its gradient (output per unit of distance)."""
+    """Return a table with a line an output: its value at the start, and the length of its gradient.
+
+    The length is in units of output per unit of distance between images.
+    """
     lines = [f"{'output':>6}  {'at the start':>12}  {'|gradient|':>10}"]
     for output, (value, gradient) in enumerate(zip(found.outputs, found.gradients, strict=True)):
         lines.append(f"{output:6}  {value:12.4g}  {np.linalg.norm(gradient):10.4g}")
@@ -196,12 +208,15 @@ def outputs_table(found: OutputImages) -> str:
 
 
 def weights_figure(images: Array, titles: Sequence[str], label: str) -> Figure:
-    """Weight rows or gradients as images, each on a scale of its own: orange is positive, purple negative, white 0.
+    """Draw weight rows or gradients as images, each on its own scale: orange is positive, purple negative, white 0.
 
     Args:
         images: (images, pixels), square.
         titles: one for each.
-        label: what was trained on what, shown under the title.
+        label: model and data of the runs, shown under the title.
+
+    Raises:
+        ShapeError: unless the images are square.
     """
     check_activations(images, "images")
     figure, all_axes = panels(len(images), 1.5, 1.7, columns=8)
@@ -214,13 +229,16 @@ def weights_figure(images: Array, titles: Sequence[str], label: str) -> Figure:
 
 
 def nearest_figure(nearest: Mapping[str, Nearest], x: Array, label: str, measure: str = "distances") -> Figure:
-    """A row of images for each model and prototype: those nearest to it.
+    """Draw a row of images for each model and prototype: those nearest to it.
 
     Args:
         nearest: by model.
         x: the images that the numbers in it refer to, (images, pixels), square.
-        label: what was trained on what, shown under the title.
-        measure: what the numbers in it are.
+        label: model and data of the runs, shown under the title.
+        measure: name of the distances in it.
+
+    Raises:
+        ShapeError: unless the images are square.
     """
     rows = [(model, prototype) for model, found in nearest.items() for prototype in range(len(found.images))]
     count = min(found.images.shape[1] for found in nearest.values())

@@ -26,12 +26,12 @@ class Summary:
         return f"{self.mean:.2f} ± {self.sd:.2f}" if self.n > 1 else f"{self.mean:.2f}"
 
     def half_interval(self, level: float = 0.95) -> float:
-        """Half the width of Student's confidence interval of the true mean; NaN for one value."""
+        """Return half the width of Student's confidence interval of the true mean; NaN for one value."""
         return float(stats.t.ppf((1 + level) / 2, self.n - 1)) * self.sd / math.sqrt(self.n) if self.n > 1 else math.nan
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Mean, sample standard deviation and size of at least one value."""
+    """Return the mean, the sample standard deviation and the size of at least one value."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     return Summary(float(np.mean(values)), sd, len(values))
 
@@ -40,7 +40,7 @@ def summarize(values: Sequence[float]) -> Summary:
 class TTest:
     """An estimated difference of two means, in the unit of the samples, and how well it is known.
 
-    Each p answers: if the true difference were *not* as named, how often would data speak for it at least this much?
+    Each p is the probability, if the true difference were *not* as named, of data that speak for it at least this much.
 
     Attributes:
         difference: mean of the first sample minus mean of the second.
@@ -54,39 +54,39 @@ class TTest:
 
     @property
     def t(self) -> float:
-        """The difference in standard errors; infinite, or NaN for no difference, where nothing varies."""
+        """Return the difference in standard errors; infinite, or NaN for no difference, where nothing varies."""
         return self.difference / self.standard_error if self.standard_error else self.difference * math.inf
 
     def p_above(self, value: float = 0.0) -> float:
-        """One-sided p for "the true difference is above `value`"."""
+        """Return the one-sided p for "the true difference is above `value`"."""
         if self.standard_error == 0:
             return 0.0 if self.difference > value else 1.0
         return float(stats.t.sf((self.difference - value) / self.standard_error, self.df))
 
     def p_below(self, value: float = 0.0) -> float:
-        """One-sided p for "the true difference is below `value`"."""
+        """Return the one-sided p for "the true difference is below `value`"."""
         return TTest(-self.difference, self.standard_error, self.df).p_above(-value)
 
     def p_differs(self) -> float:
-        """Two-sided p for "the true difference is not 0"."""
+        """Return the two-sided p for "the true difference is not 0"."""
         return min(1.0, 2 * min(self.p_above(), self.p_below()))
 
     def p_within(self, margin: float) -> float:
-        """p for "the true difference is smaller than `margin`, either way": two one-sided tests (Schuirmann 1987)."""
+        """Return p for "the true difference is within ± `margin`": two one-sided tests (Schuirmann 1987)."""
         return max(self.p_above(-margin), self.p_below(margin))
 
     def p_outside(self, margin: float) -> float:
-        """p for "the true difference is larger than `margin`, either way"; with margin 0, the two-sided p."""
+        """Return p for "the true difference is outside ± `margin`"; with margin 0, the two-sided p."""
         return min(1.0, 2 * min(self.p_above(margin), self.p_below(-margin)))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Confidence interval of the true difference."""
+        """Return the confidence interval of the true difference, from its lower to its upper end."""
         half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
         return self.difference - half, self.difference + half
 
 
 def welch(a: Summary, b: Summary) -> TTest:
-    """Unpaired t-test with unequal variances (Welch 1947).
+    """Compute the unpaired t-test with unequal variances (Welch 1947).
 
     Raises:
         ValueError: for a sample of fewer than two values.
@@ -100,7 +100,7 @@ def welch(a: Summary, b: Summary) -> TTest:
 
 
 def student(a: Summary, b: Summary) -> TTest:
-    """Unpaired t-test with equal variances (Student 1908): n_a + n_b - 2 degrees of freedom.
+    """Compute the unpaired t-test with equal variances (Student 1908): n_a + n_b - 2 degrees of freedom.
 
     Raises:
         ValueError: for a sample of fewer than two values.
@@ -112,7 +112,7 @@ def student(a: Summary, b: Summary) -> TTest:
 
 
 def paired(a: Sequence[float], b: Sequence[float], overlap: float = 0.0) -> TTest:
-    """t-test of the differences a[i] - b[i]: n - 1 degrees of freedom for n pairs.
+    """Compute the t-test of the differences a[i] - b[i]: n - 1 degrees of freedom for n pairs.
 
     Args:
         a, b: the pairs.
@@ -131,7 +131,7 @@ def paired(a: Sequence[float], b: Sequence[float], overlap: float = 0.0) -> TTes
 
 
 def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:
-    """The F-test of two standard deviations, one-sided each way; it takes the values to be normally distributed.
+    """Compute the F-test of two standard deviations, one-sided each way, for normally distributed values.
 
     Args:
         a, b: of at least two values each.
@@ -153,7 +153,7 @@ def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction for many tests (Holm 1979): p-values that may each be compared with 0.05.
+    """Return p-values corrected for many tests (Holm 1979), which may each be compared with 0.05.
 
     The smallest of m is multiplied by m, the next by m - 1 and so on; none falls below an earlier one or exceeds 1.
     Rejecting where the result is below 0.05 then makes *any* false rejection in less than 5% of such families,
@@ -172,12 +172,19 @@ def _two_of_each(test: str, n_a: int, n_b: int) -> None:
 
 
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
-    """Two-sided p of Welch's t-test: unpaired, unequal variances; at least two values each."""
+    """Return the two-sided p of Welch's t-test: unpaired, unequal variances.
+
+    Args:
+        a, b: at least two values each.
+
+    Raises:
+        ValueError: for a sample of fewer than two values.
+    """
     return welch(summarize(a), summarize(b)).p_differs()
 
 
 def cohens_d(a: Sequence[float], b: Sequence[float]) -> float:
-    """Difference of the means of two samples in units of their pooled standard deviation (Cohen 1988, section 2.2).
+    """Return the difference of two means in units of their pooled standard deviation (Cohen 1988, section 2.2).
 
     ``d = (mean(a) - mean(b)) / s`` with ``s² = ((n_a - 1) var(a) + (n_b - 1) var(b)) / (n_a + n_b - 2)``, variances
     with n - 1 in the denominator. Positive where `a` is larger.

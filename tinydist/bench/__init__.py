@@ -1,1 +1,1 @@
-"""How fast the kernels and whole epochs are, beside NumPy's and, where installed, PyTorch's."""
+"""Benchmarks of the kernels and of whole epochs, beside NumPy and, where it is installed, PyTorch."""

@@ -1,4 +1,4 @@
-"""One full-batch epoch, forward, backward and step, three times: tinydist's, by hand in NumPy, and PyTorch's.
+"""One full-batch epoch, forward, backward and step, in three versions: tinydist's, by hand in NumPy, and PyTorch's.
 
 All three start from the same weights and do the same arithmetic in float32. PyTorch is used only if it is installed.
 """
@@ -21,22 +21,29 @@ from tinydist.training import training_step
 
 Array = NDArray[Any]
 Epoch = Callable[[], dict[str, Array]]
-"""Does one epoch; returns the gradients it used, by the names of the parameters."""
+"""A function that does one epoch and returns the gradients it used, by the names of the parameters."""
 
 LR = 0.001
 
 
 LIBRARIES = {"tinydist": "tinydist", "numpy": "NumPy", "torch": "PyTorch"}
-"""What an epoch is computed with, and how it is written."""
+"""The libraries that an epoch is computed with, and their names in tables and figures."""
 
 
 def installed_libraries() -> list[str]:
-    """All of them, or all but PyTorch."""
+    """Return the names of the libraries that are installed: all, or all but PyTorch."""
     return [library for library in LIBRARIES if importlib.util.find_spec(library) is not None]
 
 
 def tinydist_epoch(name: str, x: Array | SparseMatrix, labels: Array, hidden: int = 128) -> Epoch:
-    """An epoch by this library."""
+    """Return an epoch by this library.
+
+    Args:
+        name: of the model, see :mod:`tinydist.models`.
+        x: images, (images, pixels).
+        labels: class numbers, (images,).
+        hidden: hidden units.
+    """
     model = build_model(name, in_features=x.shape[1], hidden=hidden)
     optimizer = SGD(model.parameters(), LR)
 
@@ -48,7 +55,7 @@ def tinydist_epoch(name: str, x: Array | SparseMatrix, labels: Array, hidden: in
 
 
 def numpy_epoch(name: str, x: Array, labels: Array, hidden: int = 128) -> Epoch:
-    """An epoch written out in NumPy, every gradient by hand."""
+    """Return an epoch written out in NumPy, every gradient by hand; arguments as for :func:`tinydist_epoch`."""
     spec = parse_model_name(name)
     w = build_model(name, in_features=x.shape[1], hidden=hidden).state_dict()
     relu = spec.activation == "ReLU"
@@ -101,7 +108,12 @@ def numpy_epoch(name: str, x: Array, labels: Array, hidden: int = 128) -> Epoch:
 
 
 def torch_epoch(name: str, x: Array, labels: Array, threads: int, hidden: int = 128) -> Epoch:
-    """An epoch by PyTorch, with its own layers and optimiser."""
+    """Return an epoch by PyTorch, with its own layers and optimiser.
+
+    Args:
+        name, x, labels, hidden: as for :func:`tinydist_epoch`.
+        threads: for PyTorch, in the whole process.
+    """
     torch: Any = importlib.import_module("torch")  # optional, and slow to import
     torch.set_num_threads(threads)
     spec = parse_model_name(name)

@@ -1,4 +1,4 @@
-"""How time and memory grow with the training images, the hidden units and the threads."""
+"""Growth of time and memory with the training images, the hidden units and the threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tinydist.bench.processes import Job, Measured, ProcessError, take_turns
 SIZES = (1_000, 3_000, 10_000, 30_000)
 WIDTHS = (32, 64, 128, 256, 512, 1024)
 COPIES = 10
-"""How many times larger than the largest real training set the synthetic one is."""
+"""Size of the synthetic training set relative to the largest real one.
+@@ =PIXELS, HIDDEN_ARRAYS
+Columns of the dense images; arrays (images, hidden) that an epoch needs beside them at most (measured: 3 to 4.5)."""
 
 PIXELS, HIDDEN_ARRAYS = 784, 5
 """Columns of the dense images; arrays (images, hidden) that an epoch needs beside them at most (measured: 3 to 4.5)."""
@@ -22,7 +24,12 @@ PIXELS, HIDDEN_ARRAYS = 784, 5
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is varied while all else stays, and the jobs (of any library) by its value."""
+    """A measurement in which one quantity varies while all else stays.
+
+    Attributes:
+        against: name of the quantity.
+        jobs: the jobs (of any library) by the value of the quantity.
+    """
 
     against: str
     jobs: dict[int, Job]
@@ -30,7 +37,15 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured at one value of a sweep, by library, and why other libraries were left out."""
+    """The measurements at one value of a sweep.
+
+    Attributes:
+        against: name of the quantity that varies.
+        value: its value.
+        job: the job, of any library.
+        measured: the measurements, by library.
+        left_out: why other libraries were left out, by library.
+    """
 
     against: str
     value: int
@@ -44,7 +59,13 @@ class Row:
 
 
 def sweeps(model: str, train_size: int, threads: int) -> list[Sweep]:
-    """Images up to `train_size` and ten times as many, hidden units, and threads up to `threads`."""
+    """Return sweeps over images, hidden units and threads.
+
+    Args:
+        model: name of the model.
+        train_size: the largest number of real images; the sweep over images ends with ten times as many.
+        threads: the largest number of threads.
+    """
     most = Job("tinydist", model, train_size, threads)
     sizes = [*(size for size in SIZES if size < train_size), train_size]
     images = {size: replace(most, train_size=size) for size in sizes}
@@ -96,7 +117,10 @@ def _measure(against: str, value: int, job: Job, libraries: Sequence[str], repet
 
 
 def _without_memory(job: Job, libraries: Sequence[str], free: float) -> dict[str, str]:
-    """The libraries with dense images, if together they would need more than half of the free memory (MB)."""
+    """Return why the libraries with dense images are left out, by library; empty if the memory suffices.
+
+    It does not suffice if together they would need more than half of the free memory (MB).
+    """
     dense = [library for library in libraries if library != "tinydist"]
     entries = job.train_size * job.copies * (PIXELS + HIDDEN_ARRAYS * job.hidden)
     needed = 4 * entries * len(dense) / 2**20  # float32
@@ -107,7 +131,7 @@ def _without_memory(job: Job, libraries: Sequence[str], free: float) -> dict[str
 
 
 def exponent(rows: Sequence[Row], library: str) -> float | None:
-    """The k of time ∝ value^k: a straight line through the medians on log axes; None with less than two of them."""
+    """Return the k of time ∝ value^k, from a straight line through the medians on log axes; None with less than two."""
     points = [(row.value, row.measured[library].time.median) for row in rows if library in row.measured]
     if len(points) < 2:
         return None
@@ -119,12 +143,19 @@ COLUMNS = "{:>17}" + 3 * " {:>21} {:>5} {:>6}"
 
 
 def heading(against: str) -> str:
-    """The first line of a sweep's table."""
+    """Return the first line of a sweep's table."""
     return COLUMNS.format(against, *(part for name in LIBRARIES.values() for part in (name, "k", "MB")))
 
 
 def line(rows: Sequence[Row], libraries: Sequence[str]) -> str:
-    """The last row's line, with the growth since the row before, and a line for each reason to leave something out."""
+    """Return the table's line for the last row, with a line for each reason to leave a library out.
+
+    The column k is the exponent of growth since the row before.
+
+    Args:
+        rows: all rows of the sweep so far.
+        libraries: those that were to be measured.
+    """
     row = rows[-1]
     cells = []
     for library in LIBRARIES:
@@ -142,14 +173,14 @@ def line(rows: Sequence[Row], libraries: Sequence[str]) -> str:
 
 
 def fitted(rows: Sequence[Row]) -> str:
-    """A line with the exponents over all rows."""
+    """Return a line with the exponents over all rows."""
     exponents = {name: exponent(rows, library) for library, name in LIBRARIES.items()}
     shown = ", ".join(f"{k:.2f} ({name})" for name, k in exponents.items() if k is not None)
     return f"{'':17} k fitted to all lines: {shown}"
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
-    """A dictionary for each row and library, measured or left out."""
+    """Return a dictionary for each row and library, measured or left out."""
     return [
         {
             "against": row.against,

@@ -1,4 +1,4 @@
-"""The figure of how time and memory grow: a column for each thing that is varied, on log axes."""
+"""The figure of the growth of time and memory: a column for each quantity that varies, on log axes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 IDEAL = {"images": 1, "hidden units": 1, "threads": -1}
-"""The exponent of time in proportion to what is varied (inverse for threads), drawn as a guide."""
+"""The exponent of time in proportion to the quantity that varies (inverse for threads), drawn as a guide."""
 
 
 def growth_figure(rows: Sequence[Row], label: str) -> Figure:
-    """Time of an epoch above, peak memory of the process below; medians with bars from quartile to quartile.
+    """Draw the time of an epoch above, the peak memory of the process below; medians with bars between quartiles.
 
     Args:
         rows: what was measured, see :func:`tinydist.bench.growth.bench_growth`.
@@ -76,7 +76,7 @@ def _draw(time: Axes, memory: Axes, rows: Sequence[Row], library: str) -> None:
 
 
 def _guide(axes: Axes, rows: Sequence[Row], exponent: int) -> None:
-    """A thin line with this exponent through tinydist's last point, to compare slopes with."""
+    """Draw a thin line with this exponent through tinydist's last point, to compare slopes with."""
     ends = [row for row in rows if "tinydist" in row.measured]
     if len(ends) > 1:
         x = np.array([ends[0].value, ends[-1].value])
@@ -98,5 +98,5 @@ def _log_axes(time: Axes, memory: Axes, rows: Sequence[Row]) -> None:
 
 
 def save_growth_figure(rows: Sequence[Row], label: str, path: Path) -> None:
-    """Write the figure to a file."""
+    """Write the figure of :func:`growth_figure` to a file."""
     save(growth_figure(rows, label), path, dpi=150)

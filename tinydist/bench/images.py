@@ -1,4 +1,4 @@
-"""The images that are timed: the first of MNIST and, to go beyond its 60,000, shifted copies of them."""
+"""The images of the benchmarks: the first of MNIST and, to go beyond its 60,000, shifted copies of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 def load_images(train_size: int, copies: int = 1, layout: str = "auto") -> tuple[Array | SparseMatrix, Array]:
-    """Raw training images and their labels.
+    """Return raw training images and their labels.
 
     Args:
         train_size: the first so many images of MNIST.
@@ -39,9 +39,9 @@ def load_images(train_size: int, copies: int = 1, layout: str = "auto") -> tuple
 
 
 def shifted_copies(images: Array, copies: int) -> Array:
-    """The images again and again, each time one pixel further to the right, so that no copy equals another.
+    """Return copies of the images, each shifted one pixel further to the right, so that no copy equals another.
 
-    What leaves a row of pixels enters the next one (and the last row's pixels enter the first), so every copy has as
+    The pixels that leave a row enter the next one (and the last row's pixels enter the first), so every copy has as
     many non-zeros as the original.
 
     Args:

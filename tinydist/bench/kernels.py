@@ -1,4 +1,7 @@
-"""The kernels one by one, beside their NumPy twins and beside what the machine can do."""
+"""Benchmarks of single kernels, beside their NumPy twins and beside the peak performance of the machine.
+@@ =CONV_IMAGES, SIDE
+Number of images for a convolution, at most, since its twin lays out every window of all of them; and their side.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class Case:
     """A kernel at the size it has in an epoch.
 
     Attributes:
-        name: what it computes.
+        name: name of the computation.
         ours, twin: the kernel and its NumPy twin, ready to call.
         flops: multiplications, additions and the like in one call.
         nbytes: bytes that have to come from and go to memory at least, inputs and results once each.
@@ -44,9 +47,16 @@ class Case:
 
 @dataclass(frozen=True)
 class KernelResult:
-    """A kernel's figures: milliseconds, GFlop/s, GB/s, and the seconds its first call took, compilation included.
+    """The measurements of a kernel.
 
-    Of convolution and pooling also the milliseconds of PyTorch, where it is installed.
+    Attributes:
+        name: name of the computation.
+        ours, twin: times of the kernel and of its NumPy twin.
+        torch: time of PyTorch for convolution and pooling, where it is installed; else None.
+        gflops: GFlop/s.
+        bandwidth: GB/s.
+        intensity: flops per byte.
+        first_call: seconds that the first call took, compilation included.
     """
 
     name: str
@@ -60,7 +70,7 @@ class KernelResult:
 
 
 def cases(train_size: int, threads: int | None = None) -> tuple[list[Case], dict[str, Callable[[], object]]]:
-    """The kernels of an epoch over the first `train_size` images of MNIST, 784-128-10, float32.
+    """Return the kernels of an epoch over the first `train_size` images of MNIST, 784-128-10, float32.
 
     Convolution (8 kernels of 5 x 5) and pooling (2 x 2) are over the first thousand of them.
 
@@ -69,7 +79,7 @@ def cases(train_size: int, threads: int | None = None) -> tuple[list[Case], dict
         threads: for PyTorch; None to leave it out.
 
     Returns:
-        The kernels, and what PyTorch has beside some of them, by name.
+        The kernels, and PyTorch's computations of some of them, by name.
     """
     images = np.asarray(datasets.load("mnist", train_size=train_size).x_train)
     pixels = images.astype(np.uint8)
@@ -145,7 +155,13 @@ def cases(train_size: int, threads: int | None = None) -> tuple[list[Case], dict
 
 
 def bench_kernels(train_size: int, repetitions: int, torch_threads: int | None = None) -> list[KernelResult]:
-    """Time every kernel beside its twin, and convolution and pooling beside PyTorch with so many threads, if any."""
+    """Time every kernel beside its twin, and convolution and pooling beside PyTorch.
+
+    Args:
+        train_size: images.
+        repetitions: timed runs of each.
+        torch_threads: threads for PyTorch; None to leave it out.
+    """
     results = []
     ready, peers = cases(train_size, torch_threads)
     for case in ready:
@@ -171,7 +187,7 @@ def bench_kernels(train_size: int, repetitions: int, torch_threads: int | None =
 
 
 def kernel_table(results: list[KernelResult], machine: Machine) -> str:
-    """One line a kernel, with its share of the machine's peak arithmetic and bandwidth."""
+    """Return a table with one line a kernel, with its share of the machine's peak arithmetic and bandwidth."""
     columns = "{:20} {:>20} {:>20} {:>6} {:>20} {:>8} {:>5} {:>6} {:>5} {:>11}"
     head = columns.format(
         *("kernel", "tinydist", "NumPy", "ratio", "PyTorch", "GFlop/s", "peak", "GB/s", "peak", "first call")
@@ -195,7 +211,15 @@ def kernel_table(results: list[KernelResult], machine: Machine) -> str:
 
 
 def roofline(results: list[KernelResult], machine: Machine, label: str) -> Figure:
-    """GFlop/s against flops per byte: below the slope a kernel waits for memory, below the flat for arithmetic."""
+    """Draw GFlop/s against flops per byte.
+
+    Below the slope a kernel is limited by memory, below the flat part by arithmetic.
+
+    Args:
+        results: from :func:`bench_kernels`.
+        machine: the peak performance.
+        label: shown under the title.
+    """
     figure = canvas(9, 5.6)
     axes = figure.subplots()
     x = np.geomspace(0.05, 200, 200)
@@ -218,5 +242,5 @@ def roofline(results: list[KernelResult], machine: Machine, label: str) -> Figur
 
 
 def save_roofline(results: list[KernelResult], machine: Machine, label: str, path: Path) -> None:
-    """Write the figure to a file."""
+    """Write the figure of :func:`roofline` to a file."""
     save(roofline(results, machine, label), path, dpi=150)

@@ -1,4 +1,4 @@
-"""Timings that can be compared: interleaved, repeated, with their spread; and what the machine can do at most."""
+"""Comparable timings, which are interleaved and repeated; memory, and the machine's peak performance."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Array = NDArray[Any]
 
 
 PAUSE = 0.1
-"""Seconds between two timed runs."""
+"""Seconds of pause between two timed runs."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Several runs of the same thing, in milliseconds: the median, and the quartiles around it."""
+    """The times of several runs of one function, in milliseconds: the median, and the lower and upper quartile."""
 
     median: float
     low: float
@@ -33,7 +33,7 @@ class Timing:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Timing:
-        """Summarise the runs."""
+        """Return the median and quartiles of runs, which are given in seconds."""
         return cls(*(1e3 * float(np.quantile(seconds, q)) for q in (0.5, 0.25, 0.75)))
 
     def __str__(self) -> str:
@@ -46,7 +46,11 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int
 
     Each runs once first, uncounted, which is when numba compiles and memory is allocated. A pause before every run
     lets the threads of the library that ran before, which go on spinning for a while, come to rest, and an uncounted
-    run after it wakes one's own.
+    run after it wakes those of the candidate.
+
+    Args:
+        candidates: functions by name.
+        repetitions: timed runs of each.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for run in candidates.values():
@@ -62,10 +66,10 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int
 
 
 def check_threads(number: int) -> None:
-    """Refuse a number of threads that there are not.
+    """Raise unless this process can use so many threads.
 
     Raises:
-        ValueError: if numba was started with fewer.
+        ValueError: if numba was started with fewer, or `number` is below 1.
     """
     most = numba.get_num_threads()
     if not 1 <= number <= most:
@@ -74,10 +78,10 @@ def check_threads(number: int) -> None:
 
 @contextlib.contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Within this block numba and BLAS use so many threads.
+    """Make numba and BLAS use so many threads within this block.
 
     Raises:
-        ValueError: if numba was started with fewer.
+        ValueError: if numba was started with fewer, or `number` is below 1.
     """
     check_threads(number)
     before = numba.get_num_threads()
@@ -90,7 +94,7 @@ def threads(number: int) -> Iterator[None]:
 
 
 def peak_memory() -> float:
-    """The most memory this process has had resident so far, in MB (2**20 bytes)."""
+    """Return the most memory this process has had resident so far, in MB (2**20 bytes)."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux, where getrusage also counts the process that started this one
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -101,7 +105,10 @@ def peak_memory() -> float:
 
 
 def available_memory() -> float:
-    """Memory in MB that processes could still take without swapping; infinity where the system does not say."""
+    """Return the memory that processes could still take without swapping, in MB (2**20 bytes).
+
+    It is infinite where the system does not state it.
+    """
     status = Path("/proc/meminfo")
     if not status.exists():
         return float("inf")
@@ -111,7 +118,7 @@ def available_memory() -> float:
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine reaches at best with the current number of threads: GFlop/s in float32, GB/s."""
+    """The peak performance of this machine with the current number of threads: GFlop/s in float32, GB/s."""
 
     gflops: float
     bandwidth: float
@@ -124,7 +131,7 @@ def _add_into(a: Array, b: Array) -> None:
 
 
 def measure_machine() -> Machine:
-    """Peak arithmetic by a large product in BLAS, peak bandwidth by adding one large array to another."""
+    """Measure peak arithmetic by a large product in BLAS, peak bandwidth by adding one large array to another."""
     size, length = 2048, 2**25
     a, b = np.ones((size, size), dtype=np.float32), np.ones((size, size), dtype=np.float32)
     x, y = np.ones(length, dtype=np.float32), np.ones(length, dtype=np.float32)

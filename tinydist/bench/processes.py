@@ -1,4 +1,4 @@
-"""Epochs timed in processes of their own, which take turns.
+"""Timing of epochs in processes of their own, which take turns.
 
 A fresh process for each measurement gives its peak memory as well, and keeps the threads of one library out of the
 way of another's. The turns are what makes the times comparable: a machine that slows down slows them all.
@@ -31,10 +31,10 @@ TURN = 0.05
 
 
 class ProcessError(RuntimeError):
-    """A process that ended before it was told to.
+    """A process that ended too early.
 
     Attributes:
-        name: which of them.
+        name: name of its job.
     """
 
     def __init__(self, name: str, message: str) -> None:
@@ -44,14 +44,15 @@ class ProcessError(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """What a process measures: epochs of a model by a library.
+    """The measurement that a process makes: epochs of a model by a library.
 
     Attributes:
         library: "tinydist", "numpy" or "torch".
         model: its name.
         train_size: images of MNIST; `copies` of each make the training set, see :mod:`tinydist.bench.images`.
-        hidden: hidden units.
         threads: for numba, BLAS and PyTorch alike.
+        hidden: hidden units.
+        copies: how often each image occurs.
     """
 
     library: str
@@ -64,7 +65,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Measured:
-    """The time of an epoch, and the peak memory in MB of the whole process."""
+    """The time of an epoch, and the peak memory in MB (2**20 bytes) of the whole process."""
 
     time: Timing
     memory: float
@@ -99,7 +100,7 @@ def take_turns(jobs: Mapping[str, Job], repetitions: int) -> dict[str, Measured]
 
 @contextlib.contextmanager
 def _process(name: str, job: Job) -> Iterator[Callable[[], tuple[float, float]]]:
-    """Start a process, and end it after the block; gives the function that asks it for a turn."""
+    """Start a process, and end it after the block; yield the function that asks it for a turn."""
     command = [sys.executable, "-m", "tinydist.bench.processes", json.dumps(asdict(job))]
     with (
         tempfile.TemporaryFile() as errors,
@@ -120,7 +121,7 @@ def _process(name: str, job: Job) -> Iterator[Callable[[], tuple[float, float]]]
 
 
 def _turn(name: str, process: subprocess.Popen[bytes], errors: IO[bytes]) -> tuple[float, float]:
-    """Ask for a turn: seconds of an epoch, and MB at the most so far."""
+    """Return the seconds of an epoch in a turn of the process, and its peak memory in MB so far."""
     assert process.stdin is not None
     assert process.stdout is not None
     with contextlib.suppress(OSError):  # a broken pipe: then there is no answer either
@@ -135,7 +136,7 @@ def _turn(name: str, process: subprocess.Popen[bytes], errors: IO[bytes]) -> tup
 
 
 def prepare(job: Job) -> Epoch:
-    """The epoch of a job, with the data as its library takes them."""
+    """Return the epoch of a job, with the data in the form that its library takes."""
     images, labels = load_images(job.train_size, job.copies, "auto" if job.library == "tinydist" else "dense")
     if job.library == "tinydist":
         return tinydist_epoch(job.model, images, labels, job.hidden)
@@ -146,7 +147,7 @@ def prepare(job: Job) -> Epoch:
 
 
 def seconds_of(epoch: Callable[[], object]) -> float:
-    """Seconds that an epoch takes on average over as many as fill a turn.
+    """Return the seconds that an epoch takes on average over as many as fill a turn.
 
     One more goes first, uncounted: it wakes the threads that slept while others had their turn. In training they are
     awake.
@@ -161,7 +162,7 @@ def seconds_of(epoch: Callable[[], object]) -> float:
 
 
 def _serve(job: Job) -> None:
-    """What the process does."""
+    """Run a turn for each line of standard input, and print its seconds and the peak memory."""
     with threads(job.threads):
         epoch = prepare(job)
         for _ in sys.stdin:

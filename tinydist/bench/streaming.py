@@ -22,7 +22,9 @@ from tinydist.optim import SGD
 from tinydist.training import accumulated_step
 
 CHUNK = 1_000
-"""Images that a step has in memory at once."""
+"""Number of images that a step has in memory at once.
+@@ =SIDE, CLASSES, FILES
+Properties of the synthetic images: pixels on a side, classes, and files that they are spread over."""
 SIDE, CLASSES, FILES = 32, 10, 5
 """Of the images that are made up: pixels on a side, classes, and files that they are spread over."""
 WAYS = ("stream", "load")
@@ -30,12 +32,12 @@ WAYS = ("stream", "load")
 
 @dataclass(frozen=True)
 class Row:
-    """What a step takes.
+    """The cost of a step.
 
     Attributes:
-        images: how many.
-        disk: MB of their files.
-        seconds, memory: of one step, and at the peak of the whole process in MB, for each of ``WAYS``.
+        images: number of training images.
+        disk: MB (10**6 bytes) of their files.
+        seconds, memory: of one step, and at the peak of the whole process in MB (2**20 bytes), for each of ``WAYS``.
     """
 
     images: int
@@ -45,7 +47,7 @@ class Row:
 
 
 def bench_streaming(train_size: int) -> Iterator[Row]:
-    """Measure `train_size` images, then ten times as many, each way in a process of its own.
+    """Measure `train_size` images, then ten times as many, each way in a process of its own; yield a row for each.
 
     Raises:
         ProcessError: if a process ends by itself.
@@ -62,7 +64,12 @@ def bench_streaming(train_size: int) -> Iterator[Row]:
 
 
 def make_images(folder: Path, count: int) -> None:
-    """Write made-up images in the form of the downsampled ImageNet, a file at a time."""
+    """Write synthetic images in the form of the downsampled ImageNet, a file at a time.
+
+    Args:
+        folder: where to write the files.
+        count: number of training images.
+    """
     rng = np.random.default_rng(0)
     names = [f"train_data_batch_{number}.npz" for number in range(1, FILES + 1)]
     edges = [count * part // FILES for part in range(FILES + 1)]
@@ -83,7 +90,7 @@ def _measure(folder: Path, way: str) -> tuple[float, float]:
 
 
 def _step(folder: str, way: str) -> float:
-    """Seconds of one full-batch step, the first of which is not counted."""
+    """Return the seconds of one full-batch step; a first one is not counted."""
     data = datasets.stream(folder, "unit") if way == "stream" else datasets.load(folder, "unit")
     model = build_model("ReLU2-Neg", data.x_train.shape[1], classes=data.classes)
     optimizer = SGD(model.parameters(), 0.01)
@@ -96,7 +103,7 @@ def _step(folder: str, way: str) -> float:
 
 
 def streaming_table(rows: list[Row]) -> str:
-    """A line for each number of images, then how much the peaks have grown."""
+    """Return a table with a line for each number of images, then the growth of the peaks."""
     columns = "{:>9} {:>12} {:>22} {:>22}"
     head = columns.format("images", "on disk, MB", "on disk: s a step, MB", "in memory: s, MB")
     lines = [

@@ -12,13 +12,13 @@ from tinydist.bench.measure import Array
 def torch_convolutions(
     x: Array, weight: Array, bias: Array, maps: Array, pooled: Array, size: int, threads: int
 ) -> dict[str, Callable[[], object]]:
-    """The same computations as our kernels, by their names in the bench, ready to call.
+    """Return PyTorch's versions of our kernels, by their names in the bench, ready to call.
 
     Args:
         x, weight, bias: of the convolution.
-        maps: what it gives, also used as the gradient that comes back to it.
-        pooled: what max pooling gives, also used as the gradient that comes back to it.
-        size: side of a pooling window.
+        maps: output of the convolution, also used as its gradient.
+        pooled: output of max pooling, also used as its gradient.
+        size: side of a pooling window in pixels.
         threads: for PyTorch.
     """
     torch: Any = importlib.import_module("torch")  # optional, and slow to import

@@ -27,7 +27,7 @@ from tinydist.sparse import SparseMatrix
 Array = NDArray[Any]
 
 LAYOUTS = ("auto", "dense", "sparse")
-"""The ways of holding the rows in memory."""
+"""The ways of holding the rows in memory; "auto" takes the faster of the other two."""
 
 SPARSE_BELOW = 0.4
 """Share of non-zero pixels up to which the sparse products are faster than the dense ones (measured: at MNIST's 0.19
@@ -106,7 +106,7 @@ def stream(name: str, input: str = "raw", train_size: int | None = None) -> Stre
 
 
 def is_streamed(name: str) -> bool:
-    """Whether a data set is a folder of images that are to stay on disk.
+    """Return whether a data set is a folder of images that can stay on disk.
 
     Raises:
         ValueError, DataError: if it is unknown or absent, as in :func:`find_source`.
@@ -115,12 +115,15 @@ def is_streamed(name: str) -> bool:
 
 
 def choose_layout(pixels: Array) -> str:
-    """The faster layout for these pixels: "sparse" if at most ``SPARSE_BELOW`` of them are not zero, else "dense"."""
+    """Return the faster layout for these pixels.
+
+    It is "sparse" if at most a share of ``SPARSE_BELOW`` of them is not zero, else "dense".
+    """
     return "sparse" if np.count_nonzero(pixels) <= SPARSE_BELOW * pixels.size else "dense"
 
 
 def rows_are(name: str) -> str:
-    """What a row of a data set is called: "images", or just "rows"; for data that are not there, too."""
+    """Return the word for the rows of a data set: "images", or "rows" for other data and for data that are absent."""
     try:
         return "images" if find_source(name).inputs is PIXEL_INPUTS else "rows"
     except (DataError, ValueError):
@@ -128,7 +131,7 @@ def rows_are(name: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """A data set's name as part of a file name: of a path its last part, with the column of a table."""
+    """Return a data set's name as part of a file name: of a path its last part, with the column of a table."""
     return name if name in SOURCES else "-".join(Path(part).name for part in name.rsplit(":", 1))
 
 

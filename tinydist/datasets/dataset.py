@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class _About:
-    """What is known of a data set beside its rows.
+    """The properties of a data set beside its rows.
 
     Attributes:
         name: key of ``SOURCES``, or a path.
@@ -46,7 +46,7 @@ class Dataset(_About):
 
     @property
     def layout(self) -> str:
-        """How the rows are held: "dense" or "sparse"."""
+        """Return how the rows are held: "dense" or "sparse"."""
         return "sparse" if isinstance(self.x_train, SparseMatrix) else "dense"
 
 
@@ -63,7 +63,7 @@ class StreamedDataset(_About):
     layout = "dense"
 
     def head(self, rows: int) -> Dataset:
-        """The first so many training rows and test rows, in memory."""
+        """Return the first `rows` training rows and test rows, in memory."""
         x_train, x_test = (next(x.chunks(min(rows, len(x)))) for x in (self.x_train, self.x_test))
         return Dataset(
             name=self.name,

@@ -39,7 +39,7 @@ class SourceFile:
 
 
 def folders(name: str, installed: Path | None = None) -> list[Path]:
-    """Where the files of the data set `name` are looked for, in this order.
+    """Return the folders in which the files of a data set are looked for, in this order.
 
     Args:
         name: of the data set.
@@ -53,13 +53,19 @@ def folders(name: str, installed: Path | None = None) -> list[Path]:
 
 
 def find(file: SourceFile, places: Sequence[Path]) -> Path | None:
-    """The first of the folders' files of this name, gzipped or not."""
+    """Return the path of the file in the first of the folders that has it, gzipped or not; None if none has it."""
     paths = (folder / (file.name + suffix) for folder in places for suffix in (".gz", ""))
     return next((path for path in paths if path.is_file()), None)
 
 
 def contents(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Sequence[Path]) -> bytes:
-    """The checked, uncompressed contents of a file, fetched from a mirror if it is in none of the folders.
+    """Return the checked, uncompressed contents of a file, fetched from a mirror if it is in none of the folders.
+
+    Args:
+        dataset: name of the data set; downloads are kept in a folder of this name.
+        file: which file.
+        mirrors: URLs of folders that hold it, in order of preference.
+        places: folders to look in first.
 
     Raises:
         DataError: if it is damaged, or absent and cannot be downloaded; says what to do.
@@ -68,14 +74,14 @@ def contents(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Seq
 
 
 def cache() -> Path:
-    """The folder for downloads."""
+    """Return the folder for downloads."""
     import pooch  # here, because only downloads need it and it would slow down every import of tinydist
 
     return Path(pooch.os_cache("tinydist"))
 
 
 def read_checked(path: Path, sha256: str) -> bytes:
-    """The contents of a file, which may be gzipped.
+    """Return the uncompressed contents of a file, which may be gzipped; a .tar.gz file is left as it is.
 
     Raises:
         DataError: if they do not have this checksum.
@@ -123,7 +129,7 @@ def _download(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Se
 
 
 def checksums(paths: Sequence[Path]) -> dict[str, str]:
-    """sha256 of files as they are now, by name; an absent one has none."""
+    """Return the sha256 of files as they are now, by name; absent files are left out."""
     stamps = [(path, path.stat()) for path in paths if path.is_file()]
     return {path.name: _checksum(path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps}
 

@@ -64,12 +64,22 @@ class IdxImages:
 
 
 def gzipped(name: str, sha256: str, gz_sha256: str) -> SourceFile:
-    """A file that mirrors have gzipped."""
+    """Return the description of a file that mirrors have gzipped.
+
+    Args:
+        name: of the file, without ``.gz``.
+        sha256: of its uncompressed contents.
+        gz_sha256: of the gzipped file.
+    """
     return SourceFile(name, sha256, f"{name}.gz", gz_sha256)
 
 
 def parse_idx(contents: bytes) -> Array:
-    """Read the IDX format: two zero bytes, type 8 (unsigned byte), number of axes, sizes, then the entries."""
+    """Read the IDX format: two zero bytes, type 8 (unsigned byte), number of axes, sizes, then the entries.
+
+    Returns:
+        uint8, in the shape that the file states.
+    """
     axes = contents[3]
     sizes = struct.unpack_from(f">{axes}I", contents, 4)
     return np.frombuffer(contents, dtype=np.uint8, offset=4 + 4 * axes).reshape(sizes)
@@ -134,11 +144,11 @@ class CifarFolder:
 
 
 def cifar_samples(contents: Mapping[str, bytes], origin: str) -> Samples:
-    """Take the files of CIFAR-10's binary form apart: for each image a byte for its class, then 3072 for its pixels.
+    """Read the files of CIFAR-10's binary form, in which an image is a byte for its class, then 3072 for its pixels.
 
     Args:
         contents: of the files by name; of the training files there may be fewer than five.
-        origin: where they are from, for errors.
+        origin: where they are from, for error messages.
 
     Raises:
         DataError: if a file is absent or is not of that form.

@@ -1,4 +1,4 @@
-"""Every data set that has a name, and those that the user names by a path."""
+"""The registry of data sets: those that have a name, and those that the user names by a path."""
 
 from __future__ import annotations
 
@@ -20,28 +20,34 @@ PATHS = (
     "a path: FILE.csv:COLUMN, where COLUMN holds the classes; NAME_TRAIN.ts or NAME_TRAIN.tsv, with NAME_TEST beside "
     f"it; a folder with {stream.TRAIN} and {stream.TEST} (downsampled ImageNet); or a folder with {CIFAR_TRAIN[0]} …"
 )
-"""What else may be given for the name of a data set."""
+"""The forms of path that may be given in place of a name."""
 
 
 class Source(Protocol):
-    """Where a data set comes from, and how it is read."""
+    """The origin of a data set, which reads it."""
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """What each way of feeding it to a model is, in words."""
+        """Return a description of each way of feeding the data set to a model, by the name of the way."""
 
     @property
     def splits(self) -> bool:
-        """Whether the rows to test on are drawn, as it does not say which they are."""
+        """Return whether the rows to test on are drawn at random, because the data set does not say which they are."""
 
     def is_here(self) -> bool:
-        """Whether it can be read without a download."""
+        """Return whether it can be read without a download."""
 
     def checksums(self) -> dict[str, str]:
-        """What identifies the contents, by file; no other contents are ever loaded of a set that has a name."""
+        """Return the checksums that identify the contents, by file.
+
+        Of a data set that has a name, no other contents are ever loaded.
+        """
 
     def read(self, split: int, /) -> Samples:
-        """All that the files hold; `split` says which rows to test on where they are drawn.
+        """Read all rows of the files.
+
+        Args:
+            split: which of the random splits into training and test rows, where the test rows are drawn.
 
         Raises:
             DataError: if a file is damaged, or absent and cannot be downloaded; says what to do.
@@ -49,7 +55,13 @@ class Source(Protocol):
 
 
 def archive(name: str, archive_name: str, train_sha256: str, test_sha256: str) -> ArchiveSeries:
-    """A data set of the archives of time series, by its name here and by its name there."""
+    """Return the source of a data set of the archives of time series.
+
+    Args:
+        name: its name here.
+        archive_name: its name in the archives.
+        train_sha256, test_sha256: of the contents of its two .ts files.
+    """
     files = ((f"{archive_name}_TRAIN.ts", train_sha256), (f"{archive_name}_TEST.ts", test_sha256))
     train, test = (SourceFile(file, sha256, file, sha256) for file, sha256 in files)
     return ArchiveSeries(name, (train, test))
@@ -176,7 +188,7 @@ SOURCES: dict[str, Source] = {source.name: source for source in (*IMAGES, *TABLE
 
 
 def find_source(name: str) -> Source:
-    """The data set of this name or path.
+    """Return the data set of this name or path.
 
     Raises:
         ValueError: if it is neither a known name nor a path of a known form.

@@ -32,7 +32,7 @@ INPUTS = tuple(PIXEL_INPUTS)
 
 @dataclass(frozen=True)
 class Pixels:
-    """How bytes are scaled: all alike.
+    """Scaling of bytes, the same for all of them.
 
     Attributes:
         mean, std: of the training pixels divided by 255, for the "normalized" input.
@@ -42,7 +42,7 @@ class Pixels:
     std: float
 
     def scaled(self, rows: Array, input: str) -> Array:
-        """Bytes (rows, columns) as float32 on the scale of `input`."""
+        """Return bytes, (rows, columns), as float32 on the scale of `input`, one of ``INPUTS``."""
         floats = rows.astype(np.float32)
         if input != "raw":
             floats /= 255
@@ -52,7 +52,7 @@ class Pixels:
         return floats
 
     def compressed(self, rows: Array, input: str) -> SparseMatrix:
-        """Bytes (rows, columns) as a sparse matrix on the scale of `input`."""
+        """Return bytes, (rows, columns), as a sparse matrix on the scale of `input`, one of ``INPUTS``."""
         if input == "raw":
             return SparseMatrix(rows)
         if input == "unit":
@@ -62,12 +62,16 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Columns:
-    """How columns with units of their own are scaled: each by its values in the training rows, (rows, columns)."""
+    """Scaling of columns with units of their own, each by its values in the training rows.
+
+    Attributes:
+        train: the training rows, (rows, columns).
+    """
 
     train: Array
 
     def scaled(self, rows: Array, input: str) -> Array:
-        """Rows (rows, columns) as float32 on the scale of `input`."""
+        """Return rows, (rows, columns), as float32 on the scale of `input`, one of ``INPUTS``."""
         if input == "raw":
             return rows.astype(np.float32)
         shift, spread = self._range if input == "unit" else self._moments
@@ -85,7 +89,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Samples:
-    """What the files of a data set hold.
+    """The contents of a data set's files.
 
     Attributes:
         x_train, x_test: (rows, columns), bytes of images or float64 of a table.
@@ -103,10 +107,13 @@ class Samples:
 
 
 def class_numbers(train: Array, test: Array) -> tuple[Array, Array]:
-    """Labels of any kind as numbers from 0 in their order, int64.
+    """Return labels of any kind as numbers from 0 in their order, int64.
 
     Args:
         train, test: labels, (rows,).
+
+    Returns:
+        The numbers of the training and of the test rows.
 
     Raises:
         ValueError: if a class occurs among the test rows only.

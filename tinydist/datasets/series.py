@@ -107,7 +107,7 @@ def _samples(train: Series, test: Series) -> Samples:
 
 
 def _levels(labels: list[str]) -> Array:
-    """As numbers where they are, so that 10 comes after 9."""
+    """Return the labels as numbers if all of them are numbers, so that 10 comes after 9; else as words."""
     try:
         return np.array(labels, dtype=np.float64)
     except ValueError:
@@ -119,10 +119,13 @@ def parse(contents: bytes, path: Path) -> Series:
 
     Args:
         contents: of the file.
-        path: its name, which says the form.
+        path: its name, whose suffix says the form.
+
+    Returns:
+        Values, (series, channels · length) in float64, and the labels as they are in the file.
 
     Raises:
-        DataError: names the line that cannot be read.
+        DataError: if the file is not of the form, naming the line that cannot be read.
     """
     try:
         text = contents.decode("utf-8")
@@ -147,7 +150,7 @@ def parse(contents: bytes, path: Path) -> Series:
 
 
 def _values(line: str, path: Path, number: int) -> tuple[tuple[int, ...], list[float], str]:
-    """The lengths of the channels, all values, and the label of one series."""
+    """Return the lengths of the channels, all values, and the label of one series."""
     if path.suffix == ".ts":
         *channels, label = line.split(":")
         parts = [channel.split(",") for channel in channels]

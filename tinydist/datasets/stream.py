@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 TRAIN, TEST = "train_data_batch_*.npz", "val_data.npz"
 CHUNK = 1_000
-"""Rows that are read at a time when the whole is looked through."""
+"""Number of rows that are read at a time in a pass through all of them."""
 _HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -51,7 +51,7 @@ class ImageFile:
 
     @classmethod
     def open(cls, path: Path) -> ImageFile:
-        """Read the labels, and of the images only how many there are.
+        """Read the labels, and of the images only their number and size.
 
         Raises:
             DataError: if the file is not of this form.
@@ -71,7 +71,7 @@ class ImageFile:
         return cls(path, *shape, labels, crc)
 
     def read(self, rows: int) -> Iterator[Array]:
-        """All images in order, at most `rows` at a time, bytes (rows, columns).
+        """Yield all images in order, at most `rows` at a time, as bytes (rows, columns).
 
         Raises:
             DataError: if the file turns out to be damaged.
@@ -110,7 +110,7 @@ class StreamedRows:
     Args:
         files: in the order of their rows.
         rows: use only the first so many; all by default.
-        scale: makes a chunk of bytes (rows, columns) what a model gets.
+        scale: turns a chunk of bytes (rows, columns) into the input of a model.
     """
 
     def __init__(
@@ -131,15 +131,15 @@ class StreamedRows:
         return f"StreamedRows({rows} x {columns}, {len(self._files)} files)"
 
     def first(self, rows: int) -> StreamedRows:
-        """Only the first `rows` of these."""
+        """Return only the first `rows` of these."""
         return StreamedRows(self._files, rows, self._scale)
 
     def scaled(self, scale: Callable[[Array], Array]) -> StreamedRows:
-        """The same rows, each chunk passed through `scale`."""
+        """Return the same rows, each chunk passed through `scale` in place of an earlier scale."""
         return StreamedRows(self._files, len(self), scale)
 
     def chunks(self, size: int) -> Iterator[Array]:
-        """All rows in order, `size` at a time; the last chunk may have fewer.
+        """Yield all rows in order, `size` at a time; the last chunk may have fewer.
 
         Raises:
             DataError: if a file is damaged.
@@ -157,7 +157,7 @@ class StreamedRows:
 
     @cached_property
     def moments(self) -> tuple[float, float]:
-        """Mean and standard deviation of all bytes divided by 255, which takes a pass through the files."""
+        """Return the mean and standard deviation of all bytes divided by 255; this takes a pass through the files."""
         total = squares = 0.0
         for chunk in self.chunks(CHUNK):
             counts = np.bincount(chunk.ravel(), minlength=256)
@@ -169,7 +169,7 @@ class StreamedRows:
 
 
 def image_files(folder: Path) -> tuple[list[ImageFile], list[ImageFile]]:
-    """The files of a folder to train on, by number, and those to test on.
+    """Return the files of a folder to train on, by number, and those to test on.
 
     Raises:
         DataError: if one is absent or not of this form, or their images differ in size.
@@ -188,7 +188,10 @@ def image_files(folder: Path) -> tuple[list[ImageFile], list[ImageFile]]:
 
 
 def image_shape(columns: int) -> tuple[int, int, int]:
-    """(3, size, size) of an image of so many bytes.
+    """Return the shape (3, size, size) of an image of so many bytes.
+
+    Args:
+        columns: bytes of the image.
 
     Raises:
         ShapeError: if no square image in three colours has so many.

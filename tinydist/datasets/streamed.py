@@ -32,14 +32,14 @@ class ImageFolder:
         return {file.path.name: f"crc32 {file.crc}" for file in (*train, *test)}
 
     def read(self, _split: int, /) -> Samples:
-        """All images in memory; :meth:`open` leaves them on disk."""
+        """Read all images into memory; :meth:`open` leaves them on disk."""
         x_train, y_train, x_test, y_test, shape = self.open()
         pixels = Pixels(*x_train.moments)
         train, test = (np.concatenate(list(rows.chunks(CHUNK))) for rows in (x_train, x_test))
         return Samples(train, y_train, test, y_test, pixels, shape)
 
     def open(self) -> tuple[StreamedRows, Array, StreamedRows, Array, tuple[int, int, int]]:
-        """Training images and their classes, those to test on, and the shape of an image.
+        """Return training images and their classes, test images and their classes, and the shape of an image.
 
         Raises:
             DataError: if the files are not of this form.

@@ -1,7 +1,7 @@
 """Tables: scikit-learn's, and any CSV file with a column of classes.
 
 None of them says which rows to test on. So the rows are split at random, 70% to train on and 30% to test on, each with
-its share of every class; the split is chosen by a number, for runs the seed.
+its share of every class; the split is chosen by a number, which is the seed of a run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Table = tuple[Array, Array]  # columns (rows, columns) in float64, and labels (r
 
 TEST_SHARE = 0.3
 MOST_LEVELS = 100
-"""Different words in a column of a CSV file, at most: each becomes a column of its own."""
+"""Number of different words in a column of a CSV file, at most: each becomes a column of its own."""
 SCIKIT_LEARN = "needs scikit-learn. Install it with: pip install 'tinydist[studies]'"
 
 
@@ -73,7 +73,7 @@ class SklearnTable:
 
 @lru_cache(maxsize=4)
 def _sklearn_table(loader: str, fetched: bool) -> tuple[Table, str]:
-    """The table and its checksum."""
+    """Return the table and its checksum."""
     try:
         from sklearn import datasets as sklearn_datasets
     except ImportError as problem:
@@ -187,7 +187,7 @@ def split_samples(table: Table, split: int, origin: str) -> Samples:
     Args:
         table: columns and labels.
         split: which of the random splits.
-        origin: where the table is from, for errors.
+        origin: where the table is from, for error messages.
 
     Raises:
         DataError: if a class is too small for that, or scikit-learn is not installed.

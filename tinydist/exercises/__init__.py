@@ -1,4 +1,4 @@
-"""Exercises: write functions of tinydist yourself, one after the other. Start with ``python -m tinydist.exercises``."""
+"""Exercises, in which a learner writes functions of tinydist. Start with ``python -m tinydist.exercises``."""
 
 from tinydist.exercises.entry import check
 from tinydist.exercises.exercise import NotWrittenYet

@@ -1,4 +1,4 @@
-"""Read a learner's file and take the answer out of it: the file as it is now, and nothing else."""
+"""Loading of an answer from a learner's file, always from the text that it has at the moment."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ class UnusableFile(ExerciseError):
 
 
 def load(exercise: Exercise, path: Path) -> Any:
-    """The learner's function, from the text that the file has at this moment.
+    """Return the learner's function, from the text that the file has at this moment.
 
     The text is compiled here instead of being imported, so that nothing is cached between two checks.
+
+    Args:
+        exercise: whose function to look for.
+        path: the learner's file.
 
     Raises:
         UnusableFile: if there is no such file, it does not run, or the function in it is missing or not its own.
@@ -57,7 +61,7 @@ def _read(exercise: Exercise, path: Path) -> str:
 
 
 def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: Any) -> None:
-    """Refuse a function that is missing or was not written in this file."""
+    """Raise if the function is missing or was not written in this file."""
     name = exercise.name
     borrowed = [key for key, value in vars(module).items() if value is exercise.library]
     if borrowed:
@@ -82,7 +86,7 @@ def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: 
 
 
 def describe(problem: BaseException, path: Path) -> str:
-    """An exception in two or three lines: what, and the line of the learner's file it came from."""
+    """Return an exception in two or three lines: its message, and the line of the learner's file it came from."""
     message = str(problem).strip()
     place = _place_by_numba(message, path)
     lines = [line for line in message.splitlines() if line.strip()]
@@ -96,7 +100,7 @@ def describe(problem: BaseException, path: Path) -> str:
 
 
 def _place_by_numba(message: str, path: Path) -> int | None:
-    """The line that numba's compiler complains about."""
+    """Return the line of the file that numba's compiler names in its message; None if it names none."""
     match = re.search(re.escape(path.name) + r'"?, line (\d+)', message)
     return int(match[1]) if match else None
 

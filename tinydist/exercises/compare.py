@@ -1,4 +1,4 @@
-"""Compare what an answer gave with what it should have given, and say the difference in words."""
+"""Comparison of the results of an answer with the expected ones, with the difference in words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from tinydist.exercises.exercise import Observation
 
 RTOL = {"float64": 1e-6, "float32": 1e-4}
-"""Allowed error by dtype: room for finite differences and for another order of rounding, for no wrong formula."""
+"""Allowed relative error by dtype: enough for finite differences and another order of rounding, too little for a wrong
+formula."""
 
 
 def difference(observation: Observation) -> str | None:
-    """What is wrong, in words; "" if the values speak for themselves; None if nothing is wrong."""
+    """Return the difference in words; "" if the values show it by themselves; None if there is none."""
     received, expected = observation.received, observation.expected
     if received is None and expected is not None:
         return "None: was it never returned, or never set?"
@@ -52,7 +53,7 @@ def _close(array: NDArray[Any], expected: NDArray[Any], rtol: float | None) -> N
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two answers gave the same: equal values within rounding, NaN like NaN."""
+    """Return whether two answers gave the same: equal values within rounding, NaN like NaN."""
     first, second = _as_array(a), _as_array(b)
     if first is None or second is None or first.dtype.kind not in "fiub" or second.dtype.kind not in "fiub":
         return type(a) is type(b) and bool(a == b)
@@ -62,7 +63,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _as_array(value: Any) -> NDArray[Any] | None:
-    """The value as an array; None for what NumPy makes no array of."""
+    """Return the value as an array; None if NumPy cannot make one of it."""
     try:
         return np.asarray(value)
     except (ValueError, TypeError):
@@ -70,7 +71,7 @@ def _as_array(value: Any) -> NDArray[Any] | None:
 
 
 def short(value: Any) -> str:
-    """A value in little space."""
+    """Return a value as short text."""
     if isinstance(value, str):
         return value
     if isinstance(value, float | np.ndarray | np.generic):

@@ -1,4 +1,4 @@
-"""The check that stands at the end of every learner's file, for pytest."""
+"""The check at the end of every learner's file, for pytest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from tinydist.exercises.table import EXERCISES
 def check(function: Any) -> None:
     """Judge the answer `function` in the file from which this is called, just as ``tinydist.exercises check`` does.
 
-    The file is read again, so the verdict is on what it says now.
+    The file is read again, so the verdict is on its present text.
+
+    Args:
+        function: the learner's function, under the name of the exercise.
 
     Raises:
-        WrongAnswer: with all there is to say, unless the answer passes.
+        WrongAnswer: with the whole message of the verdict, unless the answer passes.
         ExerciseError: if `function` is not an exercise in that file.
     """
     __tracebackhide__ = True

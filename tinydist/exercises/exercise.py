@@ -1,4 +1,4 @@
-"""What an exercise is: a function of the library, a check, hints, and the wrong answers that are known."""
+"""The parts of an exercise: a function of the library, a check, hints, and the wrong answers that are known."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_FOLDER = Path("exercises")
-"""Where a learner's files are, unless another folder is named."""
+"""The folder of a learner's files, unless another one is named."""
 
 WIDTH = 100
-"""Characters in a line of what is printed and written for the learner."""
+"""Number of characters in a line that is printed or written for the learner."""
 
 
 class ExerciseError(Exception):
-    """Anything that the exercises have to tell a learner."""
+    """Base class of all errors that the exercises report to a learner."""
 
 
 class NotWrittenYet(ExerciseError):
-    """What a learner's file raises until the learner has replaced that line.
+    """The error that a learner's file raises until the learner has replaced that line.
 
     Args:
         file: the learner's file, such as ``__file__``.
@@ -45,11 +45,11 @@ class BorrowedAnswer(ExerciseError):
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One thing that a check looked at.
+    """One comparison that a check makes.
 
     Attributes:
         what: in words, such as "the gradient of b".
-        received: what the function under check gave: an array, a number, a bool or a word.
+        received: result of the function under check: an array, a number, a bool or a word.
         expected: the independently known truth. An array demands its shape and dtype as well.
         given: what the function was called with, by name; words or values.
         rtol: allowed error relative to the largest expected entry; by default what the dtype allows.
@@ -63,14 +63,14 @@ class Observation:
 
 
 def about_to_try(given: Mapping[str, Any]) -> Observation:
-    """What a check yields before it calls the function, so that an exception is reported with what was given."""
+    """Return what a check yields before it calls the function, so that an exception is reported with what was given."""
     return Observation("the call", None, None, given)
 
 
 Check = Callable[[Any], Iterator[Observation]]
-"""Takes the function under check; yields what it sees, the smallest case first. At the first observation that differs
-from what is expected the judge stops (but looks at the rest of that case, the observations with the same `given`), so
-a later case may rely on the earlier ones."""
+"""A function that takes the function under check and yields its observations, the smallest case first. At the first
+observation that differs from what is expected the judge stops (but looks at the rest of that case, the observations
+with the same `given`), so a later case may rely on the earlier ones."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Mistake:
 
     Attributes:
         answer: the wrong function.
-        says: a sentence or two that name the mistake to whoever made it.
+        says: a sentence or two that explain the mistake to the learner who made it.
     """
 
     answer: Callable[..., Any]
@@ -96,7 +96,7 @@ class Exercise:
         library: the library's own function or method.
         lesson: stem of the lesson that explains it.
         task: what to write and what to look out for.
-        hints: from a nudge to nearly the answer.
+        hints: from a first pointer to nearly the answer.
         check: see :data:`Check`.
         mistakes: at least three.
         gives: names from the library function's module that the learner's file imports as well.
@@ -116,17 +116,23 @@ class Exercise:
 
 
 def python_function(function: Any) -> Any:
-    """The Python function behind a numba dispatcher; any other function as it is."""
+    """Return the Python function behind a numba dispatcher; any other function as it is."""
     return getattr(function, "py_func", function)
 
 
 def paragraphs(text: str) -> str:
-    """Text in lines of at most `WIDTH` characters; empty lines separate paragraphs."""
+    """Return text in lines of at most `WIDTH` characters; empty lines separate paragraphs."""
     return "\n\n".join(textwrap.fill(" ".join(part.split()), WIDTH) for part in text.strip().split("\n\n"))
 
 
 def command(verb: str, name: str = "", folder: Path = DEFAULT_FOLDER) -> str:
-    """The command line to type for `verb`, with --dir unless `folder` is the default one."""
+    """Return the command line for `verb`, with --dir unless `folder` is the default one.
+
+    Args:
+        verb: such as "check".
+        name: of the exercise; none by default.
+        folder: of the learner's files.
+    """
     words = ["python -m tinydist.exercises", verb, name]
     if folder.resolve() != DEFAULT_FOLDER.resolve():
         text = str(shown(folder))
@@ -135,7 +141,7 @@ def command(verb: str, name: str = "", folder: Path = DEFAULT_FOLDER) -> str:
 
 
 def shown(path: Path) -> Path:
-    """The shorter of the absolute path and the path from the current folder."""
+    """Return the shorter of the absolute path and the path from the current folder."""
     absolute = path.resolve()
     try:
         relative = Path(os.path.relpath(absolute))

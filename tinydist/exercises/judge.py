@@ -1,4 +1,4 @@
-"""Judge an answer: run its check, and if it is wrong, find out which mistake was made."""
+"""The judgement of an answer: its check is run, and if the answer is wrong, the mistake is looked up."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from tinydist.exercises.swap import replaced
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a check.
+    """The outcome of a check.
 
     Attributes:
+        exercise: the exercise that was checked.
         status: "passed", "not written", "wrong" or "unusable" (no answer could be taken from the file).
-        message: all there is to say to the learner; "" for a pass.
+        message: the message for the learner; "" for a pass.
         answer: the learner's function, unless the file was unusable.
     """
 
@@ -49,7 +50,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Run:
-    """What a check saw of a function.
+    """The observations of a check on a function.
 
     Attributes:
         seen: up to the first wrong observation, and what else belongs to the same case.
@@ -66,12 +67,12 @@ class Run:
         return self.wrong is None and self.error is None
 
     def place(self) -> int:
-        """How many observations were right."""
+        """Return how many observations were right before the first wrong one."""
         return len(self.seen) if self.wrong is None else self.seen.index(self.wrong)
 
 
 def judge(exercise: Exercise, path: Path) -> Verdict:
-    """Check the answer in the learner's file `path`."""
+    """Check the answer in the learner's file `path`, and return the verdict."""
     try:
         answer = load(exercise, path)
     except UnusableFile as problem:
@@ -85,7 +86,12 @@ def judge(exercise: Exercise, path: Path) -> Verdict:
 
 
 def run_check(exercise: Exercise, answer: Any) -> Run:
-    """Run the check on a function until something is wrong; meanwhile the library's own function only raises."""
+    """Run the check on a function until something is wrong; meanwhile the library's own function only raises.
+
+    Args:
+        exercise: whose check to run.
+        answer: the function under check.
+    """
     seen: list[Observation] = []
     wrong: Observation | None = None
     with replaced(exercise.library, _refuse), warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -103,9 +109,9 @@ def run_check(exercise: Exercise, answer: Any) -> Run:
 
 
 def recognise(exercise: Exercise, run: Run) -> Mistake | None:
-    """The known mistake that fails at the same place in the same way, if there is one.
+    """Return the known mistake that fails at the same place in the same way, if there is one.
 
-    Where several do, the one that agrees best with the rest of what was seen.
+    Where several do, it is the one that agrees best with the rest of the observations.
     """
     best, most = None, -1
     for mistake in exercise.mistakes:

@@ -1,4 +1,4 @@
-"""Train the paper's models with a learner's functions in the place of the library's."""
+"""Training of the paper's models with a learner's functions in the place of the library's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AGREEMENT = 0.5
 
 @dataclass
 class Part:
-    """A learner's function in the library's place, and how often it was called there."""
+    """A learner's function in the library's place, with a count of its calls."""
 
     exercise: Exercise
     answer: Callable[..., Any]
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained: the first `images` of MNIST, raw pixels, full-batch steps.
+    """A short training: the first `images` of MNIST, raw pixels, full-batch steps.
 
     The images are held sparse, because then they pass through `compress`.
     """
@@ -55,14 +55,14 @@ class Experiment:
         return datasets.load("mnist", train_size=self.images, layout="sparse")
 
     def run(self, model: str, data: datasets.Dataset) -> Measurement:
-        """Train a model; returns how it ended."""
+        """Train a model, and return the measurement after the last epoch."""
         network = build_model(model, seed=self.seed)
         return train(network, SGD(network.parameters(), lr=LR), data, self.epochs)[-1]
 
 
 @contextmanager
 def in_place(parts: Sequence[Part]) -> Iterator[None]:
-    """Within this block the parts are in the library's place."""
+    """Put the parts in the library's place within this block."""
     with ExitStack() as stack:
         for part in parts:
             stack.enter_context(replaced(part.exercise.library, part))
@@ -71,7 +71,7 @@ def in_place(parts: Sequence[Part]) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within this block numba runs on one thread: for arrays this small more would only wait for each other."""
+    """Run numba on one thread within this block: for arrays this small more threads would only wait for each other."""
     before = get_num_threads()
     set_num_threads(1)
     try:
@@ -81,7 +81,12 @@ def one_thread() -> Iterator[None]:
 
 
 def report(verdicts: Sequence[Verdict], experiment: Experiment) -> Iterator[str]:
-    """Train with the library's functions and with the learner's, and compare; line by line as it goes."""
+    """Train with the library's functions and with the learner's, compare, and yield the report line by line.
+
+    Args:
+        verdicts: of all exercises; the answers that passed take part.
+        experiment: the training.
+    """
     parts = [Part(verdict.exercise, verdict.answer) for verdict in verdicts if verdict.passed]
     if not parts:
         yield "No answer passes yet, so there is nothing to put in the library's place."
@@ -106,7 +111,7 @@ def report(verdicts: Sequence[Verdict], experiment: Experiment) -> Iterator[str]
 
 
 def _trained(experiment: Experiment, model: str, parts: Sequence[Part], library: Measurement) -> tuple[str, bool]:
-    """A row of the table, and whether the learner's run agrees with the library's."""
+    """Return a row of the table, and whether the learner's run agrees with the library's."""
     try:
         with one_thread(), in_place(parts):
             mine = experiment.run(model, experiment.load())
@@ -137,7 +142,7 @@ def _heading(verdicts: Sequence[Verdict], parts: Sequence[Part], experiment: Exp
 
 
 def _where(problem: Exception, parts: Sequence[Part]) -> str:
-    """An exception and the last place in a learner's file that it came through."""
+    """Return an exception and the last place in a learner's file that it came through."""
     files = {python_function(part.answer).__code__.co_filename for part in parts}
     frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename in files]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

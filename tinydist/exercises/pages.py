@@ -1,4 +1,4 @@
-"""What the exercises print: the contents, an opening page, hints, solutions and progress."""
+"""The texts that the exercises print: the contents, an opening page, hints, solutions and progress."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tinydist.exercises.table import number
 
 
 def contents(exercises: Sequence[Exercise]) -> str:
-    """A line for each exercise."""
+    """Return a line for each exercise, below a heading."""
     rows = [f"{number(e):02} {e.name:24} {e.title:56} {e.lesson}" for e in exercises]
     return "\n".join([f"   {'exercise':24} {'what you write':56} lesson", *rows])
 
 
 def opening(verdict: Verdict, path: Path) -> str:
-    """Where an exercise is, what it asks and how to go on."""
+    """Return the file of an exercise, its task and the commands to go on with."""
     exercise = verdict.exercise
     rows = {
         "file": str(shown(path)),
@@ -38,7 +38,7 @@ def opening(verdict: Verdict, path: Path) -> str:
 
 
 def farewell(folder: Path) -> str:
-    """What to do when everything passes."""
+    """Return the text for a learner whose answers all pass."""
     return (
         "Every exercise passes. You have written the heart of tinydist.\n\n"
         f"Train the paper's models with your own functions: {command('check --mine', folder=folder)}\n"
@@ -48,7 +48,7 @@ def farewell(folder: Path) -> str:
 
 
 def hints(exercise: Exercise, count: int, folder: Path) -> str:
-    """The first `count` hints."""
+    """Return the first `count` hints."""
     total = len(exercise.hints)
     lines = [
         textwrap.fill(hint, WIDTH, initial_indent=f"{i}. ", subsequent_indent="   ")
@@ -61,7 +61,7 @@ def hints(exercise: Exercise, count: int, folder: Path) -> str:
 
 
 def solution(exercise: Exercise) -> str:
-    """The library's source, and that of the functions that belong to it."""
+    """Return the library's source, and that of the functions that belong to it."""
     parts = [_source(exercise.library), *map(_source, exercise.see)]
     return "\n\n".join(parts)
 
@@ -74,7 +74,7 @@ def _source(function: Callable[..., Any]) -> str:
 
 
 def summary(verdicts: Sequence[Verdict], folder: Path) -> str:
-    """One sentence on all verdicts, and where to go on."""
+    """Return the number of answers that pass, and the commands to go on with."""
     passed = sum(verdict.passed for verdict in verdicts)
     wrong = [verdict.exercise.name for verdict in verdicts if verdict.status in ("wrong", "unusable")]
     if passed == len(verdicts):
@@ -87,7 +87,7 @@ def summary(verdicts: Sequence[Verdict], folder: Path) -> str:
 
 
 def progress(verdicts: Sequence[Verdict], folder: Path) -> str:
-    """A bar for each lesson, with the exercises that are still open."""
+    """Return a bar for each lesson, with the exercises that are still open."""
     lines = []
     by_lesson = sorted(verdicts, key=lambda verdict: verdict.exercise.lesson)
     for lesson, group in groupby(by_lesson, key=lambda verdict: verdict.exercise.lesson):

@@ -1,4 +1,4 @@
-"""Questions that many checks ask. What they compare with owes nothing to the ops: formulas and finite differences."""
+"""Questions that many checks ask. The expected results come from formulas and finite differences, not from the ops."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tinydist.gradcheck import central_difference
 Array = NDArray[Any]
 
 SMALL = 20
-"""Entries of a result up to which a kernel is run by Python as well."""
+"""Number of entries of a result up to which a kernel is run by Python as well."""
 
 
 @dataclass(frozen=True)
 class OpCase:
-    """Something to try an op on.
+    """A case to try an op on.
 
     Attributes:
         inputs: float64 arrays by name, in the order of the op's arguments.
@@ -40,7 +40,7 @@ class OpCase:
 
 
 def ask_op(op: Any, formula: Callable[..., Array], case: OpCase, dtype: type = np.float64) -> Iterator[Observation]:
-    """Ask an op for its value and for each of its gradients, and whether it left its inputs alone.
+    """Yield observations of an op: its value, each of its gradients, and whether it left its inputs unchanged.
 
     Args:
         op: takes arrays and options, returns ``(value, vjps)``.
@@ -75,14 +75,14 @@ def ask_op(op: Any, formula: Callable[..., Array], case: OpCase, dtype: type = n
 
 
 def ask_op_on(op: Any, formula: Callable[..., Array], *cases: OpCase) -> Iterator[Observation]:
-    """Ask an op about each case in float64, then about the last in float32."""
+    """Yield observations of an op on each case in float64, then on the last in float32."""
     for case in cases:
         yield from ask_op(op, formula, case)
     yield from ask_op(op, formula, replace(cases[-1], note="float32 in must give float32 out"), np.float32)
 
 
 def ask_kernel(function: Any, truth: Callable[..., Array], *cases: Mapping[str, Array]) -> Iterator[Observation]:
-    """Ask a kernel for its result on each case, in float64 and float32, and whether it left its inputs alone.
+    """Yield observations of a kernel on each case, in float64 and float32, and whether it left its inputs unchanged.
 
     Args:
         function: the kernel, which must be compiled by numba.
@@ -105,12 +105,12 @@ def ask_kernel(function: Any, truth: Callable[..., Array], *cases: Mapping[str, 
 
 
 def _loss(formula: Callable[..., Array], inputs: list[Array], at: int, g: Array, options: Any, moved: Array) -> float:
-    """``<g, formula>`` with the input at position `at` moved."""
+    """Return ``<g, formula>`` with the input at position `at` moved."""
     return float(np.sum(g * formula(*inputs[:at], moved, *inputs[at + 1 :], **options)))
 
 
 def measured_gradient(function: Callable[[Array], float], x: Array) -> Array:
-    """The gradient of a function of an array, entry by entry by central differences."""
+    """Return the gradient of a function of an array, entry by entry by central differences."""
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
         direction = np.zeros_like(x)
@@ -120,7 +120,7 @@ def measured_gradient(function: Callable[[Array], float], x: Array) -> Array:
 
 
 def raised(call: Callable[[], Any], *expected: type[Exception]) -> str:
-    """What a call raised: the name of the first of the `expected` errors that it is, or "no error".
+    """Call a function and return the name of the first of the `expected` errors that it raises, or "no error".
 
     Other errors pass through.
     """
@@ -132,7 +132,13 @@ def raised(call: Callable[[], Any], *expected: type[Exception]) -> str:
 
 
 def numbers(seed: int, *shape: int, low: float = -2, high: float = 2) -> Array:
-    """Random numbers with one decimal, easy to read, none of them 0."""
+    """Return random numbers with one decimal, easy to read, none of them 0.
+
+    Args:
+        seed: of the random numbers.
+        shape: of the array.
+        low, high: limits of the numbers.
+    """
     drawn = np.random.default_rng(seed).uniform(low, high, shape).round(1)
     return np.where(drawn == 0, 0.5, drawn)
 
@@ -142,7 +148,7 @@ def _pair(inputs: int) -> str:
 
 
 def _kind(result: Any) -> str:
-    """An op's result in words."""
+    """Return the kind of an op's result in words."""
     if result is None:
         return "None: is a return missing?"
     if not isinstance(result, tuple) or len(result) != 2:

@@ -1,4 +1,4 @@
-"""Make a learner's file out of the library's source: the signature and the docstring stay, the body goes."""
+"""Learner's files made out of the library's source: the signature and the docstring stay, the body goes."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ PLAIN_ANNOTATIONS = (
     (r"\bResult\b", "tuple"),
     (r"\bAxis\b", "int | tuple[int, ...] | None"),
 )
-"""What the library's own names for types become, so that a learner need not look them up."""
+"""Replacements for the library's own names for types, so that a learner need not look them up."""
 
 
 def stub(exercise: Exercise, number: int) -> str:
-    """The file in which a learner writes the function."""
+    """Return the text of the file in which a learner writes the function."""
     function = python_function(exercise.library)
     source, node = library_source(exercise)
     signature = _signature(exercise, node)
@@ -70,7 +70,7 @@ def stub(exercise: Exercise, number: int) -> str:
 
 
 def library_source(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
-    """The source of the library's function, at the left margin, and its syntax tree."""
+    """Return the source of the library's function, at the left margin, and its syntax tree."""
     source = textwrap.dedent(inspect.getsource(python_function(exercise.library)))
     node = ast.parse(source).body[0]
     assert isinstance(node, ast.FunctionDef)
@@ -78,7 +78,12 @@ def library_source(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
 
 
 def import_lines(names: Iterable[str], namespace: Mapping[str, Any]) -> set[str]:
-    """The imports that bring these global names of a module into another one; built-in names need none."""
+    """Return the imports that bring these global names of a module into another one; built-in names need none.
+
+    Args:
+        names: the names.
+        namespace: globals of the module.
+    """
     return {_import_line(name, namespace[name], namespace["__name__"]) for name in names if name in namespace}
 
 
@@ -95,7 +100,7 @@ def _import_line(name: str, value: Any, module: str) -> str:
 
 
 def arranged(imports: Iterable[str]) -> str:
-    """Import lines in the usual three groups, the names from one module in one line."""
+    """Return import lines in the usual three groups, the names from one module in one line."""
     modules: dict[str, set[str]] = {}
     for line in imports:
         source, _, name = line.removeprefix("from ").partition(" import ")
@@ -125,7 +130,7 @@ def _signature(exercise: Exercise, node: ast.FunctionDef) -> str:
 
 
 def _split(arguments: str) -> list[str]:
-    """The arguments one by one: split at the commas that are in no brackets."""
+    """Return the arguments one by one, split at the commas that are in no brackets."""
     parts, depth = [""], 0
     for character in arguments:
         depth += (character in "([{") - (character in ")]}")
@@ -137,7 +142,7 @@ def _split(arguments: str) -> list[str]:
 
 
 def _docstring(source: str, node: ast.FunctionDef) -> str:
-    """The lines of the docstring as they stand in the source."""
+    """Return the lines of the docstring as they stand in the source."""
     if ast.get_docstring(node) is None:
         return ""
     first = node.body[0]

@@ -1,4 +1,4 @@
-"""Put one function in the place of another, wherever the other is referred to, and take it out again."""
+"""Replacement of one function by another, wherever it is referred to, for the time of a block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _call_stand_in(*inputs: Any, _stand_in: Callable[..., Any], **options: Any) 
 
 @contextmanager
 def replaced(function: Any, stand_in: Callable[..., Any]) -> Iterator[None]:
-    """Within this block every call of `function` runs `stand_in`.
+    """Run `stand_in` in place of every call of `function` within this block.
 
     A Python function is changed in place: its code becomes a call of the stand-in, so that every reference to it, even
     one captured long before, runs the stand-in. A kernel that numba has compiled cannot be changed; its name is bound

@@ -1,8 +1,7 @@
 """All exercises, in the order in which they are best done; an exercise's number is its place in this table.
 
 To add one: write a module in the catalogue like those there (a check, wrong answers, an :class:`Exercise`), and add it
-here. ``tests/exercises/test_every_exercise.py`` then asks whether its stub, the library's own source and each wrong
-answer fare as they should.
+here. ``tests/exercises/test_every_exercise.py`` then tests its stub, the library's own source and each wrong answer.
 """
 
 from __future__ import annotations
@@ -71,17 +70,17 @@ EXERCISES: tuple[Exercise, ...] = (
 
 
 def number(exercise: Exercise) -> int:
-    """The exercise's place in the table, from 1."""
+    """Return the exercise's place in the table, from 1."""
     return EXERCISES.index(exercise) + 1
 
 
 def file_name(exercise: Exercise) -> str:
-    """The name of a learner's file, such as 01_slope.py."""
+    """Return the name of a learner's file, such as 01_slope.py."""
     return f"{number(exercise):02}_{exercise.name}.py"
 
 
 def find(text: str) -> Exercise:
-    """The exercise of this number, name or file name.
+    """Return the exercise of this number, name or file name.
 
     Raises:
         ExerciseError: if there is none; suggests the nearest name.

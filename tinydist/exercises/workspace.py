@@ -1,4 +1,4 @@
-"""The learner's folder: a file for each exercise. Nothing a learner wrote is ever overwritten."""
+"""The learner's folder: a file for each exercise. Nothing that a learner wrote is ever overwritten."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinydist.exercises.table import EXERCISES, file_name, number
 from tinydist.files import write_atomically
 
 STATE = ".tinydist-exercises.json"
-"""Marks a learner's folder, and remembers how many hints have been shown."""
+"""Name of the file that marks a learner's folder and holds how many hints have been shown."""
 
 PYTEST_INI = """\
 [pytest]
@@ -45,7 +45,7 @@ class Workspace:
 
     @classmethod
     def open(cls, folder: Path) -> Workspace:
-        """The learner's folder that was made by :meth:`start` before.
+        """Return the learner's folder that was made by :meth:`start` before.
 
         Raises:
             ExerciseError: if there is none, or it is some other folder.
@@ -61,7 +61,10 @@ class Workspace:
 
     @classmethod
     def start(cls, folder: Path) -> tuple[Workspace, list[str]]:
-        """Make the folder, or add to it whatever is missing; returns the names of the files that were written.
+        """Make the folder, or add to it whatever is missing.
+
+        Returns:
+            The learner's folder, and the names of the files that were written.
 
         Raises:
             ExerciseError: if the folder holds other things, or cannot be written.
@@ -84,11 +87,15 @@ class Workspace:
         return cls(folder), written
 
     def path(self, exercise: Exercise) -> Path:
-        """The learner's file."""
+        """Return the path of the learner's file."""
         return self.folder / file_name(exercise)
 
     def reset(self, exercise: Exercise) -> Path | None:
-        """Put a fresh file in place; returns where the learner's version is kept, None if there was none."""
+        """Put a fresh file in place, and return where the learner's version is kept, None if there was none.
+
+        Raises:
+            ExerciseError: if the folder cannot be written.
+        """
         path, backup = self.path(exercise), None
         try:
             if path.exists():
@@ -101,7 +108,11 @@ class Workspace:
         return backup
 
     def next_hint(self, exercise: Exercise) -> int:
-        """How many hints to show now: one more than last time, if there are more."""
+        """Return how many hints to show now, one more than last time if there are more, and store the number.
+
+        Raises:
+            ExerciseError: if the folder cannot be written.
+        """
         shown_before = self._hints().get(exercise.name, 0)
         count = min(shown_before + 1, len(exercise.hints))
         if count > shown_before:
@@ -121,7 +132,7 @@ class Workspace:
 
 
 def start_command(folder: Path) -> str:
-    """The command that makes this folder."""
+    """Return the command that makes this folder."""
     return command("start", folder=folder).replace(" --dir ", " ")
 
 

@@ -1,7 +1,8 @@
 """Array kernels: the one place from which the ops take their hot loops.
 
-Kernels work on plain arrays. Each numba kernel has a NumPy twin, slower or hungrier but obvious, which serves as
-reading material and as the oracle in tests. Which of the two the ops use is decided in this file and nowhere else:
+Kernels work on plain arrays. Each numba kernel has a NumPy twin, which is slower or needs more memory but is easy to
+read; it documents the computation and is the reference in tests. Which of the two the ops use is decided in this file
+and nowhere else:
 
 * ``matmul`` is NumPy's, in reproducible pieces, because the BLAS library behind it is faster on dense matrices
   than our loop;
@@ -11,7 +12,7 @@ reading material and as the oracle in tests. Which of the two the ops use is dec
 * convolutions and pooling are numba's, because NumPy needs a copy of every window of the batch, or one pass over the
   images for every step;
 * activations, sums over the batch and the loss are numba's on arrays so large that the time to start threads is
-  nothing, and NumPy's on others.
+  negligible, and NumPy's on others.
 """
 
 from __future__ import annotations
@@ -72,22 +73,27 @@ __all__ = [
 Array = NDArray[Any]
 
 LARGE = 2**15
-"""Entries from which numba's threads pay (measured: to start them takes some 20 microseconds)."""
+"""Number of entries from which numba's threads pay off (measured: starting them takes some 20 microseconds)."""
 
 
 NARROW = 16
-"""Outputs up to which a linear layer is narrow (measured at 128 inputs: at 10 outputs our loops take about 0.6 of the
-time of BLAS in pieces, at 16 about 0.7, at 32 the forward product takes twice as long)."""
+"""Number of outputs up to which a linear layer is narrow (measured at 128 inputs: at 10 outputs our loops take about
+0.6 of the time of BLAS in pieces, at 16 about 0.7, at 32 the forward product takes twice as long)."""
 
 
 def _is_large(*arrays: Array) -> bool:
-    """Whether numba's loops take these arrays, all of one shape and dtype, and are the faster ones."""
+    """Return whether numba's loops accept these arrays and are the faster ones.
+
+    They accept C-contiguous arrays of one shape and one dtype, float32 or float64.
+    """
     first = arrays[0]
     same = all(a.flags.c_contiguous and (a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays)
     return same and first.size >= LARGE and first.dtype in (np.float32, np.float64)
 
 
 def _entrywise(by_numba: Callable[..., None], by_numpy: Callable[..., None]) -> Callable[..., Array]:
+    """Return a kernel that allocates the result and fills it by numba on large arrays, by NumPy on others."""
+
     def kernel(*arrays: Array) -> Array:
         out = empty(arrays[-1].shape, arrays[0].dtype)
         if _is_large(*arrays):
@@ -107,33 +113,65 @@ absolute_vjp = _entrywise(elementwise.abs_vjp_numba, elementwise.abs_vjp_numpy)
 
 
 def _suits_narrow(outputs: int, batch: Array, other: Array) -> bool:
-    """Whether a linear layer has so few outputs, and so large a batch, that the narrow loops are faster than BLAS."""
+    """Return whether the narrow loops are faster than BLAS for a linear layer: it has few outputs and a large batch."""
     contiguous = batch.flags.c_contiguous and other.flags.c_contiguous
     floats = batch.dtype == other.dtype and batch.dtype in (np.float32, np.float64)
     return outputs <= NARROW and len(batch) * outputs >= LARGE and contiguous and floats
 
 
 def linear(x: Array, weight: Array) -> Array:
-    """``X W^T``: (batch, in) and (out, in) to (batch, out)."""
+    """Return ``X W^T``.
+
+    Args:
+        x: X, (batch, in).
+        weight: W, (out, in).
+
+    Returns:
+        (batch, out).
+    """
     return narrow.narrow_linear_numba(x, weight) if _suits_narrow(len(weight), x, weight) else matmul(x, weight.T)
 
 
 def linear_vjp_x(g: Array, weight: Array) -> Array:
-    """``G W``: (batch, out) and (out, in) to (batch, in)."""
+    """Return ``G W``, the gradient of the input of :func:`linear`.
+
+    Args:
+        g: G, the gradient of the output, (batch, out).
+        weight: W, (out, in).
+
+    Returns:
+        (batch, in).
+    """
     return narrow.narrow_vjp_x_numba(g, weight) if _suits_narrow(len(weight), g, weight) else matmul(g, weight)
 
 
 def linear_vjp_weight(g: Array, x: Array) -> Array:
-    """``G^T X``: (batch, out) and (batch, in) to (out, in)."""
+    """Return ``G^T X``, the gradient of the weight of :func:`linear`.
+
+    Args:
+        g: G, the gradient of the output, (batch, out).
+        x: X, (batch, in).
+
+    Returns:
+        (out, in).
+    """
     return narrow.narrow_vjp_weight_numba(g, x) if _suits_narrow(g.shape[1], x, g) else matmul(g.T, x)
 
 
 def column_sums(x: Array) -> Array:
-    """Sum over the first axis; (batch, width) to (width,)."""
+    """Return the sums of `x`, (batch, width), over its first axis, (width,)."""
     return dense.column_sums_numba(x) if _is_large(x) else dense.column_sums_numpy(x)
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """Mean cross-entropy and its gradient, see :mod:`tinydist.kernels.loss`."""
+    """Return the mean cross-entropy and its gradient, as :func:`tinydist.kernels.loss.softmax_cross_entropy_numpy`.
+
+    Args:
+        logits: (batch, classes).
+        labels: integers in ``[0, classes)``, (batch,).
+
+    Returns:
+        The loss, 0-dimensional, and the gradient, (batch, classes).
+    """
     by = loss.softmax_cross_entropy_numba if _is_large(logits) else loss.softmax_cross_entropy_numpy
     return by(logits, labels)

@@ -28,12 +28,12 @@ Array = NDArray[Any]
 
 
 def _windows(x: Array, size: tuple[int, ...], stride: int) -> Array:
-    """A view of every window of this size, (batch, channels, rows, columns, height, width)."""
+    """Return a view of every window of this size, (batch, channels, rows, columns, height, width)."""
     return sliding_window_view(x, size, axis=(2, 3))[:, :, ::stride, ::stride]
 
 
 def conv2d_numpy(x: Array, weight: Array, bias: Array, stride: int) -> Array:
-    """Cross-correlation: every window times the weight, summed, plus the bias.
+    """Return the cross-correlation of images and a weight: every window times the weight, summed, plus the bias.
 
     Args:
         x: (batch, channels, height, width).
@@ -50,16 +50,16 @@ def conv2d_numpy(x: Array, weight: Array, bias: Array, stride: int) -> Array:
 
 
 def conv2d_vjp_x_numpy(g: Array, weight: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """Each pixel receives g through every entry of the weight that lay on it.
+    """Return the gradient of x: each pixel receives g through every entry of the weight that lay on it.
 
     Args:
-        g: (batch, out_channels, rows, columns).
+        g: gradient of the output of :func:`conv2d_numpy`, (batch, out_channels, rows, columns).
         weight: (out_channels, channels, kh, kw).
-        shape: of x.
+        shape: of x, (batch, channels, height, width).
         stride: pixels from one window to the next.
 
     Returns:
-        (batch, channels, height, width).
+        (batch, channels, height, width), in the dtype of g.
     """
     gradient = np.zeros(shape, dtype=g.dtype)
     last_row, last_column = ((size - 1) * stride + 1 for size in g.shape[2:])
@@ -70,12 +70,12 @@ def conv2d_vjp_x_numpy(g: Array, weight: Array, shape: tuple[int, ...], stride: 
 
 
 def conv2d_vjp_weight_numpy(g: Array, x: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """Each entry of the weight receives g times the pixel it lay on, summed over all windows of all images.
+    """Return the gradient of the weight: each entry receives g times the pixel it lay on, summed over all windows.
 
     Args:
-        g: (batch, out_channels, rows, columns).
+        g: gradient of the output of :func:`conv2d_numpy`, (batch, out_channels, rows, columns).
         x: (batch, channels, height, width).
-        shape: of the weight.
+        shape: of the weight, (out_channels, channels, kh, kw).
         stride: pixels from one window to the next.
 
     Returns:
@@ -128,7 +128,7 @@ def _conv2d(x: Array, weight: Array, bias: Array, stride: int, y: Array) -> None
 
 
 def conv2d_numba(x: Array, weight: Array, bias: Array, stride: int) -> Array:
-    """Cross-correlation; all arrays of one dtype, otherwise as :func:`conv2d_numpy`."""
+    """Return the cross-correlation, as :func:`conv2d_numpy`; all arrays have to be of one dtype."""
     rows, columns = ((x.shape[axis] - weight.shape[axis]) // stride + 1 for axis in (2, 3))
     y = empty((len(x), len(weight), rows, columns), x.dtype)
     _conv2d(*map(np.ascontiguousarray, (x, weight, bias)), stride, y)
@@ -153,7 +153,7 @@ def _conv2d_vjp_x(g: Array, weight: Array, stride: int, gradient: Array) -> None
 
 
 def conv2d_vjp_x_numba(g: Array, weight: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """The gradient of x; all arrays of one dtype, otherwise as :func:`conv2d_vjp_x_numpy`."""
+    """Return the gradient of x, as :func:`conv2d_vjp_x_numpy`; all arrays have to be of one dtype."""
     gradient = empty(shape, g.dtype)
     _conv2d_vjp_x(np.ascontiguousarray(g), np.ascontiguousarray(weight), stride, gradient)
     return gradient
@@ -176,7 +176,7 @@ def _conv2d_vjp_weight(g: Array, x: Array, height: int, width: int, stride: int,
 
 
 def conv2d_vjp_weight_numba(g: Array, x: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """The gradient of the weight; all arrays of one dtype, otherwise as :func:`conv2d_vjp_weight_numpy`.
+    """Return the gradient of the weight, as :func:`conv2d_vjp_weight_numpy`; all arrays have to be of one dtype.
 
     Windows are rows here, filled up with zeros to whole vectors: the sums of a row stay in registers.
     """
@@ -187,7 +187,7 @@ def conv2d_vjp_weight_numba(g: Array, x: Array, shape: tuple[int, ...], stride: 
 
 
 def _blocks(x: Array, size: int) -> Array:
-    """The whole windows of side `size`, (batch, channels, rows, size, columns, size)."""
+    """Return the whole windows of side `size`, (batch, channels, rows, size, columns, size)."""
     batch, channels, height, width = x.shape
     rows, columns = height // size, width // size
     whole = x[:, :, : rows * size, : columns * size]
@@ -195,7 +195,7 @@ def _blocks(x: Array, size: int) -> Array:
 
 
 def _spread(blocks: Array, shape: tuple[int, ...]) -> Array:
-    """Blocks put together to images of this shape, 0 in the rest beyond the last whole window."""
+    """Return images of this shape, put together from blocks, with 0 beyond the last whole window."""
     batch, channels, rows, size, columns, _ = blocks.shape
     images = np.zeros(shape, dtype=blocks.dtype)
     whole = blocks.reshape(batch, channels, rows * size, columns * size)
@@ -204,11 +204,11 @@ def _spread(blocks: Array, shape: tuple[int, ...]) -> Array:
 
 
 def max_pool2d_numpy(x: Array, size: int) -> Array:
-    """The largest entry of every window, NaN where there is one.
+    """Return the largest entry of every window, or NaN if the window has a NaN.
 
     Args:
         x: (batch, channels, height, width).
-        size: side of a window, and pixels from one to the next.
+        size: side of a window in pixels, and pixels from one window to the next.
 
     Returns:
         (batch, channels, height // size, width // size).
@@ -217,13 +217,15 @@ def max_pool2d_numpy(x: Array, size: int) -> Array:
 
 
 def max_pool2d_vjp_numpy(g: Array, x: Array, y: Array, size: int) -> Array:
-    """g to the largest entry of the window, shared equally by ties; 0 to a window whose maximum is NaN.
+    """Return the gradient of x: g to the largest entry of each window, shared equally by entries that tie.
+
+    A window whose maximum is NaN receives 0.
 
     Args:
-        g: (batch, channels, rows, columns).
+        g: gradient of the maxima, (batch, channels, rows, columns).
         x: (batch, channels, height, width).
-        y: the maxima, like g.
-        size: side of a window.
+        y: the maxima, of the shape of g.
+        size: side of a window in pixels.
 
     Returns:
         (batch, channels, height, width).
@@ -234,17 +236,17 @@ def max_pool2d_vjp_numpy(g: Array, x: Array, y: Array, size: int) -> Array:
 
 
 def avg_pool2d_numpy(x: Array, size: int) -> Array:
-    """The mean of every window; arguments and result as of :func:`max_pool2d_numpy`."""
+    """Return the mean of every window; arguments and result have the shapes of :func:`max_pool2d_numpy`."""
     return _blocks(x, size).mean(axis=(3, 5))
 
 
 def avg_pool2d_vjp_numpy(g: Array, shape: tuple[int, ...], size: int) -> Array:
-    """An equal share of g to every entry of the window.
+    """Return the gradient of x: every entry of a window receives an equal share of g.
 
     Args:
-        g: (batch, channels, rows, columns).
-        shape: of x.
-        size: side of a window.
+        g: gradient of the means, (batch, channels, rows, columns).
+        shape: of x, (batch, channels, height, width).
+        size: side of a window in pixels.
 
     Returns:
         (batch, channels, height, width).
@@ -319,33 +321,33 @@ def _avg_pool2d_vjp(g: Array, size: int, gradient: Array) -> None:
 
 
 def _planes(images: Array) -> Array:
-    """(batch, channels, height, width) as (batch * channels, height, width), C-contiguous."""
+    """Return images, (batch, channels, height, width), as (batch * channels, height, width), C-contiguous."""
     return np.ascontiguousarray(images).reshape(images.shape[0] * images.shape[1], *images.shape[2:])
 
 
 def max_pool2d_numba(x: Array, size: int) -> Array:
-    """The largest entry of every window, as :func:`max_pool2d_numpy`."""
+    """Return the largest entry of every window, as :func:`max_pool2d_numpy`."""
     y = empty((*x.shape[:2], x.shape[2] // size, x.shape[3] // size), x.dtype)
     _max_pool2d(_planes(x), size, _planes(y))
     return y
 
 
 def max_pool2d_vjp_numba(g: Array, x: Array, y: Array, size: int) -> Array:
-    """The gradient of x, as :func:`max_pool2d_vjp_numpy`."""
+    """Return the gradient of x, as :func:`max_pool2d_vjp_numpy`."""
     gradient = empty(x.shape, g.dtype)
     _max_pool2d_vjp(_planes(g), _planes(x), _planes(y), size, _planes(gradient))
     return gradient
 
 
 def avg_pool2d_numba(x: Array, size: int) -> Array:
-    """The mean of every window, as :func:`avg_pool2d_numpy`."""
+    """Return the mean of every window, as :func:`avg_pool2d_numpy`."""
     y = empty((*x.shape[:2], x.shape[2] // size, x.shape[3] // size), x.dtype)
     _avg_pool2d(_planes(x), size, _planes(y))
     return y
 
 
 def avg_pool2d_vjp_numba(g: Array, shape: tuple[int, ...], size: int) -> Array:
-    """The gradient of x, as :func:`avg_pool2d_vjp_numpy`."""
+    """Return the gradient of x, as :func:`avg_pool2d_vjp_numpy`."""
     gradient = empty(shape, g.dtype)
     _avg_pool2d_vjp(_planes(g), size, _planes(gradient))
     return gradient

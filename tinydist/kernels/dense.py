@@ -1,4 +1,7 @@
-"""Dense matrix product: NumPy's, the same in reproducible pieces, and in numba as a plain and as a blocked loop."""
+"""Dense matrix products and sums over the batch.
+
+The product is there four times: NumPy's, NumPy's in reproducible pieces, and in numba as a plain and as a blocked loop.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from tinydist.kernels.rows import dense_product
 Array = NDArray[Any]
 
 PIECES = 16
-"""Into how many pieces a large product is cut, whatever the number of threads."""
+"""Number of pieces into which a large product is cut, whatever the number of threads."""
 
 SMALL = 2**22
 """Multiplications up to which a product is not worth cutting (measured: about a tenth of a millisecond of work)."""
@@ -30,12 +33,12 @@ _blas_lock = Lock()  # the number of BLAS threads is one setting for the whole p
 
 
 def matmul_numpy(a: Array, b: Array) -> Array:
-    """Matrix product of ``(..., n, k)`` and ``(..., k, m)`` by NumPy."""
+    """Return the matrix product of ``(..., n, k)`` and ``(..., k, m)``, ``(..., n, m)``, by NumPy."""
     return np.matmul(a, b)
 
 
 def matmul_blas(a: Array, b: Array) -> Array:
-    """Matrix product of ``(..., n, k)`` and ``(..., k, m)`` by NumPy, with the same bits at any number of threads.
+    """Return the matrix product of ``(..., n, k)`` and ``(..., k, m)``, the same bits at any number of threads.
 
     BLAS libraries cut a product differently for each number of threads, and so round it differently. Here BLAS is
     held to one thread, and a large product is cut along its longest axis into a fixed number of pieces, which as many
@@ -63,7 +66,7 @@ def matmul_blas(a: Array, b: Array) -> Array:
 
 @kernel(parallel=True)
 def matmul_numba(a: Array, b: Array) -> Array:
-    """Matrix product of ``(n, k)`` and ``(k, m)``.
+    """Return the matrix product of ``(n, k)`` and ``(k, m)``.
 
     Threads share out the rows of the result. The innermost loop runs along a row of `b` and of the result, so
     memory is read in order and the compiler can use vector instructions. Every entry is summed over k in
@@ -81,9 +84,9 @@ def matmul_numba(a: Array, b: Array) -> Array:
 
 
 def matmul_blocked_numba(a: Array, b: Array) -> Array:
-    """Matrix product of ``(n, k)`` and ``(k, m)``, cut into blocks that stay in cache, the sums in registers.
+    """Return the matrix product of ``(n, k)`` and ``(k, m)``, in blocks that stay in cache and with sums in registers.
 
-    The same sums as :func:`matmul_numba`, in another order of the loops; see :mod:`tinydist.kernels.rows`. A BLAS
+    The sums are those of :func:`matmul_numba`, in another order of the loops; see :mod:`tinydist.kernels.rows`. A BLAS
     library goes one step further and keeps several rows of the result in registers at once, so that a row of `b`,
     once loaded, serves them all.
     """
@@ -93,13 +96,13 @@ def matmul_blocked_numba(a: Array, b: Array) -> Array:
 
 
 def column_sums_numpy(x: Array) -> Array:
-    """Sum over the first axis; (batch, width) to (width,)."""
+    """Return the sums of `x`, (batch, width), over its first axis, (width,)."""
     return x.sum(axis=0)
 
 
 @kernel(parallel=True)
 def column_sums_numba(x: Array) -> Array:
-    """Sum over the first axis, in a fixed number of chunks that are added in order; (batch, width) to (width,)."""
+    """Return the sums of `x`, (batch, width), over its first axis, (width,): fixed chunks, added in order."""
     batch, width = x.shape
     partial = np.zeros((CHUNKS, 1, width), dtype=x.dtype)
     for chunk in prange(CHUNKS):

@@ -25,17 +25,17 @@ from tinydist.kernels.memory import empty
 Array = NDArray[Any]
 
 VECTOR_SUMS = {"reassoc", "contract", "nsz"}
-"""The floating-point liberties the kernels take: none of them assumes that NaN or infinity is absent."""
+"""Compiler options that the kernels allow for floats: none of them assumes that NaN or infinity is absent."""
 
 
 def weighted_squares_numpy(x: Array, center: Array, weight: Array) -> Array:
-    """Weighted squared distances, (batch, centers)."""
+    """Return weighted squared distances, (batch, centers)."""
     return np.stack([(x - c) ** 2 @ w for c, w in zip(center, weight, strict=True)], axis=1)
 
 
 @kernel(parallel=True, fastmath=VECTOR_SUMS)
 def weighted_squares_numba(x: Array, center: Array, weight: Array) -> Array:
-    """Weighted squared distances, (batch, centers)."""
+    """Return weighted squared distances, (batch, centers)."""
     batch, features = x.shape
     squares = np.empty((batch, center.shape[0]), dtype=x.dtype)
     for i in prange(batch):
@@ -49,7 +49,7 @@ def weighted_squares_numba(x: Array, center: Array, weight: Array) -> Array:
 
 
 def weighted_squares_vjp_x_numpy(u: Array, x: Array, center: Array, weight: Array) -> Array:
-    """Gradient with respect to `x`, (batch, features)."""
+    """Return the gradient with respect to `x`, (batch, features)."""
     gradient = np.zeros_like(x)
     for j in range(len(center)):
         gradient += u[:, j, None] * weight[j] * (x - center[j])
@@ -68,20 +68,20 @@ def _weighted_squares_vjp_x(u: Array, x: Array, center: Array, weight: Array, gr
 
 
 def weighted_squares_vjp_x_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
-    """Gradient with respect to `x`, (batch, features)."""
+    """Return the gradient with respect to `x`, (batch, features)."""
     gradient = empty(x.shape, x.dtype)
     _weighted_squares_vjp_x(u, x, center, weight, gradient)
     return gradient
 
 
 def weighted_squares_vjp_center_numpy(u: Array, x: Array, center: Array, weight: Array) -> Array:
-    """Gradient with respect to `center`, (centers, features)."""
+    """Return the gradient with respect to `center`, (centers, features)."""
     return np.stack([-w * (u[:, j] @ (x - c)) for j, (c, w) in enumerate(zip(center, weight, strict=True))])
 
 
 @kernel(parallel=True, fastmath=VECTOR_SUMS)
 def weighted_squares_vjp_center_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
-    """Gradient with respect to `center`, (centers, features)."""
+    """Return the gradient with respect to `center`, (centers, features)."""
     batch, features = x.shape
     centers = center.shape[0]
     partial = np.zeros((DISTANCE_CHUNKS, centers, features), dtype=x.dtype)
@@ -98,13 +98,13 @@ def weighted_squares_vjp_center_numba(u: Array, x: Array, center: Array, weight:
 
 
 def weighted_squares_vjp_weight_numpy(u: Array, x: Array, center: Array) -> Array:
-    """Gradient with respect to `weight`, (centers, features)."""
+    """Return the gradient with respect to `weight`, (centers, features)."""
     return np.stack([0.5 * (u[:, j] @ (x - c) ** 2) for j, c in enumerate(center)])
 
 
 @kernel(parallel=True, fastmath=VECTOR_SUMS)
 def weighted_squares_vjp_weight_numba(u: Array, x: Array, center: Array) -> Array:
-    """Gradient with respect to `weight`, (centers, features)."""
+    """Return the gradient with respect to `weight`, (centers, features)."""
     batch, features = x.shape
     centers = center.shape[0]
     partial = np.zeros((DISTANCE_CHUNKS, centers, features), dtype=x.dtype)

@@ -1,4 +1,8 @@
-"""The activations and their vector-Jacobian products, entry by entry into a given array.
+"""The activations and their vector-Jacobian products, entry by entry.
+
+Every function writes its result into its last argument, `out`, which has the shape of the others. `x` is the input of
+the activation, `g` the gradient of its output. The NumPy functions take arrays of any shape, the numba ones arrays of
+one axis.
 
 On large arrays NumPy would take one thread and a temporary for each step; numba takes one pass and all threads. Threads
 share out fixed chunks of the entries, so the bits do not depend on their number. NaN stays NaN.
@@ -19,52 +23,52 @@ Array = NDArray[Any]
 
 
 def relu_numpy(x: Array, out: Array) -> None:
-    """``max(x, 0)``."""
+    """Compute ``max(x, 0)``."""
     np.maximum(x, 0, out=out)
 
 
 @kernel(parallel=True)
 def relu_numba(x: Array, out: Array) -> None:
-    """``max(x, 0)``; one axis."""
+    """Compute ``max(x, 0)``; one axis."""
     for chunk in prange(CHUNKS):
         for i in range(x.size * chunk // CHUNKS, x.size * (chunk + 1) // CHUNKS):
             out[i] = x.dtype.type(0) if x[i] <= 0 else x[i]
 
 
 def relu_vjp_numpy(g: Array, x: Array, out: Array) -> None:
-    """`g` where ``x > 0``, else 0."""
+    """Compute `g` where ``x > 0``, else 0."""
     out[...] = np.where(x > 0, g, 0)
 
 
 @kernel(parallel=True)
 def relu_vjp_numba(g: Array, x: Array, out: Array) -> None:
-    """`g` where ``x > 0``, else 0; one axis."""
+    """Compute `g` where ``x > 0``, else 0; one axis."""
     for chunk in prange(CHUNKS):
         for i in range(x.size * chunk // CHUNKS, x.size * (chunk + 1) // CHUNKS):
             out[i] = g[i] if x[i] > 0 else x.dtype.type(0)
 
 
 def abs_numpy(x: Array, out: Array) -> None:
-    """``|x|``."""
+    """Compute ``|x|``."""
     np.abs(x, out=out)
 
 
 @kernel(parallel=True)
 def abs_numba(x: Array, out: Array) -> None:
-    """``|x|``; one axis."""
+    """Compute ``|x|``; one axis."""
     for chunk in prange(CHUNKS):
         for i in range(x.size * chunk // CHUNKS, x.size * (chunk + 1) // CHUNKS):
             out[i] = abs(x[i])
 
 
 def abs_vjp_numpy(g: Array, x: Array, out: Array) -> None:
-    """`g` where ``x > 0``, ``-g`` where ``x < 0``, else 0."""
+    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else 0."""
     out[...] = np.where(x > 0, g, np.where(x < 0, -g, 0))
 
 
 @kernel(parallel=True)
 def abs_vjp_numba(g: Array, x: Array, out: Array) -> None:
-    """`g` where ``x > 0``, ``-g`` where ``x < 0``, else 0; one axis."""
+    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else 0; one axis."""
     for chunk in prange(CHUNKS):
         for i in range(x.size * chunk // CHUNKS, x.size * (chunk + 1) // CHUNKS):
             negative = -g[i] if x[i] < 0 else x.dtype.type(0)

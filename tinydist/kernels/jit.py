@@ -1,4 +1,4 @@
-"""How kernels are compiled: on first use, once, and kept on disk for the next process."""
+"""The decorator with which kernels are compiled: on first use, once, and kept on disk for the next process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function with numba when it is first called, and keep the machine code on disk.
+    """Return a decorator that compiles a function with numba on its first call and keeps the machine code on disk.
 
     Floating-point sums keep their order unless `fastmath` is given. That has to be said to numba, which would otherwise
     compile a kernel with the liberties of whichever kernel happens to call it first, and keep that on disk.
@@ -18,6 +18,9 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     numba keeps it in ``__pycache__`` beside the source or, where that cannot be written, in the user's cache folder
     (or in NUMBA_CACHE_DIR); it writes files whole, so processes may share them. Where no folder can be written, the
     function is compiled anew in each process, and a warning says so.
+
+    Args:
+        **options: options of ``numba.njit``, such as `parallel`.
     """
 
     options = {"fastmath": False} | options

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def _log_negligible(dtype: np.dtype[Any]) -> float:
-    """Logarithm of a probability that may count as 0 in a gradient: 1e8 times the smallest normal number.
+    """Return the logarithm of a probability that may count as 0 in a gradient: 1e8 times the smallest normal number.
 
     Logits far apart, as raw pixels make them, give probabilities down to the denormal numbers, with which processors
     multiply many times more slowly. At this size (1e-30 in float32) they cannot change a sum that means anything.
@@ -24,14 +24,16 @@ def _log_negligible(dtype: np.dtype[Any]) -> float:
 
 
 def softmax_cross_entropy_numpy(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """Mean of ``-log softmax(logits)[label]``, and its gradient ``(softmax - onehot) / batch``.
+    """Return the mean of ``-log softmax(logits)[label]`` and its gradient ``(softmax - onehot) / batch``.
+
+    In the gradient, probabilities below :func:`_log_negligible` count as 0.
 
     Args:
         logits: (batch, classes).
         labels: integers in ``[0, classes)``, (batch,).
 
     Returns:
-        The loss, 0-dimensional, and the gradient, (batch, classes).
+        The loss in nats, 0-dimensional, and the gradient, (batch, classes), both in the dtype of the logits.
     """
     rows = np.arange(len(logits))
     shifted = logits - logits.max(axis=1, keepdims=True)
@@ -72,7 +74,7 @@ def _softmax_cross_entropy(logits: Array, labels: Array, log_negligible: float, 
 
 
 def softmax_cross_entropy_numba(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """The same, row by row: no temporary is larger than a row."""
+    """Return the loss and gradient of :func:`softmax_cross_entropy_numpy`, computed without large temporaries."""
     gradient = np.empty(logits.shape, dtype=logits.dtype)
     loss = _softmax_cross_entropy(logits, labels, _log_negligible(logits.dtype), gradient)
     return np.asarray(loss, dtype=logits.dtype), gradient

@@ -1,8 +1,8 @@
-"""Large arrays, recycled.
+"""Allocation of large arrays from a pool of recycled buffers.
 
 A training step needs the same few large arrays over and over. Asking the operating system for them each time costs
-about as much as filling them, because every page of new memory has to be mapped and zeroed. So a large buffer that
-nobody refers to any more is handed out again.
+about as much as filling them, because every page of new memory has to be mapped and zeroed. So a large buffer to which
+nothing refers any more is handed out again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 LARGE = 2**18
-"""Bytes from which an array is recycled; smaller ones are cheap to allocate."""
+"""Size in bytes from which an array is recycled; smaller ones are cheap to allocate."""
 
 KEPT = 2**30
-"""Bytes of unused buffers beyond which the oldest are given back."""
+"""Bytes of unused buffers beyond which the oldest are freed."""
 
 CACHE_LINE = 64
-"""Arrays start at a multiple of this, so that no vector straddles two cache lines."""
+"""Size of a cache line in bytes; arrays start at a multiple of it, so that no vector straddles two cache lines."""
 
 _buffers: list[NDArray[np.uint8]] = []
 _lock = Lock()
@@ -36,7 +36,7 @@ _FREE = _references([np.empty(1, dtype=np.uint8)], 0)  # of a buffer to which on
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An uninitialised array, like ``numpy.empty``, aligned to cache lines and recycled if it is large."""
+    """Return an uninitialised array, like ``numpy.empty``, aligned to cache lines and recycled if it is large."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
@@ -47,7 +47,10 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def aligned(array: NDArray[Any]) -> NDArray[Any]:
-    """The array itself if it is contiguous and starts at a cache line, else a copy that is."""
+    """Return the array itself if it is C-contiguous and starts at a cache line, else a copy.
+
+    A copy starts at a cache line too if it is large enough to be recycled (see :func:`empty`).
+    """
     if array.flags.c_contiguous and array.ctypes.data % CACHE_LINE == 0:
         return array
     copy = empty(array.shape, array.dtype)
@@ -56,7 +59,7 @@ def aligned(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _free_buffer(size: int) -> NDArray[np.uint8]:
-    """A buffer of exactly `size` bytes to which only the pool refers."""
+    """Return a buffer of exactly `size` bytes to which only the pool refers."""
     unused = 0
     for position in reversed(range(len(_buffers))):
         if _references(_buffers, position) == _FREE:

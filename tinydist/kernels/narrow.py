@@ -1,6 +1,6 @@
-"""The three products of a linear layer with few outputs, such as a network's last, over a large batch.
+"""The three products of a linear layer with few outputs, such as the last of a network, over a large batch.
 
-A BLAS library is made for large matrices on all sides; here one side is 10. The loops are in
+A BLAS library is made for large matrices on all sides; here one side is about 10. The loops are in
 :mod:`tinydist.kernels.rows`.
 """
 
@@ -28,28 +28,28 @@ __all__ = [
 
 
 def narrow_linear_numpy(x: Array, weight: Array) -> Array:
-    """``X W^T``: (batch, in) and (out, in) to (batch, out)."""
+    """Return ``X W^T``: (batch, in) and (out, in) to (batch, out)."""
     return x @ weight.T
 
 
 def narrow_vjp_x_numpy(g: Array, weight: Array) -> Array:
-    """``G W``: (batch, out) and (out, in) to (batch, in)."""
+    """Return ``G W``: (batch, out) and (out, in) to (batch, in)."""
     return g @ weight
 
 
 def narrow_vjp_x_numba(g: Array, weight: Array) -> Array:
-    """``G W``: (batch, out) and (out, in) to (batch, in)."""
+    """Return ``G W``: (batch, out) and (out, in) to (batch, in)."""
     result = empty((len(g), weight.shape[1]), g.dtype)
     dense_product(np.ascontiguousarray(g), aligned(weight), result)
     return result
 
 
 def narrow_vjp_weight_numpy(g: Array, x: Array) -> Array:
-    """``G^T X``: (batch, out) and (batch, in) to (out, in)."""
+    """Return ``G^T X``: (batch, out) and (batch, in) to (out, in)."""
     return g.T @ x
 
 
 def narrow_vjp_weight_numba(g: Array, x: Array) -> Array:
-    """``G^T X``: (batch, out) and (batch, in) to (out, in)."""
+    """Return ``G^T X``: (batch, out) and (batch, in) to (out, in)."""
     partial = empty((CHUNKS, g.shape[1], x.shape[1]), g.dtype)
     return narrow_product_summed(np.ascontiguousarray(g), aligned(x), partial)

@@ -1,4 +1,4 @@
-"""Sums of scaled rows of a matrix, kept in registers: what sparse and narrow dense products come down to.
+"""Sums of scaled rows of a matrix, kept in registers: the inner loops of sparse and of narrow dense matrix products.
 
 ``result[i] += sum_p values[p] * matrix[row of p]``: with `values` the non-zeros of row i of a sparse matrix, or the few
 entries of row i of a narrow one, this is a matrix product. The speed depends on two things: that the rows of `matrix`
@@ -25,20 +25,20 @@ from tinydist.kernels.jit import kernel
 Array = NDArray[Any]
 
 BLOCK = 112
-"""Rows of `matrix` in a block: 56 kB at a width of 128 float32 (measured: 40 takes a fifth longer, 80 and 200 within a
-tenth). At most 256, so that an offset fits a byte."""
+"""Number of rows of `matrix` in a block: 56 kB at a width of 128 float32 (measured: 40 takes a fifth longer, 80 and 200
+within a tenth). At most 256, so that an offset fits a byte."""
 
 STRIP = 64
-"""Rows of the result that a thread takes through all blocks before it goes on to the next."""
+"""Number of rows of the result that a thread takes through all blocks before it goes on to the next."""
 
 LANES = 16
-"""Entries in a vector of :func:`_add_rows`: one AVX-512 register of float32, or several smaller ones."""
+"""Number of entries in a vector of :func:`_add_rows`: one AVX-512 register of float32, or several smaller ones."""
 
 
 def _add_rows_plain(vectors: int) -> Callable[..., None]:
-    """Make the innermost loop, for ``vectors * LANES`` columns of the result at a time, in plain Python.
+    """Return the innermost loop, for ``vectors * LANES`` columns of the result at a time, in plain Python.
 
-    To read, and to run with NUMBA_DISABLE_JIT=1; see :func:`_add_rows` for the one that is compiled.
+    It shows the computation and runs with NUMBA_DISABLE_JIT=1; see :func:`_add_rows` for the one that is compiled.
     """
 
     def add_rows(
@@ -62,12 +62,12 @@ def _add_rows_plain(vectors: int) -> Callable[..., None]:
 
 
 def _add_rows(vectors: int) -> Callable[..., None]:
-    """Make the innermost loop, for ``vectors * LANES`` columns of the result at a time, for numba to compile.
+    """Return the innermost loop, for ``vectors * LANES`` columns of the result at a time, for numba to compile.
 
-    It does what :func:`_add_rows_plain` says. Written like that, numba stores the sums to memory and loads them again
-    for every n, because an array might overlap another. So the loop is spelled out in LLVM's language, with the sums
-    as vector variables: they are loaded once before the loop and stored once after it. With 8 vectors of 16 float32
-    and AVX-512, the machine code of one step is a load of the offset, a load and conversion of the value, its
+    It computes what :func:`_add_rows_plain` does. Written like that, numba stores the sums to memory and loads them
+    again for every n, because an array might overlap another. So the loop is spelled out in LLVM's language, with the
+    sums as vector variables: they are loaded once before the loop and stored once after it. With 8 vectors of 16
+    float32 and AVX-512, the machine code of one step is a load of the offset, a load and conversion of the value, its
     broadcast to all lanes, and eight multiply-adds (vfmadd231ps) that read a row of `matrix` straight from the cache
     into eight sums in registers zmm0 to zmm7. Eight independent sums are also what keeps the multiply-add units busy:
     each takes four cycles and two start per cycle. Processors with shorter vectors use several registers for one of
@@ -103,11 +103,11 @@ def _add_rows(vectors: int) -> Callable[..., None]:
             width = builder.extract_value(matrix.shape, 1)
 
             def entry(data: Any, row: Any) -> Any:
-                """Address of column j of a row."""
+                """Return the address of column j of a row."""
                 return builder.gep(data, [builder.add(builder.mul(row, width), j)])
 
             def addresses(data: Any) -> list[Any]:
-                """Of the vectors that begin there."""
+                """Return the addresses of the vectors that begin there."""
                 starts = [builder.gep(data, [integer(k * LANES)]) for k in range(vectors)]
                 return [builder.bitcast(start, vector.as_pointer()) for start in starts]
 
@@ -191,7 +191,18 @@ def _add_sparse(
 def add_dense(
     result: Array, i: int, matrix: Array, first: int, values: Array, start: int, stride: int, count: int
 ) -> None:
-    """Add consecutive rows to a row: ``result[i] += sum_n values[start + n * stride] * matrix[first + n]``."""
+    """Add consecutive rows to a row: ``result[i] += sum_n values[start + n * stride] * matrix[first + n]``.
+
+    Args:
+        result: (rows, width), C-contiguous; row `i` is changed in place.
+        i: row of `result`.
+        matrix: (at least first + count, width), C-contiguous.
+        first: first row of `matrix`.
+        values: factors of the rows, one axis.
+        start: position of the first factor in `values`.
+        stride: steps from one factor to the next.
+        count: number of rows to add.
+    """
     width = result.shape[1]
     j = 0
     while j + 8 * LANES <= width:
@@ -211,12 +222,12 @@ def add_dense(
 
 @kernel(parallel=True)
 def sparse_product(pointers: Array, offsets: Array, values: Array, matrix: Array, start: Array, result: Array) -> None:
-    """``P M + start`` into `result`, for a P in blocks of columns; threads share out strips of rows.
+    """Write ``P M + start`` into `result`, for a P in blocks of columns; threads share out strips of rows.
 
     Args:
         pointers, offsets, values: P, see :class:`tinydist.kernels.sparse.Blocks`.
-        matrix: M, (columns, width), C-contiguous; at cache lines for full speed.
-        start: (width,).
+        matrix: M, (columns, width), C-contiguous; fastest if it starts at a cache line.
+        start: added to every row, (width,).
         result: (rows, width), C-contiguous.
     """
     rows, width = result.shape
@@ -232,12 +243,12 @@ def sparse_product(pointers: Array, offsets: Array, values: Array, matrix: Array
 
 @kernel(parallel=True)
 def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix: Array, partial: Array) -> Array:
-    """``P M`` for a P with many blocks of columns; threads share out chunks of blocks, which are added in order.
+    """Return ``P M`` for a P with many blocks of columns; threads share out chunks of blocks, which are added in order.
 
     Args:
         pointers, offsets, values: P, see :class:`tinydist.kernels.sparse.Blocks`.
-        matrix: M, (columns, width), C-contiguous; at cache lines for full speed.
-        partial: memory for the chunks' sums, (chunks, rows, width), C-contiguous.
+        matrix: M, (columns, width), C-contiguous; fastest if it starts at a cache line.
+        partial: memory for the sums of the chunks, (chunks, rows, width), C-contiguous.
 
     Returns:
         (rows, width).
@@ -255,9 +266,13 @@ def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix
 
 @kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"})
 def narrow_linear_numba(x: Array, weight: Array) -> Array:
-    """``X W^T`` for a W with few rows; x (batch, in) and weight (out, in) C-contiguous, (batch, out).
+    """Return ``X W^T``, (batch, out), for a W with few rows.
 
     Each entry is a sum along two rows, in vectors (which is why sums may be reassociated); NaN is respected.
+
+    Args:
+        x: X, (batch, in), C-contiguous.
+        weight: W, (out, in), C-contiguous.
     """
     batch, inner = x.shape
     result = np.empty((batch, weight.shape[0]), dtype=x.dtype)
@@ -272,11 +287,11 @@ def narrow_linear_numba(x: Array, weight: Array) -> Array:
 
 @kernel(parallel=True)
 def dense_product(a: Array, b: Array, result: Array) -> None:
-    """``A B`` into `result`, block by block; threads share out strips of rows.
+    """Write ``A B`` into `result`, block by block; threads share out strips of rows.
 
     Args:
-        a: (rows, columns), C-contiguous.
-        b: (columns, width), C-contiguous; at cache lines for full speed.
+        a: A, (rows, columns), C-contiguous.
+        b: B, (columns, width), C-contiguous; fastest if it starts at a cache line.
         result: (rows, width), C-contiguous.
     """
     rows, columns = a.shape
@@ -293,12 +308,12 @@ def dense_product(a: Array, b: Array, result: Array) -> None:
 
 @kernel(parallel=True)
 def narrow_product_summed(narrow: Array, matrix: Array, partial: Array) -> Array:
-    """``N^T M`` for an N with few columns and many rows; threads share out chunks of rows, which are added in order.
+    """Return ``N^T M`` for an N with few columns and many rows; threads share out chunks of rows, added in order.
 
     Args:
         narrow: N, (rows, columns), C-contiguous.
-        matrix: M, (rows, width), C-contiguous; at cache lines for full speed.
-        partial: memory for the chunks' sums, (chunks, columns, width), C-contiguous.
+        matrix: M, (rows, width), C-contiguous; fastest if it starts at a cache line.
+        partial: memory for the sums of the chunks, (chunks, columns, width), C-contiguous.
 
     Returns:
         (columns, width).

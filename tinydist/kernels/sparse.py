@@ -26,7 +26,7 @@ from tinydist.kernels.rows import BLOCK, sparse_product, sparse_product_summed
 Array = NDArray[Any]
 
 INT32_MAX = 2**31 - 1
-"""Non-zeros that int32 pointers can count (MNIST's 60,000 images have 9 million)."""
+"""Number of non-zeros that int32 pointers can count (MNIST's 60,000 images have 9 million)."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Blocks:
 
     @property
     def nbytes(self) -> int:
-        """Memory taken, in bytes."""
+        """Return the memory taken by the three arrays, in bytes."""
         return self.pointers.nbytes + self.offsets.nbytes + self.values.nbytes
 
 
 def compress(matrix: Array) -> Blocks:
-    """The non-zeros of a (rows, columns) array of uint8, in blocks of columns."""
+    """Return the non-zeros of a (rows, columns) array of uint8, in blocks of columns."""
     rows, columns = matrix.shape
     starts = range(0, columns, BLOCK)
     pointers = np.zeros((len(starts), rows + 1), np.int32 if np.count_nonzero(matrix) <= INT32_MAX else np.int64)
@@ -71,7 +71,7 @@ def compress(matrix: Array) -> Blocks:
 
 
 def decompress(blocks: Blocks) -> Array:
-    """The (rows, columns) array of uint8 that was compressed."""
+    """Return the (rows, columns) array of uint8 that was compressed."""
     matrix = np.zeros(blocks.shape, dtype=np.uint8)
     for block, pointers in enumerate(blocks.pointers):
         row = np.repeat(np.arange(blocks.shape[0]), np.diff(pointers))
@@ -81,7 +81,7 @@ def decompress(blocks: Blocks) -> Array:
 
 
 def sparse_matmul_numba(blocks: Blocks, matrix: Array, start: Array) -> Array:
-    """``P M + start`` for a P with many rows: threads share out strips of rows.
+    """Return ``P M + start`` for a P with many rows: threads share out strips of rows.
 
     Args:
         blocks: P, (rows, columns).
@@ -97,12 +97,12 @@ def sparse_matmul_numba(blocks: Blocks, matrix: Array, start: Array) -> Array:
 
 
 def sparse_matmul_numpy(blocks: Blocks, matrix: Array, start: Array) -> Array:
-    """``P M + start``, by way of the dense P."""
+    """Return ``P M + start``, as :func:`sparse_matmul_numba`, by way of the dense P."""
     return decompress(blocks).astype(matrix.dtype) @ matrix + start
 
 
 def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
-    """``P M`` for a P with many columns: threads share out chunks of blocks, whose sums are added in order.
+    """Return ``P M`` for a P with many columns: threads share out chunks of blocks, whose sums are added in order.
 
     Args:
         blocks: P, (rows, columns).
@@ -118,5 +118,5 @@ def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
 
 
 def sparse_matmul_summed_numpy(blocks: Blocks, matrix: Array) -> Array:
-    """``P M``, by way of the dense P."""
+    """Return ``P M``, as :func:`sparse_matmul_summed_numba`, by way of the dense P."""
     return decompress(blocks).astype(matrix.dtype) @ matrix

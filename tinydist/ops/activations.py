@@ -1,6 +1,6 @@
 """The table of activations, and those beyond ReLU, Abs and Tanh. Conventions as in :mod:`tinydist.ops.elementwise`.
 
-Far out, where a slope vanishes, none of them overflows or turns a huge input into NaN.
+At large magnitudes, where a slope vanishes, none of them overflows or turns a huge input into NaN.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _FAR = 40.0
 
 
 def normal_cdf(x: Array) -> Array:
-    """Φ, the share of a standard normal variable that is below x."""
+    """Return Φ(x), the probability that a standard normal variable is below x."""
     from scipy.special import ndtr  # here, because it would slow down every import of tinydist
 
     return ndtr(x)
 
 
 def gelu(x: Array) -> Result:
-    """Gaussian error linear unit ``x Φ(x)``, with the standard normal distribution Φ (arXiv 1606.08415)."""
+    """Compute the Gaussian error linear unit ``x Φ(x)``, with the standard normal distribution Φ (arXiv 1606.08415)."""
     probability = normal_cdf(x)
 
     def vjp(g: Array) -> Array:
@@ -39,9 +39,9 @@ def gelu(x: Array) -> Result:
 
 
 def gelu_tanh(x: Array) -> Result:
-    """The tanh form of :func:`gelu`: ``x/2 (1 + tanh u)`` with ``u = √(2/π) (x + 0.044715 x³)`` (arXiv 1606.08415).
+    """Compute the tanh form of :func:`gelu`: ``x/2 (1 + tanh u)``, ``u = √(2/π) (x + 0.044715 x³)`` (arXiv 1606.08415).
 
-    Written as ``x σ(2u)``, which is the same and loses no digits where tanh is near -1.
+    It is written as ``x σ(2u)``, which is the same and loses no digits where tanh is near -1.
     """
     near = np.clip(x, -_FAR, _FAR)
     scale = math.sqrt(2 / math.pi)
@@ -55,34 +55,37 @@ def gelu_tanh(x: Array) -> Result:
 
 
 def silu(x: Array) -> Result:
-    """Sigmoid linear unit ``x σ(x)`` (arXiv 1702.03118), also called Swish (arXiv 1710.05941)."""
+    """Compute the sigmoid linear unit ``x σ(x)`` (arXiv 1702.03118), also called Swish (arXiv 1710.05941)."""
     share, _ = sigmoid(x)
     return x * share, (lambda g: g * (share + x * share * (1 - share)),)
 
 
 def leaky_relu(x: Array, slope: float = 0.01) -> Result:
-    """`x` where it is positive, else ``slope x``; at 0 the gradient is that of the negative side (Maas et al. 2013)."""
+    """Compute `x` where it is positive, else ``slope x`` (Maas et al. 2013).
+
+    At 0 the gradient is that of the negative side.
+    """
     return np.where(x > 0, x, slope * x), (lambda g: np.where(x > 0, g, slope * g),)
 
 
 def elu(x: Array) -> Result:
-    """Exponential linear unit: `x` where it is positive, else ``e**x - 1``; smooth at 0 (arXiv 1511.07289)."""
+    """Compute the exponential linear unit (arXiv 1511.07289): `x` where positive, else ``e**x - 1``; smooth at 0."""
     below = np.minimum(x, 0)
     return np.where(x > 0, x, np.expm1(below)), (lambda g: g * np.exp(below),)
 
 
 def softplus(x: Array) -> Result:
-    """``log(1 + e**x)``, a smooth ReLU that is never 0; its slope is the logistic function (Dugas et al. 2001)."""
+    """Compute ``log(1 + e**x)``, a smooth, positive ReLU whose slope is the logistic function (Dugas et al. 2001)."""
     return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x))), (lambda g: g * sigmoid(x)[0],)
 
 
 def sin(x: Array) -> Result:
-    """Sine of an angle in radians."""
+    """Compute the sine of an angle in radians."""
     return np.sin(x), (lambda g: g * np.cos(x),)
 
 
 def square(x: Array) -> Result:
-    """``x**2``."""
+    """Compute ``x**2``."""
     return x * x, (lambda g: g * (2 * x),)
 
 

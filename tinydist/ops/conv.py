@@ -17,10 +17,10 @@ __all__ = ["avg_pool2d", "conv2d", "max_pool2d"]
 
 
 def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: int = 1, padding: int = 0) -> Result:
-    """Cross-correlation: the weight laid on every window of the image, multiplied and summed.
+    """Compute the cross-correlation of images and a weight, which is laid on every window, multiplied and summed.
 
     ``y[n, o, r, s] = b[o] + sum_cij x[n, c, r stride + i, s stride + j] weight[o, c, i, j]``, with x padded by zeros.
-    Neural networks call it a convolution; one would turn the weight by 180° first.
+    In neural networks this is called a convolution; a convolution proper would turn the weight by 180° first.
 
     With g the gradient of y: each pixel of x receives, for every window it lay in, g times the entry of the weight
     that lay on it; each entry of the weight g times the pixel it lay on, summed over all windows and the batch; the
@@ -38,7 +38,7 @@ def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: int = 1, 
 
     Raises:
         ShapeError: unless the shapes fit together and the weight fits into the padded image.
-        ValueError: unless stride is from 1 and padding from 0.
+        ValueError: if stride is below 1 or padding below 0.
         DTypeError: unless the result is float32 or float64.
     """
     _check_conv2d(x.shape, weight.shape, None if bias is None else bias.shape, stride, padding)
@@ -56,27 +56,27 @@ def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: int = 1, 
 
 
 def _sum_per_channel(g: Array) -> Array:
-    """(batch, channels, rows, columns) to (channels,)."""
+    """Return the sums over the batch and all positions: (batch, channels, rows, columns) to (channels,)."""
     over_batch = kernels.column_sums(g.reshape(len(g), math.prod(g.shape[1:])))
     return over_batch.reshape(g.shape[1], -1).sum(axis=1)
 
 
 def max_pool2d(x: Array, size: int) -> Result:
-    """The largest entry of every window; windows lie side by side, so the image shrinks `size`-fold.
+    """Compute the largest entry of every window; windows lie side by side, so each side shrinks by the factor `size`.
 
     With g the gradient: g to the largest entry of the window, shared equally by entries that tie (as in
-    :func:`tinydist.ops.max`), 0 to all others. A window with a NaN has the maximum NaN and hands nothing on.
+    :func:`tinydist.ops.max`), 0 to all others. A window with a NaN has the maximum NaN and passes no gradient on.
 
     Args:
         x: (batch, channels, height, width).
-        size: side of a window. Rows and columns that do not fill one at the lower and right edge are dropped.
+        size: side of a window in pixels. Rows and columns that do not fill one at the lower and right edge are dropped.
 
     Returns:
         (batch, channels, height // size, width // size).
 
     Raises:
         ShapeError: unless x has four axes and a window fits into it.
-        ValueError: unless size is from 1.
+        ValueError: if size is below 1.
         DTypeError: unless x is float32 or float64.
     """
     _check_pool2d("max_pool2d", x.shape, size)
@@ -86,7 +86,7 @@ def max_pool2d(x: Array, size: int) -> Result:
 
 
 def avg_pool2d(x: Array, size: int) -> Result:
-    """The mean of every window; windows, arguments, result and errors are those of :func:`max_pool2d`.
+    """Compute the mean of every window; windows, arguments, result and errors are those of :func:`max_pool2d`.
 
     With g the gradient: every entry of the window receives ``g / size**2``, dropped rows and columns 0.
     """
@@ -128,7 +128,7 @@ def _check_pool2d(name: str, x: tuple[int, ...], size: int) -> None:
 
 
 def _as_floats(name: str, *arrays: Array) -> list[Array]:
-    """The arrays in the dtype of a result made of them all, which the kernels need to be float32 or float64."""
+    """Return the arrays in their common dtype; raise unless it is float32 or float64, as the kernels need."""
     dtype = np.result_type(*arrays)
     if dtype not in (np.float32, np.float64):
         raise DTypeError(f"{name}: needs float32 or float64, got {dtype}; convert with Tensor(data, dtype=np.float32)")

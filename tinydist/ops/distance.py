@@ -12,7 +12,7 @@ __all__ = ["weighted_distance"]
 
 
 def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0) -> Result:
-    """Distance of every row of `x` from every centre, each axis weighted.
+    """Compute the distance of every row of `x` from every centre, each axis weighted.
 
     ``s_ij = sum_k weight_jk (x_ik - center_jk)^2`` and ``d_ij = sqrt(max(s_ij, floor))``.
 
@@ -35,7 +35,8 @@ def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0
 
     Raises:
         ShapeError: unless the three shapes fit together.
-        DTypeError: unless they compute in float32 or float64.
+        DTypeError: unless the common dtype of the arrays is float32 or float64.
+        ValueError: if `floor` is negative.
     """
     if x.ndim != 2 or center.ndim != 2 or x.shape[1] != center.shape[1] or weight.shape != center.shape:
         raise ShapeError(
@@ -52,7 +53,7 @@ def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0
     distance = np.sqrt(np.maximum(squared, squared.dtype.type(floor)))
 
     def pull(g: Array) -> Array:
-        """u = g / distance, (batch, centers), 0 on the flat part."""
+        """Return u = g / distance, (batch, centers), 0 on the flat part."""
         above = squared > floor
         return np.where(above, g / np.where(above, distance, 1), 0)
 

@@ -3,7 +3,8 @@
 Every op in ``tinydist.ops`` is a plain function from arrays to ``(value, vjps)``. ``vjps`` holds one
 function per input: given the gradient ``g`` of a scalar loss with respect to ``value`` (same shape as
 ``value``), it returns the gradient with respect to that input (same shape as the input). The product
-of a cotangent ``g`` with the Jacobian is a *vector-Jacobian product*, hence the name.
+of a cotangent ``g`` with the Jacobian is a *vector-Jacobian product*, hence the name. Ops on two arrays
+raise a :class:`tinydist.errors.ShapeError` if the shapes do not broadcast.
 
 At a kink no derivative exists and one has to be chosen. The choices here: ``relu``, ``abs``, ``sqrt``
 and ``clamp`` have gradient 0 at their kinks; ``maximum`` gives each of two tied inputs half.
@@ -78,7 +79,7 @@ def _check_broadcast(name: str, a: Array, b: Array) -> None:
 
 
 def add(a: Array, b: Array) -> Result:
-    """Sum ``a + b``."""
+    """Compute the sum ``a + b``."""
     _check_broadcast("add", a, b)
     return a + b, (
         lambda g: unbroadcast(g, a.shape),
@@ -87,7 +88,7 @@ def add(a: Array, b: Array) -> Result:
 
 
 def sub(a: Array, b: Array) -> Result:
-    """Difference ``a - b``."""
+    """Compute the difference ``a - b``."""
     _check_broadcast("sub", a, b)
     return a - b, (
         lambda g: unbroadcast(g, a.shape),
@@ -96,7 +97,7 @@ def sub(a: Array, b: Array) -> Result:
 
 
 def mul(a: Array, b: Array) -> Result:
-    """Product ``a * b``."""
+    """Compute the product ``a * b``."""
     _check_broadcast("mul", a, b)
     return a * b, (
         lambda g: unbroadcast(g * b, a.shape),
@@ -105,7 +106,7 @@ def mul(a: Array, b: Array) -> Result:
 
 
 def div(a: Array, b: Array) -> Result:
-    """Quotient ``a / b``."""
+    """Compute the quotient ``a / b``."""
     _check_broadcast("div", a, b)
     return a / b, (
         lambda g: unbroadcast(g / b, a.shape),
@@ -114,7 +115,7 @@ def div(a: Array, b: Array) -> Result:
 
 
 def maximum(a: Array, b: Array) -> Result:
-    """Larger of `a` and `b`; where they tie, each receives half of the gradient."""
+    """Compute the larger of `a` and `b`; where they tie, each receives half of the gradient."""
     _check_broadcast("maximum", a, b)
 
     def share(winner: Array, loser: Array) -> Array:
@@ -127,14 +128,17 @@ def maximum(a: Array, b: Array) -> Result:
 
 
 def neg(x: Array) -> Result:
-    """Negation ``-x``."""
+    """Compute the negation ``-x``."""
     return -x, (lambda g: -g,)
 
 
 def pow(x: Array, exponent: float) -> Result:
-    """Power ``x ** exponent`` for a constant exponent.
+    """Compute the power ``x ** exponent`` for a constant exponent.
 
     At ``x = 0`` with ``0 < exponent < 1`` the slope is infinite; the gradient there is 0, as for :func:`sqrt`.
+
+    Raises:
+        TypeError: unless the exponent is a number.
     """
     if not isinstance(exponent, int | float | np.number):
         raise TypeError(
@@ -155,18 +159,18 @@ def pow(x: Array, exponent: float) -> Result:
 
 
 def exp(x: Array) -> Result:
-    """Exponential ``e ** x``."""
+    """Compute the exponential ``e ** x``."""
     y = np.exp(x)
     return y, (lambda g: g * y,)
 
 
 def log(x: Array) -> Result:
-    """Natural logarithm."""
+    """Compute the natural logarithm."""
     return np.log(x), (lambda g: g / x,)
 
 
 def sqrt(x: Array) -> Result:
-    """Square root; its slope at 0 is infinite, the gradient there is defined as 0."""
+    """Compute the square root; its slope at 0 is infinite, the gradient there is defined as 0."""
     y = np.sqrt(x)
 
     def vjp(g: Array) -> Array:
@@ -177,17 +181,25 @@ def sqrt(x: Array) -> Result:
 
 
 def abs(x: Array) -> Result:
-    """Absolute value; gradient 0 at 0."""
+    """Compute the absolute value; the gradient is 0 at 0."""
     return kernels.absolute(x), (lambda g: kernels.absolute_vjp(g, x),)
 
 
 def relu(x: Array) -> Result:
-    """Rectified linear unit ``max(x, 0)``; gradient 0 at 0."""
+    """Compute the rectified linear unit ``max(x, 0)``; the gradient is 0 at 0."""
     return kernels.relu(x), (lambda g: kernels.relu_vjp(g, x),)
 
 
 def clamp(x: Array, low: float | None = None, high: float | None = None) -> Result:
-    """Limit `x` to ``[low, high]``; gradient 1 strictly inside, 0 outside and on both limits. None is no limit."""
+    """Limit `x` to ``[low, high]``; the gradient is 1 strictly inside, 0 outside and on both limits.
+
+    Args:
+        x: any shape.
+        low, high: the limits; None is no limit.
+
+    Raises:
+        ValueError: if `low` is above `high`.
+    """
     if low is not None and high is not None and low > high:
         raise ValueError(f"clamp needs low <= high, got low={low} and high={high}")
     raised = x if low is None else np.maximum(x, low)
@@ -202,12 +214,12 @@ def clamp(x: Array, low: float | None = None, high: float | None = None) -> Resu
 
 
 def tanh(x: Array) -> Result:
-    """Hyperbolic tangent."""
+    """Compute the hyperbolic tangent."""
     y = np.tanh(x)
     return y, (lambda g: g * (1 - y * y),)
 
 
 def sigmoid(x: Array) -> Result:
-    """Logistic function ``1 / (1 + e**-x)``, written with ``e**-|x|`` so that nothing overflows or cancels."""
+    """Compute the logistic function ``1 / (1 + e**-x)``; with ``e**-|x|``, so that nothing overflows or cancels."""
     decay = np.exp(-1.0 * np.abs(x))
     return np.exp(np.minimum(x, 0)) / (1 + decay), (lambda g: g * (decay / (1 + decay) ** 2),)

@@ -13,9 +13,12 @@ __all__ = ["linear", "matmul", "sparse_linear"]
 
 
 def matmul(a: Array, b: Array) -> Result:
-    """Matrix product of ``(..., n, k)`` and ``(..., k, m)`` into ``(..., n, m)``; leading axes broadcast.
+    """Compute the matrix product of ``(..., n, k)`` and ``(..., k, m)``, ``(..., n, m)``; leading axes broadcast.
 
     For ``Y = A B``: the gradient of A is ``G B^T``, the gradient of B is ``A^T G``.
+
+    Raises:
+        ShapeError: unless both have at least two axes and the inner sizes agree.
     """
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
         raise ShapeError(
@@ -29,7 +32,7 @@ def matmul(a: Array, b: Array) -> Result:
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
-    """Affine map ``Y = X W^T + b`` of every row of X.
+    """Compute the affine map ``Y = X W^T + b`` of every row of X.
 
     With G the gradient of Y: ``G W`` to X, ``G^T X`` to W, the sum of G over the batch to b.
 
@@ -57,7 +60,15 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
 
 
 def sparse_linear(weight: Array, bias: Array | None = None, *, x: SparseMatrix) -> Result:
-    """The affine map of :func:`linear` for a constant, sparse X, which takes no gradient.
+    """Compute the affine map of :func:`linear` for a constant, sparse X, which takes no gradient.
+
+    Args:
+        weight: W, (out, in).
+        bias: b, (out,); none by default.
+        x: X, (batch, in).
+
+    Returns:
+        Y, (batch, out).
 
     Raises:
         ShapeError: unless the shapes fit together.

@@ -12,7 +12,7 @@ __all__ = ["cross_entropy", "log_softmax"]
 
 
 def log_softmax(x: Array, axis: int = -1) -> Result:
-    """Logarithm of the softmax along `axis`, shifted by the largest entry so that nothing overflows.
+    """Compute the logarithm of the softmax along `axis`, shifted by the largest entry so that nothing overflows.
 
     With ``p = softmax(x)`` the gradient is ``g - p * sum(g)``.
     """
@@ -22,7 +22,7 @@ def log_softmax(x: Array, axis: int = -1) -> Result:
 
 
 def cross_entropy(logits: Array, labels: Array) -> Result:
-    """Softmax cross-entropy of integer labels, averaged over the batch.
+    """Compute the softmax cross-entropy of integer labels, averaged over the batch.
 
     ``loss = mean_i -log softmax(logits_i)[label_i]``, gradient ``(softmax(logits) - onehot(labels)) / batch``,
     in which probabilities next to the smallest number of the dtype count as 0.

@@ -19,7 +19,13 @@ def _restore_axes(reduced: Array, x: Array, axis: Axis, keepdims: bool) -> Array
 
 
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
-    """Sum over `axis` (all axes by default)."""
+    """Compute the sum over `axis`.
+
+    Args:
+        x: any shape.
+        axis: one axis or several; all by default.
+        keepdims: keep the reduced axes with size 1.
+    """
 
     def vjp(g: Array) -> Array:
         return np.broadcast_to(_restore_axes(g, x, axis, keepdims), x.shape)
@@ -28,7 +34,13 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
-    """Mean over `axis` (all axes by default)."""
+    """Compute the mean over `axis`.
+
+    Args:
+        x: any shape.
+        axis: one axis or several; all by default.
+        keepdims: keep the reduced axes with size 1.
+    """
     y = np.mean(x, axis=axis, keepdims=keepdims)
 
     def vjp(g: Array) -> Array:
@@ -39,7 +51,13 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
-    """Maximum over `axis` (all axes by default); entries that tie share the gradient equally."""
+    """Compute the maximum over `axis`; entries that tie share the gradient equally.
+
+    Args:
+        x: any shape.
+        axis: one axis or several; all by default.
+        keepdims: keep the reduced axes with size 1.
+    """
     y = np.max(x, axis=axis, keepdims=keepdims)
 
     def vjp(g: Array) -> Array:

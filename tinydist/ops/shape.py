@@ -13,7 +13,11 @@ __all__ = ["concatenate", "index", "reshape", "transpose"]
 
 
 def reshape(x: Array, shape: tuple[int, ...]) -> Result:
-    """The same entries in row-major order under a new `shape` (one size may be -1)."""
+    """Arrange the same entries, in row-major order, under a new `shape` (one size may be -1).
+
+    Raises:
+        ShapeError: unless the entries fit the shape.
+    """
     try:
         y = x.reshape(shape)
     except ValueError:
@@ -25,7 +29,11 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Result:
 
 
 def transpose(x: Array, axes: tuple[int, ...] | None = None) -> Result:
-    """Permute the axes (reverse them by default)."""
+    """Permute the axes (reverse them by default).
+
+    Raises:
+        ShapeError: unless `axes` is a permutation of the axes of `x`.
+    """
     try:
         y = x.transpose(axes)
     except ValueError:
@@ -37,7 +45,7 @@ def transpose(x: Array, axes: tuple[int, ...] | None = None) -> Result:
 
 
 def index(x: Array, key: Any) -> Result:
-    """``x[key]`` for any NumPy key: integers, slices, masks, integer arrays.
+    """Pick ``x[key]`` for any NumPy key: integers, slices, masks, integer arrays.
 
     An entry picked more than once receives the sum of its copies' gradients.
     """
@@ -57,7 +65,11 @@ def index(x: Array, key: Any) -> Result:
 
 
 def concatenate(*arrays: Array, axis: int = 0) -> Result:
-    """Join arrays along an existing `axis`."""
+    """Join arrays along an existing `axis`.
+
+    Raises:
+        ShapeError: unless the other axes agree.
+    """
     try:
         y = np.concatenate(arrays, axis=axis)
     except ValueError as reason:

@@ -1,4 +1,4 @@
-"""The op table: every op, its textbook formula, the inputs it is tested on and what was decided at its kinks.
+"""The op table: every op, its textbook formula, the inputs it is tested on and the gradients chosen at its kinks.
 
 An op listed here is tested for values, gradients, broadcasting and dtypes by ``tests/ops/test_table.py``.
 """
@@ -20,7 +20,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs to try: one array per shape, drawn uniformly from ``[low, high)``, and the op's options."""
+    """Inputs to test an op on: one array per shape, drawn uniformly from ``[low, high)``, and the op's options."""
 
     shapes: Shapes
     low: float = -2.0
@@ -46,7 +46,7 @@ class Op:
         rule: its gradient rule in words; `g` is the incoming gradient.
         formula: the value as a textbook writes it, given an array module (NumPy or one that follows it).
         cases: inputs to test it on.
-        kinks: the decided gradients where none exists.
+        kinks: the chosen gradients at points without a derivative.
     """
 
     function: Callable[..., ops.Result]
@@ -83,7 +83,7 @@ def _reduction() -> tuple[Case, ...]:
 
 
 def _sparse(rows: int, columns: int, scale: float = 1.0, shift: float = 0.0) -> SparseMatrix:
-    """A matrix with every third entry non-zero."""
+    """Return a matrix in which three of ten pixels are non-zero."""
     entries = np.arange(rows * columns, dtype=np.uint8).reshape(rows, columns) % 10
     return SparseMatrix(np.where(entries % 3 == 0, entries, 0).astype(np.uint8), scale, shift)
 
@@ -94,7 +94,7 @@ def _distance_formula(xp: ModuleType, x: Any, center: Any, weight: Any, floor: f
 
 
 def _conv2d_formula(xp: ModuleType, x: Any, weight: Any, bias: Any = 0.0, stride: int = 1, padding: int = 0) -> Any:
-    """One term for each entry of the kernel: the image moved by that entry's place, times the entry."""
+    """Return the convolution as a sum over the kernel's entries: the image moved by an entry's place, times it."""
     x = xp.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), "constant")
     _, _, height, width = weight.shape
     last_row, last_column = x.shape[2] - height + 1, x.shape[3] - width + 1
@@ -107,7 +107,7 @@ def _conv2d_formula(xp: ModuleType, x: Any, weight: Any, bias: Any = 0.0, stride
 
 
 def _whole_windows(xp: ModuleType, x: Any, size: int) -> Any:
-    """(batch, channels, rows, size, columns, size)."""
+    """Return the whole windows of images, (batch, channels, rows, size, columns, size)."""
     rows, columns = x.shape[2] // size, x.shape[3] // size
     return xp.reshape(x[:, :, : rows * size, : columns * size], (*x.shape[:2], rows, size, columns, size))
 
@@ -126,7 +126,7 @@ def _cross_entropy_formula(xp: ModuleType, logits: Any, labels: Any) -> Any:
 
 
 def _gelu_formula(xp: ModuleType, x: Any) -> Any:
-    """Φ by Gauss-Legendre quadrature of the density from 0 to x, which any array module can do."""
+    """Return ``x Φ(x)``, with Φ by Gauss-Legendre quadrature of the density from 0 to x, for any array module."""
     points, weights = np.polynomial.legendre.leggauss(40)
     density = sum(w * xp.exp(-((x * (p + 1) / 2) ** 2) / 2) for p, w in zip(points, weights, strict=True))
     return x * (0.5 + x / 2 * density / (2 * np.pi) ** 0.5)

@@ -1,9 +1,9 @@
-"""Watch gradients flow.
+"""Recording of the gradients in a backward pass.
 
-* :func:`record` and :func:`record_model` watch one backward pass: every node, its gradient, and which op zeroed it;
+* :func:`record` and :func:`record_model` record one backward pass: every node, its gradient, and which op zeroed it;
 * :func:`explain` goes through a backward pass one rule at a time and checks each against the slope;
 * :func:`check_numbers` names the first op that makes a NaN or an infinity, and the line that called it;
-* :mod:`tinydist.trace.flow` watches a whole training run, :mod:`tinydist.trace.figures` draws all of this;
+* :mod:`tinydist.trace.flow` records a whole training run, :mod:`tinydist.trace.figures` draws all of this;
 * ``python -m tinydist.trace`` puts models side by side on the same image.
 """
 

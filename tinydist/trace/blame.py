@@ -1,7 +1,7 @@
-"""Which op zeroed an entry of a gradient.
+"""Finding the op that zeroed an entry of a gradient.
 
-An op's gradient rule is linear in the gradient that comes in, so it can be asked: a rule that answers 0 at an entry
-whatever comes in has blocked that entry itself (ReLU, where its input is negative). If it would let something through,
+An op's gradient rule is linear in the gradient that comes in, so it can be tested: a rule that returns 0 at an entry
+whatever comes in has blocked that entry itself (ReLU, where its input is negative). If it would pass something on,
 the zero came from above, from whatever op had blocked the entries that this one depends on.
 """
 
@@ -17,17 +17,17 @@ Array = NDArray[Any]
 Rule = Callable[[Array], Array]
 
 NOBODY = -1
-"""In an array of blame: this entry is not zero. Lower than every op's number."""
+"""The value in an array of blame for an entry that is not zero. Lower than every op's number."""
 
 
 def blame(
     rule: Rule, contribution: Array, blame_above: Array, this: int, dtype: DTypeLike, rng: np.random.Generator
 ) -> Array:
-    """For every entry of what a rule returned, the op that made it zero.
+    """Return, for every entry of what a rule returned, the op that made it zero.
 
-    The rule is asked once for each op above that zeroed something, with a random gradient that is not zero exactly
-    where that op had zeroed it: entries that answer depend on those. Last it is asked about the entries that nobody
-    zeroed: where it answers, and yet returned 0, its terms have cancelled.
+    The rule is called once for each op above that zeroed something, with a random gradient that is not zero exactly
+    where that op had zeroed it: entries that are then not zero depend on those. Last it is called for the entries
+    that no op zeroed: where it is then not zero, and yet returned 0, its terms have cancelled.
 
     Args:
         rule: the vjp, from the gradient of the op's value to the gradient of one input.
@@ -53,5 +53,5 @@ def blame(
 
 
 def merge(first: Array, second: Array) -> Array:
-    """The blame for a sum of two contributions: the lower number where both are zero, else NOBODY."""
+    """Return the blame for a sum of two contributions: the lower number where both are zero, else NOBODY."""
     return np.minimum(first, second)

@@ -13,7 +13,7 @@ GAP = "  │ "
 
 
 def layers_table(traces: Mapping[str, Trace], width: int) -> str:
-    """Every node's op, the length of the gradient at its value, its zeros, and which node made them; then the leaves.
+    """Return a table of all nodes, then all leaves: the op, the length of the gradient, its zeros and what made them.
 
     Args:
         traces: by the title of their column.
@@ -28,7 +28,7 @@ def layers_table(traces: Mapping[str, Trace], width: int) -> str:
 
 
 def classes_table(traces: Mapping[str, Trace], label: int, width: int) -> str:
-    """Class by class: the second layer's output, the logit, the gradient at the logit, and how much of it comes back.
+    """Return a table of the second layer's output, the logit, the gradient at the logit and what comes back, by class.
 
     Args:
         traces: of a single sample, recorded by :func:`record_model`, by the title of their column.
@@ -50,7 +50,13 @@ def classes_table(traces: Mapping[str, Trace], label: int, width: int) -> str:
 
 
 def side_by_side(labels: Sequence[str], blocks: Sequence[Sequence[str]], width: int) -> str:
-    """Blocks of lines next to one another behind common labels, in as many rows of blocks as `width` asks for."""
+    """Return blocks of lines next to one another behind common labels.
+
+    Args:
+        labels: one for each line of a block.
+        blocks: lines of each block, as many as there are labels.
+        width: characters a line may have; blocks that do not fit go below the others.
+    """
     first = max(map(len, labels))
     widths = [max(map(len, block)) for block in blocks]
     rows, used = [[0]], first + len(GAP) + widths[0]
@@ -71,7 +77,7 @@ def side_by_side(labels: Sequence[str], blocks: Sequence[Sequence[str]], width: 
 
 
 def _names(traces: Mapping[str, Trace], leaves: bool) -> list[str]:
-    """Names of all nodes, or of all leaves, in an order that every trace keeps, if there is one."""
+    """Return the names of all nodes, or of all leaves, in an order that every trace keeps, if there is one."""
     chains = [[step.name for step in trace.steps if (step.op is None) == leaves] for trace in traces.values()]
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for chain in chains:  # from the input on, where models are alike, so that their second layers come side by side

@@ -1,4 +1,4 @@
-"""A backward pass in slow motion: one rule at a time, each checked against the slope of its own op."""
+"""A backward pass explained one rule at a time, each checked against the slope of its own op."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tinydist.trace.record import Step, record
 Array = NDArray[Any]
 
 STEP = 1e-6
-"""By how much an entry is moved to measure a slope: this share of it or of 1, whichever is smaller."""
+"""Step by which an entry is moved to measure a slope: this share of the entry or of 1, whichever is smaller."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A rule held against the slope of its op, along one direction in one input.
+    """A rule compared with the slope of its op, along one direction in one input.
 
     Attributes:
         input: name of the input.
-        rule: what the contribution says the slope is.
+        rule: the slope according to the contribution.
         left, right: the slopes measured on either side, in float64; where the op is not defined on one side, as sqrt is
             not left of 0, that side counts as 0.
         at_kink: whether the two differ however small the step, or one is missing: there is no derivative.
@@ -41,12 +41,12 @@ class Check:
 
     @property
     def slope(self) -> float:
-        """The central difference."""
+        """Return the central difference, the mean of the slopes on both sides."""
         return (self.left + self.right) / 2
 
     @property
     def agrees(self) -> bool:
-        """Whether the rule gives the slope; at a kink, whether it gives one between the two."""
+        """Return whether the rule gives the slope; at a kink, whether it gives one between the two."""
         return bool(np.isfinite(self.rule) and abs(self.rule - self.slope) <= self.tolerance)
 
     def __str__(self) -> str:
@@ -64,8 +64,8 @@ class Explanation:
     """One step of a backward pass in words.
 
     Attributes:
-        position, count: which step it is, from 1, of how many.
-        step: what happened.
+        position, count: number of the step, from 1, and of all steps.
+        step: the recorded step.
         checks: one for each input that received a gradient; empty for a leaf.
     """
 
@@ -91,7 +91,7 @@ class Explanation:
 def explain(
     output: Tensor, gradient: ArrayLike | None = None, names: Mapping[str, Tensor] | None = None
 ) -> Iterator[Explanation]:
-    """Go through ``output.backward(gradient)`` one rule at a time.
+    """Go through ``output.backward(gradient)`` one rule at a time, and yield an explanation of each step.
 
     Each rule is checked on the spot. With v the gradient that came in and f the op, the contribution to an input must
     be the gradient of ``<v, f(inputs)>``, so along any direction it must give the slope of that number, which is
@@ -120,7 +120,7 @@ def explain(
 
 
 def _check(step: Step, i: int, function: Any, inputs: tuple[Tensor, ...], rng: np.random.Generator) -> Check:
-    """Hold the contribution to input `i` against the slopes of ``<gradient, f(inputs)>`` in that input."""
+    """Compare the contribution to input `i` with the slopes of ``<gradient, f(inputs)>`` in that input."""
     arrays = [tensor.data.astype(float) if tensor.dtype.kind == "f" else tensor.data for tensor in inputs]
     x, contribution = arrays[i], step.contributions[i]
     assert contribution is not None
@@ -132,7 +132,7 @@ def _check(step: Step, i: int, function: Any, inputs: tuple[Tensor, ...], rng: n
         return function(*(moved if j == i else array for j, array in enumerate(arrays)))[0]
 
     def slopes(h: float) -> tuple[Array, Array]:
-        """Of every entry of the value, times its gradient: left and right."""
+        """Return the left and right slopes of every entry of the value, times its gradient."""
         here = value(x)
         return step.gradient * (here - value(x - h * direction)) / h, step.gradient * (
             value(x + h * direction) - here
@@ -154,12 +154,12 @@ def _check(step: Step, i: int, function: Any, inputs: tuple[Tensor, ...], rng: n
 
 
 def _size(terms: Array) -> float:
-    """Of terms that are added up, whatever their signs; those that are not numbers left out."""
+    """Return the sum of the magnitudes of terms that are added up, leaving out those that are not numbers."""
     return float(np.nansum(np.abs(terms), dtype=float))
 
 
 def _short(array: Array) -> str:
-    """Small arrays in full, large ones by shape and size."""
+    """Return small arrays in full, large ones by shape, length and share of zeros."""
     if array.size <= 10:
         return " ".join(np.array2string(array, precision=4, suppress_small=False).split())
     zero = np.mean(array == 0)

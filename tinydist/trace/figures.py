@@ -1,4 +1,4 @@
-"""Gradients drawn: their flow through the layers over training, their field at the output, the graph they run through.
+"""Figures of gradients: their flow through the layers over training, their field at the output, and the graph.
 
 Each function returns a matplotlib figure that needs no display; :func:`tinydist.figures.save` writes it to a file.
 """
@@ -24,15 +24,15 @@ Array = NDArray[Any]
 
 BLOCKED = "#D0D0D0"
 LENGTHS = Normalize(0, 1.8)
-"""Colours of the gradients in the field, of which none is longer."""
+"""The scale of the colours of the gradients in the field, of which none is longer."""
 
 
 def gradient_flow(flows: Mapping[str, Flow], label: str) -> Figure:
-    """Length of the gradient and share of zeros in it at every layer over training, a column for each model.
+    """Draw the length of the gradient and its share of zeros at every layer over training, a column for each model.
 
     Args:
         flows: from :func:`tinydist.trace.flow.record_flow`, by model.
-        label: what was trained on what, shown under the title.
+        label: model and data of the runs, shown under the title.
     """
     width = max(7.0, 3.6 * len(flows) + 0.6)
     figure = canvas(width, 6)
@@ -68,7 +68,7 @@ def gradient_flow(flows: Mapping[str, Flow], label: str) -> Figure:
 
 
 def gradient_field() -> Figure:
-    """Which way gradient descent pushes two outputs, of which the first belongs to the right class.
+    """Draw in which direction gradient descent moves two outputs, of which the first belongs to the right class.
 
     For ReLU2 and Abs2 the plane is that of the second layer's two outputs before the last activation; for OffsetL2 it
     is that of two hidden units, with the two prototypes in it. Above plain, below with Neg. Grey: the gradient is
@@ -121,7 +121,7 @@ def _draw_field(axes: Axes, head: str, sign: int) -> Quiver:
 
 
 def graph(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Figure:
-    """The computational graph behind a tensor: ops in boxes, leaves that take gradients rounded; arrows go forward.
+    """Draw the computational graph behind a tensor: ops in boxes, leaves that take gradients rounded, arrows forward.
 
     Constants are left out, since no gradient reaches them.
 

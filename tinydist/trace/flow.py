@@ -1,4 +1,4 @@
-"""How gradients flow through the layers while a model trains."""
+"""The gradients at every layer while a model trains."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Flow:
-    """The gradient at every layer, measured now and then during training.
+    """The gradient at every layer, measured at some moments of training.
 
     Attributes:
         epochs: steps taken at each measurement.
@@ -54,6 +54,7 @@ def record_flow(
         points: about how many moments: the start, the end and between them evenly spaced on a log axis.
 
     Raises:
+        ValueError: if there is not even one epoch.
         DivergedError: as soon as the loss is not finite.
     """
     if epochs < 1:
@@ -82,7 +83,7 @@ def record_flow(
 
 
 class _Meter(Watcher):
-    """Measures the gradient at the output of every layer as a backward pass goes by."""
+    """A watcher that measures the gradient at the output of every layer during a backward pass."""
 
     def __init__(self, names: Mapping[str, Tensor]) -> None:
         self.layers: list[str] = []
@@ -92,7 +93,7 @@ class _Meter(Watcher):
         self._names = WeakKeyDictionary({tensor: name for name, tensor in names.items() if tensor.op})
 
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
-        """Values are not measured."""
+        """Do nothing: values are not measured."""
 
     def pulled_back(self, tensor: Tensor, gradient: Array, _: Sequence[Array | None]) -> None:
         if tensor not in self._names:

@@ -1,4 +1,4 @@
-"""Find the op that made the first NaN or infinity."""
+"""Detection of the op that made the first NaN or infinity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).parent.parent
 
 @contextmanager
 def check_numbers() -> Iterator[None]:
-    """Within this block the first op that makes a NaN or an infinity raises, forward or backward::
+    """Raise within this block at the first op that makes a NaN or an infinity, forward or backward::
 
         with check_numbers():
             loss = model(x).cross_entropy(labels)
@@ -43,7 +43,7 @@ def check_numbers() -> Iterator[None]:
 
 @contextmanager
 def silent_numpy() -> Iterator[None]:
-    """Within this block NumPy does not warn of overflows, divisions by zero and the like."""
+    """Silence NumPy's warnings of overflows, divisions by zero and the like within this block."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         # errstate does not reach the threads that share out a large matrix product
         warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)
@@ -51,7 +51,7 @@ def silent_numpy() -> Iterator[None]:
 
 
 class _NumberCheck(Watcher):
-    """Remembers which line computed each tensor, and looks at every number."""
+    """A watcher that remembers which line computed each tensor, and checks every number."""
 
     def __init__(self) -> None:
         self._lines: WeakKeyDictionary[Tensor, str] = WeakKeyDictionary()
@@ -87,7 +87,7 @@ class _NumberCheck(Watcher):
         return f"the gradient given to backward, for {what}, has {_first_bad(gradient)}"
 
     def _line(self, tensor: Tensor) -> str:
-        """Where the tensor comes from."""
+        """Return the line that computed the tensor."""
         if tensor.op is None:
             return "  (a leaf: no op computed it)"
         return self._lines.get(tensor, "  (computed before the numbers were checked)")
@@ -105,7 +105,7 @@ def _forward_problem(op: str, inputs: Sequence[Tensor], result: Tensor) -> str:
 
 
 def _described(array: Array, result: Array) -> str:
-    """The entry that made the first bad one of the result, as far as shapes tell; else the range."""
+    """Return the entry that made the first bad one of the result, if the shapes are the same; else the range."""
     if array.shape == result.shape:
         return _entry(array, result)
     if array.size < 2:
@@ -118,7 +118,7 @@ def _finite(array: Array) -> bool:
 
 
 def _first_bad(array: Array) -> str:
-    """The first entry that is not finite, and where."""
+    """Return the first entry that is not finite, with its place and the number of others."""
     bad = np.argwhere(~np.isfinite(array))
     where = f" at index [{', '.join(map(str, bad[0]))}]" if array.ndim else ""
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
@@ -126,12 +126,12 @@ def _first_bad(array: Array) -> str:
 
 
 def _entry(array: Array, bad: Array) -> str:
-    """The entry of `array` at the first place where `bad` is not finite; of the same shape."""
+    """Return the entry of `array` at the first place where `bad`, of the same shape, is not finite."""
     return f"{array[tuple(np.argwhere(~np.isfinite(bad))[0])]:.4g}"
 
 
 def _calling_line() -> str:
-    """File, line and text of the innermost call from outside this package, or of this package's own command."""
+    """Return file, line and text of the innermost call from outside this package, or of this package's own command."""
     frame = sys._getframe(1)
     while frame.f_back and PACKAGE in Path(frame.f_code.co_filename).parents:
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""One backward pass, recorded node by node."""
+"""The record of one backward pass, node by node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Step:
-    """One node of the graph, as backward goes through it.
+    """One node of the graph in a backward pass.
 
     Attributes:
         name: the node's name: of the layer or parameter if known, else the op's name, numbered if there are several.
@@ -52,12 +52,12 @@ class Step:
 
     @property
     def norm(self) -> float:
-        """Euclidean length of the gradient that came in."""
+        """Return the Euclidean length of the gradient that came in."""
         return float(np.linalg.norm(self.gradient))
 
     @property
     def zero_share(self) -> float:
-        """Share of the entries of the gradient that are exactly zero."""
+        """Return the share of the entries of the gradient that are exactly zero; 0 if it has none."""
         return float(np.mean(self.gradient == 0)) if self.gradient.size else 0.0
 
 
@@ -72,7 +72,7 @@ class Trace:
         return [step.name for step in self.steps]
 
     def __getitem__(self, name: str) -> Step:
-        """The step of that name.
+        """Return the step of that name.
 
         Raises:
             KeyError: naming the steps there are.
@@ -83,7 +83,7 @@ class Trace:
         raise KeyError(f"no step {name!r} in this trace; it has {', '.join(self.names)}")
 
     def __str__(self) -> str:
-        """A table, one line a node."""
+        """Return a table with one line a node."""
         rows = [("node", "op", "shape", "value", "|gradient|", "zero", "zeroed by")]
         rows += [
             (
@@ -110,7 +110,7 @@ def record(
 ) -> Trace:
     """Run ``output.backward(gradient)`` and record every node it goes through.
 
-    The pass is a real one: gradients are added to the leaves' ``grad``, and the graph is used up unless retained.
+    The pass is a real one: gradients are added to the leaves' ``grad``, and the graph is freed unless retained.
 
     Args:
         output: usually a loss.
@@ -143,7 +143,7 @@ def record_model(model: Module, x: Array | SparseMatrix, labels: Array) -> Trace
 
 
 def named_loss(model: Module, x: Array | SparseMatrix, labels: Array) -> tuple[Tensor, dict[str, Tensor]]:
-    """A model's cross-entropy, and the tensors behind it by the names of the layers and parameters.
+    """Return a model's cross-entropy, and the tensors behind it by the names of the layers and parameters.
 
     Args:
         model, x, labels: as for :func:`record_model`.
@@ -157,7 +157,7 @@ def named_loss(model: Module, x: Array | SparseMatrix, labels: Array) -> tuple[T
 
 
 class _Recorder(Watcher):
-    """Watches one backward pass."""
+    """A watcher that records one backward pass."""
 
     def __init__(self, names: dict[Tensor, str]) -> None:
         self.steps: list[Step] = []
@@ -166,7 +166,7 @@ class _Recorder(Watcher):
         self._rng = np.random.default_rng(0)
 
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
-        """The graph was built before; what a rule computes on the way is no part of it."""
+        """Do nothing: the graph was built before, and what a rule computes on the way is no part of it."""
 
     def pulled_back(self, tensor: Tensor, gradient: Array, contributions: Sequence[Array | None]) -> None:
         if tensor not in self._names:  # a rule of your own may run a backward pass inside
@@ -197,7 +197,7 @@ class _Recorder(Watcher):
 
 
 def _rule(tensor: Tensor) -> str:
-    """The gradient rule behind a tensor in words, from the op table."""
+    """Return the gradient rule behind a tensor in words, from the op table."""
     if tensor.op is None:
         return "kept as .grad"
     function = getattr(tensor.function, "func", None)  # by the function itself: your own op may be called relu, too
@@ -205,7 +205,12 @@ def _rule(tensor: Tensor) -> str:
 
 
 def tensor_names(output: Tensor, given: Mapping[str, Tensor]) -> dict[Tensor, str]:
-    """A name for every tensor behind `output`; those that would be called alike are numbered."""
+    """Return a name for every tensor behind `output`; those that would have the same name are numbered.
+
+    Args:
+        output: usually a loss.
+        given: names that are known, each with its tensor.
+    """
     names = {tensor: name for name, tensor in given.items()}
     unnamed = [tensor for tensor in topological_order(output) if tensor not in names]
     kinds = Counter(tensor.op or "leaf" for tensor in unnamed)
@@ -220,7 +225,7 @@ def tensor_names(output: Tensor, given: Mapping[str, Tensor]) -> dict[Tensor, st
 
 
 def _range(value: Array) -> str:
-    """The smallest and the largest entry."""
+    """Return the smallest and the largest entry in words."""
     if value.size == 0:
         return "empty"
     low, high = value.min(), value.max()

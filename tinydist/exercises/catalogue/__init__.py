@@ -1,1 +1,1 @@
-"""The exercises: what each asks for, its hints, its check, and the wrong answers that are known."""
+"""The exercises: for each its task, its hints, its check, and the wrong answers that are known."""

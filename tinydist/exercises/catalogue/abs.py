@@ -1,4 +1,4 @@
-"""|x| and its gradient rule."""
+"""Exercise abs: |x| and its gradient rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backward pass."""
+"""Exercise backward: the backward pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_backward(backward: Any) -> Iterator[Observation]:
 
 
 def _ask_for_gradients(backward: Any) -> Iterator[Observation]:
-    """The truth: derivatives by hand."""
+    """Yield observations of gradients; the truth is derived by hand."""
     x = Tensor([3.0], requires_grad=True)
     given: dict[str, Any] = {"x": x.data, "then": "x.backward(), on the leaf itself"}
     yield about_to_try(given)
@@ -96,7 +96,7 @@ def _backward(
     free: bool = True,
     inputs_first: bool = False,
 ) -> None:
-    """A backward pass from which one thing may be left out."""
+    """Run a backward pass from which one thing may be left out."""
     gradients = {id(self): self._seed(gradient)}
     order = topological_order(self)
     if any(tensor.op is not None and tensor._vjps is None for tensor in order):

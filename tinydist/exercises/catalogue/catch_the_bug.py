@@ -1,4 +1,4 @@
-"""Who checks the check? One that is checked against planted bugs."""
+"""Exercise catch_the_bug: a check of one rule, which is tried on planted bugs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_catch_the_bug(catch: Any) -> Iterator[Observation]:
 
 
 def _catch(op: Any, x: Array, g: Array) -> None:
-    """A check on given numbers."""
+    """Raise AssertionError unless the op and its rule are right on given numbers."""
     value, (rule,) = op(x.copy())
     assert np.array_equal(value, np.maximum(x, 0))
     assert np.array_equal(rule(g), np.where(x > 0, g, 0))

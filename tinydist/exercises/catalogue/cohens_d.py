@@ -1,4 +1,4 @@
-"""How large a difference is, in units of the spread."""
+"""Exercise cohens_d: the size of a difference in units of the spread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Sample = Sequence[float]
 
 
 def check_cohens_d(cohens_d: Any) -> Iterator[Observation]:
-    """The truth: small samples whose variances are whole numbers, worked out by hand."""
+    """Yield observations on small samples whose variances are whole numbers; the truth is worked out by hand."""
     cases: list[tuple[list[float], list[float], float, str]] = [
         ([6.0, 8.0, 10.0], [1.0, 3.0, 5.0], 2.5, "means 8 and 3, both variances 4"),
         ([1.0, 3.0, 5.0], [6.0, 8.0, 10.0], -2.5, "the same, swapped"),
@@ -34,7 +34,7 @@ def check_cohens_d(cohens_d: Any) -> Iterator[Observation]:
 
 
 def _d(a: Sample, b: Sample, spread: float) -> float:
-    """The difference of the means over a spread, with the answers for no spread at all."""
+    """Return the difference of the means over a spread; infinite or NaN if there is no spread at all."""
     if min(len(a), len(b)) < 2:
         raise ValueError("at least two values each")
     difference = float(np.mean(a) - np.mean(b))

@@ -1,4 +1,4 @@
-"""Keep only what is not zero."""
+"""Exercise compress: the non-zeros of a matrix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydist.kernels.sparse import Blocks, compress, decompress
 
 
 def check_compress(compress: Any) -> Iterator[Observation]:
-    """The truth: a walk over all entries."""
+    """Yield observations; the truth comes from a walk over all entries."""
     columns = 2 * BLOCK + 50
     wide = {(0, 1): 9, (0, BLOCK - 1): 3, (0, BLOCK): 4, (1, 0): 5, (1, BLOCK + 44): 6, (0, columns - 1): 7}
     for shape, entries in [
@@ -56,7 +56,7 @@ def _walk(matrix: Array) -> tuple[Array, Array, Array]:
 
 
 def _compress(matrix: Array, *, by_column: bool = False, whole_only: bool = False) -> Blocks:
-    """The blocks, in which one thing may be wrong."""
+    """Return the blocks, in which one thing may be wrong."""
     pointers: list[list[int]] = []
     offsets: list[Array] = []
     values: list[Array] = []

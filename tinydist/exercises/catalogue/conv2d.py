@@ -1,4 +1,4 @@
-"""A convolution and its two gradient rules."""
+"""Exercise conv2d: a convolution and its two gradient rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_conv2d(conv2d: Any) -> Iterator[Observation]:
 
 
 def _moved_images(x: Array, weight: Array) -> Array:
-    """The sum over the kernel's entries of the image, moved, times that entry."""
+    """Return the sum over the kernel's entries of the image, moved, times that entry."""
     kh, kw = weight.shape[2:]
     rows, columns = x.shape[2] - kh + 1, x.shape[3] - kw + 1
     terms = [

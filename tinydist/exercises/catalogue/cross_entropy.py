@@ -1,4 +1,4 @@
-"""Cross-entropy and its gradient."""
+"""Exercise cross_entropy: cross-entropy and its gradient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Pair = tuple[Array, Array]
 
 
 def check_cross_entropy(cross_entropy: Any) -> Iterator[Observation]:
-    """The truth: SciPy's logsumexp, and its finite differences (by hand where those would drown in rounding)."""
+    """Yield observations; the truth is SciPy's logsumexp and its finite differences.
+
+    It is worked out by hand where rounding would hide finite differences.
+    """
     far, some_labels = np.array([[1000.0, 0.0]]), np.array([1, 3, 0])
     unlikely = "the same, but the label is the unlikely class: its probability rounds to 0"
     cases: list[tuple[Array, Array, Array | None, str]] = [

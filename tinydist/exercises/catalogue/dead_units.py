@@ -1,4 +1,4 @@
-"""Units that never fire."""
+"""Exercise dead_units: units that are never active."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinydist.exercises.probes import Array
 
 
 def check_dead_units(dead_units: Any) -> Iterator[Observation]:
-    """The truth: tables in which the dead columns can be seen."""
+    """Yield observations on tables in which the dead columns can be seen."""
     cases: list[tuple[list[list[float]], list[bool], dict[str, float], str]] = [
         ([[0.0, 2.0, 0.0], [0.0, 1.0, 3.0]], [True, False, False], {}, "the last unit fires once"),
         ([[0.0, -2.0]], [True, False], {}, "behind a Neg, a unit that is alive is negative"),

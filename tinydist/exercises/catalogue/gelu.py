@@ -1,4 +1,4 @@
-"""x Φ(x) and its gradient rule."""
+"""Exercise gelu: x Φ(x) and its gradient rule."""
 
 from __future__ import annotations
 

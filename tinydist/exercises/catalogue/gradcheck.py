@@ -1,4 +1,4 @@
-"""Compare gradient rules with measured slopes."""
+"""Exercise gradcheck: comparison of gradient rules with measured slopes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 def check_gradcheck(gradcheck: Any) -> Iterator[Observation]:
-    """Rules that are right, and rules with a known fault."""
+    """Yield observations on rules that are right, and on rules with a known fault."""
     x = np.array([0.5, -1.0])
 
     def ask(rule: str, function: Callable[..., Tensor], expected: str, *inputs: Array) -> Iterator[Observation]:
@@ -61,7 +61,7 @@ def _gradcheck(
     first_input: bool = False,
     any_dtype: bool = False,
 ) -> None:
-    """A gradcheck in which one thing may be wrong."""
+    """Run a gradcheck in which one thing may be wrong."""
     arrays = [np.asarray(x) for x in inputs]
     if not any_dtype and any(x.dtype != np.float64 for x in arrays):
         raise DTypeError("gradcheck needs float64")

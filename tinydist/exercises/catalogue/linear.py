@@ -1,4 +1,4 @@
-"""A linear layer and its three gradient rules."""
+"""Exercise linear: a linear layer and its three gradient rules."""
 
 from __future__ import annotations
 

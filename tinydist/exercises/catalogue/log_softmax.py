@@ -1,4 +1,4 @@
-"""Log-softmax, in which nothing overflows."""
+"""Exercise log_softmax: log-softmax without overflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinydist.ops import Result
 
 
 def check_log_softmax(log_softmax: Any) -> Iterator[Observation]:
-    """The truth: SciPy's log_softmax."""
+    """Yield observations; the truth is SciPy's log_softmax."""
     table = numbers(1, 2, 2)
     yield from ask_op_on(
         log_softmax,

@@ -1,4 +1,4 @@
-"""A matrix product and its two gradient rules."""
+"""Exercise matmul: a matrix product and its two gradient rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A matrix product in compiled loops."""
+"""Exercise matmul_numba: a matrix product in compiled loops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydist.kernels.jit import kernel
 
 
 def check_matmul_numba(matmul: Any) -> Iterator[Observation]:
-    """The truth: NumPy's einsum."""
+    """Yield observations; the truth is NumPy's einsum."""
     yield from ask_kernel(
         matmul,
         lambda a, b: np.einsum("nk,km->nm", a, b),

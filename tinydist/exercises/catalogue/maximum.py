@@ -1,4 +1,4 @@
-"""The larger of two, with ties."""
+"""Exercise maximum: the larger of two, with ties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A product and its two gradient rules."""
+"""Exercise mul: a product and its two gradient rules."""
 
 from __future__ import annotations
 

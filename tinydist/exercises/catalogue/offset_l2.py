@@ -1,4 +1,4 @@
-"""The OffsetL2 layer."""
+"""Exercise offset_l2: the OffsetL2 layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydist.tensor import Tensor
 
 
 def check_offset_l2(offset_l2: Any) -> Iterator[Observation]:
-    """The truth: the two formulas by NumPy, and finite differences of them."""
+    """Yield observations; the truth is the two formulas by NumPy, and finite differences of them."""
 
     def ask(form: str, x: Array, mu: Array, alpha: Array, why: str, flat: bool = False) -> Iterator[Observation]:
         layer = OffsetL2(mu.shape[1], len(mu), form, rng=np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""max(x, 0) and its gradient rule."""
+"""Exercise relu: max(x, 0) and its gradient rule."""
 
 from __future__ import annotations
 

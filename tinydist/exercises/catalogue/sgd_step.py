@@ -1,4 +1,4 @@
-"""How a gradient becomes a step."""
+"""Exercise sgd_step: a step of gradient descent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinydist.tensor import Tensor
 
 
 def check_sgd_step(step: Any) -> Iterator[Observation]:
-    """The truth: the update formula, worked out by hand."""
+    """Yield observations; the truth is the update formula, worked out by hand."""
 
     def ask(
         gradients: list[float], expected: float, momentum: float = 0.0, weight_decay: float = 0.0
@@ -42,7 +42,7 @@ def check_sgd_step(step: Any) -> Iterator[Observation]:
 
 
 def _step(self: SGD, change: Any) -> None:
-    """A step in which `change` takes (parameter, gradient, position)."""
+    """Take a step in which `change` takes (parameter, gradient, position)."""
     for position, parameter in enumerate(self.parameters):
         gradient = self._gradient(parameter)
         if gradient is not None:

@@ -1,4 +1,4 @@
-"""A gradient is a slope: measure one."""
+"""Exercise slope: a slope by central differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Function = Callable[[Array], float]
 
 
 def check_slope(slope: Any) -> Iterator[Observation]:
-    """The central difference has closed forms: 2 x d for x², and 3 x² d + h² d³ for x³."""
+    """Yield observations; the central difference is 2 x d for x², and 3 x² d + h² d³ for x³."""
 
     def ask(what: str, f: Function, x: Array, d: Array, h: float | None, truth: float) -> Iterator[Observation]:
         step = {} if h is None else {"step": h}

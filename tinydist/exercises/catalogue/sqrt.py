@@ -1,4 +1,4 @@
-"""A square root that never gives nan."""
+"""Exercise sqrt: a square root whose gradient is never NaN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sum along axes and its gradient rule."""
+"""Exercise sum: a sum along axes and its gradient rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph in the order in which the backward pass needs it."""
+"""Exercise topological_order: the graph in the order in which the backward pass needs it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_topological_order(order_of: Any) -> Iterator[Observation]:
 
 
 def _ask_order(order_of: Any, graph: str, names: dict[str, Tensor]) -> Iterator[Observation]:
-    """Any order will do in which inputs stand before results."""
+    """Yield observations of an order; any is right in which inputs stand before results."""
     name_of = {id(tensor): name for name, tensor in names.items()}
     given = {"graph": graph, "root": list(names)[-1]}
     yield about_to_try(given)

@@ -1,4 +1,4 @@
-"""Three calls in the right order."""
+"""Exercise training_step: three calls in the right order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydist.training import training_step
 
 
 class Watched(SGD):
-    """Writes down what it is asked to do, and whether there was a gradient then."""
+    """An optimiser that logs its calls, and whether there was a gradient at each."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__([weight], lr=0.1)
@@ -31,7 +31,7 @@ class Watched(SGD):
 
 
 def check_training_step(training_step: Any) -> Iterator[Observation]:
-    """The truth: by hand. The slope of (2 w - 6)² is 8 w - 24, and a step moves w by 0.1 of it."""
+    """Yield observations; the truth is by hand: the slope of (2 w - 6)² is 8 w - 24, a step moves w by 0.1 of it."""
     weight = Tensor([1.0], requires_grad=True)
     optimizer = Watched(weight)
     rows: dict[str, Any] = {"loss": "(2 w - 6)²", "w": "1, later what the step before left", "lr": "0.1"}
@@ -54,7 +54,7 @@ def _loss(weight: Tensor) -> Tensor:
 
 
 def _for_recognition(optimizer: Watched, given: dict[str, Any]) -> Observation:
-    """The order of the calls: nothing to be judged, but mistakes differ in it."""
+    """Return an observation of the order of the calls, which is always right but tells mistakes apart."""
     calls = ", ".join(optimizer.log)
     return Observation("the calls", calls, calls, given)
 

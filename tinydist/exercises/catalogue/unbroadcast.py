@@ -1,4 +1,4 @@
-"""The gradient of an entry that NumPy copied to many places."""
+"""Exercise unbroadcast: the gradient of an entry that NumPy copied to many places."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinydist.exercises.probes import Array, numbers
 
 
 def check_unbroadcast(unbroadcast: Any) -> Iterator[Observation]:
-    """The truth: number the entries, broadcast the numbers, and add up what arrives at each number."""
+    """Yield observations; the truth: number the entries, broadcast the numbers, add up what arrives at each."""
     shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
         ((3,), (3,)),
         ((3,), ()),

@@ -1,4 +1,4 @@
-"""The op behind OffsetL2."""
+"""Exercise weighted_distance: the op behind OffsetL2."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _op(
     root: bool = True,
     floored: bool = True,
 ) -> Result:
-    """The op by NumPy, in which one thing may be wrong."""
+    """Return the value and the rules by NumPy, in which one thing may be wrong."""
     difference = x[:, None] - center  # (batch, centers, features)
     w = weight * weight if square_weight else weight
     squared = np.sum(w * difference**2, axis=2)

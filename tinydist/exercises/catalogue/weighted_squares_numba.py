@@ -1,4 +1,4 @@
-"""Weighted squared distances in compiled loops."""
+"""Exercise weighted_squares_numba: weighted squared distances in compiled loops."""
 
 from __future__ import annotations
 
