@@ -8,7 +8,8 @@ from scipy import stats
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence.outcomes import Outcome
 from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
-from tinydist.reproduce.runs.records import RunConfig, RunRecord, write_config
+from tinydist.reproduce.runs.records import RunRecord, write_config
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.training import Measurement
 
 
@@ -90,7 +91,7 @@ def page_of_a_sweep(tmp_path_factory):
     flags = ["--models", "ReLU2,Abs-L2", "--input", "raw,normalized", *sizes]
     assert cli.main([*flags, "--out", str(out)]) == 0
     settings = {"dataset": "mnist", "input": "raw", "layout": "sparse", "train_size": 60, "epochs": 3, "lr": 0.001}
-    failed = RunRecord(RunConfig("Abs", 0, **settings), "diverged: <script>alert(1)</script>", 0.5, ())
+    failed = RunRecord(RunConfig(model="Abs", seed=0, **settings), "diverged: <script>alert(1)</script>", 0.5, ())
     write_config(failed.config, out, parts=[])
     failed.save(out)
     assert cli.main(["report", str(out)]) == 0

@@ -21,15 +21,15 @@ from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
 from tinydist.errors import DataError, TrainSizeError
 from tinydist.models import PAPER_MODELS, build_model, parse_model_name
-from tinydist.reproduce.evidence.outcomes import Setting
-from tinydist.reproduce.evidence.protocols import LADDER, LR, PROTOCOLS, Protocol
+from tinydist.reproduce.evidence.protocols import LADDER, PROTOCOLS, Protocol
 from tinydist.reproduce.plans import budget
 from tinydist.reproduce.report import page, printout
 from tinydist.reproduce.report.page import write_page
 from tinydist.reproduce.runs import export, status
 from tinydist.reproduce.runs.pool import LocalPool, Pool, PoolError
-from tinydist.reproduce.runs.records import CHECKPOINT, RunConfig, RunRecord, is_finished, write_csv
+from tinydist.reproduce.runs.records import CHECKPOINT, RunRecord, is_finished, write_csv
 from tinydist.reproduce.runs.run import load_data
+from tinydist.reproduce.runs.settings import LR, RunConfig
 from tinydist.reproduce.runs.starts import OPTIMIZERS
 from tinydist.reproduce.runs.sweep import CHECKPOINT_EVERY, sweep
 from tinydist.reproduce.studies import activations, dying, other_data
@@ -186,7 +186,7 @@ def _heading(
 ) -> str:
     models = ", ".join(dict.fromkeys(config.model for config in configs))
     lines = []
-    settings = list(dict.fromkeys(Setting.of(config) for config in configs))
+    settings = list(dict.fromkeys(config.setting for config in configs))
     for setting in settings[:SHOWN]:
         label = printout.protocol_label(setting, protocol.runs, protocol.runs)
         lines += [f"{label[0].upper()}{label[1:]}", printout.protocol_notes(setting, protocol.runs)]

@@ -9,7 +9,7 @@ import pytest
 from tinydist.models import model_names
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS
-from tinydist.reproduce.evidence.outcomes import Setting
+from tinydist.reproduce.runs.settings import Setting
 
 EXTENDED = Setting("mnist", "raw", 60_000, 50_000, 0.001)
 QUICK = Setting("mnist", "raw", 3_000, 500, 0.001)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from tinydist.errors import DataError
-from tinydist.reproduce.evidence.outcomes import Outcome, Setting, by_setting, outcomes, read_csv
+from tinydist.reproduce.evidence.outcomes import Outcome, by_setting, outcomes, read_csv
+from tinydist.reproduce.runs.settings import Setting
 
 HEADER = (
     "model,seed,dataset,input,train_size,epochs,lr,test_accuracy,dead_outputs,dead_hidden,"
@@ -39,8 +40,8 @@ def test_inputs_sizes_and_rates_are_kept_apart(record):
     ],
 )
 def test_a_setting_says_how_its_steps_differ_from_the_papers(config, changes, steps):
-    setting = Setting.of(config(**changes))
-    assert setting.steps == steps
+    setting = config(**changes).setting
+    assert setting.changes == steps
     assert str(setting).endswith(f"lr 0.001{steps}")
 
 

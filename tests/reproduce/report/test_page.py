@@ -10,9 +10,10 @@ from tinydist.errors import DataError
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS
-from tinydist.reproduce.evidence.outcomes import Setting, by_setting
+from tinydist.reproduce.evidence.outcomes import by_setting
 from tinydist.reproduce.report import page
 from tinydist.reproduce.runs.records import load_record, write_config
+from tinydist.reproduce.runs.settings import Setting
 
 
 class Page(HTMLParser):

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from tinydist.reproduce.evidence.outcomes import Setting
 from tinydist.reproduce.report import printout
+from tinydist.reproduce.runs.settings import Setting
 
 
 def test_a_row_shows_mean_deviation_dead_outputs_and_the_labelled_published_number(record):

@@ -16,17 +16,17 @@ import pytest
 from tinydist.errors import DataError
 from tinydist.reproduce import cli
 from tinydist.reproduce.runs import pool, run
-from tinydist.reproduce.runs.records import RunConfig, load_config
+from tinydist.reproduce.runs.records import load_config
+from tinydist.reproduce.runs.settings import RunConfig
 
 pytest.importorskip("resource", reason="these tests send signals as POSIX systems do")
 distributed = pytest.importorskip("distributed")
 cluster = pytest.importorskip("tinydist.reproduce.runs.cluster")
 
 PATIENCE = 60
-CONFIGS = [
-    RunConfig(model, seed, "mnist", "raw", "sparse", 500, 300, 0.001) for seed in (0, 1) for model in ("ReLU", "Abs-L2")
-]
-ENDLESS = [RunConfig("ReLU", 0, "mnist", "raw", "sparse", 500, 1_000_000, 0.001)]
+SETTING = {"dataset": "mnist", "input": "raw", "train_size": 500, "lr": 0.001, "layout": "sparse"}
+CONFIGS = [RunConfig(model=model, seed=seed, epochs=300, **SETTING) for seed in (0, 1) for model in ("ReLU", "Abs-L2")]
+ENDLESS = [RunConfig(model="ReLU", seed=0, epochs=1_000_000, **SETTING)]
 
 
 def eventually(condition):

@@ -9,13 +9,15 @@ import time
 
 import pytest
 
-from tinydist.reproduce.runs.records import RunConfig
+from tinydist.reproduce.runs.settings import RunConfig
 
 resource = pytest.importorskip("resource", reason="these tests send signals and limit file sizes as POSIX systems do")
 
 MODELS, SEEDS, IMAGES, EPOCHS = ("ReLU", "Abs-L2"), (0, 1), 500, 300
 CONFIGS = [
-    RunConfig(model, seed, "mnist", "raw", "sparse", IMAGES, EPOCHS, 0.001) for seed in SEEDS for model in MODELS
+    RunConfig("mnist", "raw", IMAGES, EPOCHS, 0.001, model=model, seed=seed, layout="sparse")
+    for seed in SEEDS
+    for model in MODELS
 ]
 FLAGS = [
     "--models",

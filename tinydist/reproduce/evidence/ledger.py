@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from tinydist.analysis.statistics import holm
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim
 from tinydist.reproduce.evidence.comparisons import Comparison, Finding, p_text
-from tinydist.reproduce.evidence.outcomes import Outcomes, Setting
-from tinydist.reproduce.evidence.protocols import LR
+from tinydist.reproduce.evidence.outcomes import Outcomes
+from tinydist.reproduce.runs.settings import LR, Setting
 
 ALPHA = 0.05
 HELD, FAILED, OPEN, UNTESTED = RESULTS = "held", "did not hold", "not enough evidence", "not tested"

@@ -4,63 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tinydist.analysis.statistics import Summary, summarize
-from tinydist.datasets import rows_are
 from tinydist.errors import DataError
-from tinydist.reproduce.evidence.protocols import LR
-from tinydist.reproduce.runs.records import RunConfig, RunRecord
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What runs must share before they may be compared; attributes as in RunConfig."""
-
-    dataset: str
-    input: str
-    train_size: int
-    epochs: int
-    lr: float
-    optimizer: str = "sgd"
-    batch_size: int | None = None
-    hidden: int = 128
-    initialization: str = "uniform"
-    first_init: float = 1.0
-    first_step: float = 1.0
-
-    @classmethod
-    def of(cls, config: RunConfig) -> Setting:
-        """The setting of a run."""
-        return cls(*(getattr(config, field.name) for field in fields(cls)))
-
-    def __str__(self) -> str:
-        rows = f"{self.train_size:,} training {rows_are(self.dataset)}"
-        return f"{self.input} input, {self.dataset}, {rows}, {self.epochs:,} epochs, lr {self.lr:g}{self.changes}"
-
-    @property
-    def steps(self) -> str:
-        """How the steps differ from the paper's full-batch gradient descent, after a comma; empty if they do not."""
-        optimizer = "" if self.optimizer == "sgd" else f", {self.optimizer}"
-        return optimizer + (f", batches of {self.batch_size:,}" if self.batch_size else "")
-
-    @property
-    def changes(self) -> str:
-        """How model and steps differ from the paper's beside the learning rate, after a comma; empty if not at all."""
-        start = [
-            f", {self.hidden} hidden units" if self.hidden != 128 else "",
-            f", {self.initialization} initialisation" if self.initialization != "uniform" else "",
-            f", first weights times {self.first_init:.3g} at the start" if self.first_init != 1 else "",
-            f", their lr times {self.first_step:.3g}" if self.first_step != 1 else "",
-        ]
-        return self.steps + "".join(start)
-
-    @property
-    def as_in_the_paper(self) -> bool:
-        """Whether all but the sizes is the paper's, with the input that it describes or the one that was fed."""
-        return self.dataset == "mnist" and self.lr == LR and not self.changes and self.input in ("raw", "normalized")
+from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -122,7 +73,7 @@ def grouped(records: Iterable[RunRecord]) -> dict[Setting, list[RunRecord]]:
     """All runs, failed ones too, by setting, in order of first appearance."""
     groups: dict[Setting, list[RunRecord]] = {}
     for record in records:
-        groups.setdefault(Setting.of(record.config), []).append(record)
+        groups.setdefault(record.config.setting, []).append(record)
     return groups
 
 
@@ -141,7 +92,7 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
     with path.open(encoding="utf-8", newline="") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
             try:
-                group = runs.setdefault(_setting(row), [])
+                group = runs.setdefault(Setting.from_row(row), [])
                 if row["status"] == "ok":
                     group.append(_run(row))
             except (KeyError, TypeError, ValueError) as reason:
@@ -150,24 +101,6 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
                     "python -m tinydist.reproduce writes to results.csv"
                 ) from None
     return {setting: _by_model(group) for setting, group in runs.items()}
-
-
-def _setting(row: Mapping[str, str]) -> Setting:
-    """The setting of a row of results.csv; columns that older versions did not write have the paper's values."""
-    batch_size = row.get("batch_size")
-    return Setting(
-        dataset=row["dataset"],
-        input=row["input"],
-        train_size=int(row["train_size"]),
-        epochs=int(row["epochs"]),
-        lr=float(row["lr"]),
-        optimizer=row.get("optimizer", "sgd"),
-        batch_size=int(batch_size) if batch_size else None,
-        hidden=int(row.get("hidden", 128)),
-        initialization=row.get("initialization", "uniform"),
-        first_init=float(row.get("first_init", 1)),
-        first_step=float(row.get("first_step", 1)),
-    )
 
 
 def _run(row: Mapping[str, Any]) -> Run:

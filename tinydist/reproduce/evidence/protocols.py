@@ -53,5 +53,3 @@ First come all images, because fewer of them are another, easier task to fit, wh
 Then epochs, because a model that is still on its way up does not show where it arrives. Runs come last: more of them
 narrow the intervals around what three already show. From the middle on there are five, lest one odd seed decides.
 """
-LR = 0.001
-"""The paper's learning rate, used by every protocol."""

@@ -27,12 +27,13 @@ from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim
 from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
-from tinydist.reproduce.evidence.outcomes import Outcomes, Setting, grouped, outcomes
+from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.report import exhibits, printout
 from tinydist.reproduce.report.exhibits import Exhibit, Trained
 from tinydist.reproduce.runs.records import RunRecord, all_finished, load_config
 from tinydist.reproduce.runs.run import data_in_memory
+from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.runs.status import duration
 from tinydist.reproduce.runs.trained import trained_models
 
@@ -141,7 +142,7 @@ def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
     def place(record: RunRecord) -> tuple[object, ...]:
         config = record.config
         known = PAPER_MODELS.index(config.model) if config.model in PAPER_MODELS else len(PAPER_MODELS)
-        setting = Setting.of(config)
+        setting = config.setting
         return (INPUTS.index(config.input), str(setting), known, config.model, config.seed)
 
     return sorted(records, key=place)

@@ -10,10 +10,11 @@ from tinydist.analysis.statistics import summarize
 from tinydist.datasets import find_source, rows_are
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
-from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, Setting, by_setting, grouped, outcomes
+from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, by_setting, grouped, outcomes
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.settings import Setting
 from tinydist.tables import text_table
 
 WIDTH = 110
@@ -70,7 +71,7 @@ def results_table(records: Sequence[RunRecord]) -> str:
     rows: list[tuple[str, ...]] = [
         ("model", "test accuracy %", "n", "dead outputs", "dead hidden", "the paper's (60,000 images, 20 runs)")
     ]
-    setting = Setting.of(records[0].config)
+    setting = records[0].config.setting
     models = dict.fromkeys(record.config.model for record in records)
     rows += [(model, *_measured(results.get(model)), published_for(model, setting)) for model in models]
     return text_table(rows)

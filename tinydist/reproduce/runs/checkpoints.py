@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from tinydist.errors import DataError
 from tinydist.files import atomic_path
-from tinydist.reproduce.runs.records import CHECKPOINT, RunConfig
+from tinydist.reproduce.runs.records import CHECKPOINT
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.training import Measurement
 
 Arrays = dict[str, NDArray[Any]]

@@ -13,7 +13,8 @@ from typing import Any
 
 from tinydist.errors import DataError
 from tinydist.files import atomic_path
-from tinydist.reproduce.runs.records import RunConfig, load_config, load_configs, load_curve
+from tinydist.reproduce.runs.records import load_config, load_configs, load_curve
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.training import Measurement
 
 EVENTS = "events.out.tfevents.0.tinydist"

@@ -23,8 +23,9 @@ import joblib
 from tinydist.cores import available_cores
 from tinydist.reproduce.runs.environment import environment
 from tinydist.reproduce.runs.progress import Counter
-from tinydist.reproduce.runs.records import RunConfig, RunRecord
+from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import execute
+from tinydist.reproduce.runs.settings import RunConfig
 
 
 class PoolError(RuntimeError):

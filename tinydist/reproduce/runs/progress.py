@@ -18,8 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from tinydist.errors import DataError
-from tinydist.reproduce.runs.records import RunConfig, RunRecord
+from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import tell
+from tinydist.reproduce.runs.settings import RunConfig
 
 BAR = "{percentage:3.0f}% |{bar:30}| {n:,}/{total:,} epochs, {elapsed} gone, {remaining} left{postfix}"
 

@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydist.datasets import find_source
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.training import Measurement
 
 CONFIG, METRICS, CHECKPOINT, WEIGHTS, RESULT = (
@@ -37,66 +37,6 @@ MEASURED = (
 )
 """Columns of results.csv for what was measured of the trained model; the last two count the outputs that are active on
 less than so many percent of the training images, the dead ones among them."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that decides the outcome of a run.
-
-    Attributes:
-        model: name in the grammar of :mod:`tinydist.models`.
-        seed: of the initial weights.
-        dataset: name of the data set.
-        input: how its pixels are scaled.
-        layout: "dense" or "sparse", how the images are held; it decides the rounding, and the speed.
-        train_size: training images, the first ones of the data set.
-        epochs: passes over them; full-batch gradient steps, where there is no batch_size.
-        lr: learning rate.
-        optimizer: key of :data:`tinydist.reproduce.runs.starts.OPTIMIZERS`.
-        batch_size: images of a step, drawn anew in each epoch by the seed; None is all of them.
-        chunk_size: images that are in memory at once, for a step with all of them; it decides the rounding. None is
-            all of them.
-        hidden: units in the first layer.
-        initialization: key of :data:`tinydist.reproduce.runs.starts.INITIALIZATIONS`.
-        first_init, first_step: factors of the initial weights of the first layer, and of the learning rate of these
-            weights. With s and s² training is, but for rounding, what it would be on an input multiplied by s.
-        arm: what sets the run apart from others of its study, such as its data set, where a study has several arms.
-    """
-
-    model: str
-    seed: int
-    dataset: str
-    input: str
-    layout: str
-    train_size: int
-    epochs: int
-    lr: float
-    optimizer: str = "sgd"
-    batch_size: int | None = None
-    chunk_size: int | None = None
-    hidden: int = 128
-    initialization: str = "uniform"
-    first_init: float = 1.0
-    first_step: float = 1.0
-    arm: str = ""
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, [self.model, self.input, self.arm, f"seed {self.seed}"]))
-
-    def folder(self, out: Path) -> Path:
-        """Where this run belongs in the results folder `out`."""
-        return out / "runs" / "-".join(filter(None, [self.model, self.input, self.arm, f"seed{self.seed}"]))
-
-    def checksums(self) -> dict[str, str]:
-        """What identifies the contents of the data set, by file.
-
-        Raises:
-            DataError: if the data set is not there.
-        """
-        try:
-            return find_source(self.dataset).checksums()
-        except ValueError as problem:  # a path that was of a known form when the run was begun
-            raise DataError(f"the data of {self} are not there: {problem}") from None
 
 
 @dataclass(frozen=True)
@@ -127,7 +67,9 @@ class RunRecord:
             rare = {f"outputs_below_{n}_percent": sum(a < n / 100 for a in final.output_activity) for n in (1, 5)}
             found = {**asdict(final), "outputs": len(final.output_activity), **rare}
             measured = {name: found[name] for name in MEASURED}
-        settings = {name: "" if value is None else value for name, value in asdict(self.config).items()}
+        config = asdict(self.config)
+        named = {"model": config.pop("model"), "seed": config.pop("seed"), **config}
+        settings = {name: "" if value is None else value for name, value in named.items()}
         return {**settings, **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
     def save(self, out: Path) -> None:

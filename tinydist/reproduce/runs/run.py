@@ -26,13 +26,13 @@ from tinydist.reproduce.runs.records import (
     CHECKPOINT,
     METRICS,
     WEIGHTS,
-    RunConfig,
     RunRecord,
     is_finished,
     load_config,
     load_record,
     write_config,
 )
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.reproduce.runs.starts import start
 from tinydist.training import Measurement, train
 

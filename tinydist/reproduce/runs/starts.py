@@ -10,7 +10,7 @@ from tinydist.datasets import Dataset, StreamedDataset
 from tinydist.models import build_model
 from tinydist.nn import Sequential
 from tinydist.optim import SGD, Adam, Optimizer
-from tinydist.reproduce.runs.records import RunConfig
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.tensor import Tensor
 
 

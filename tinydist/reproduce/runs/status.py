@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tinydist.datasets import rows_are
 from tinydist.errors import DataError
-from tinydist.reproduce.evidence.outcomes import Setting
 from tinydist.reproduce.runs.checkpoints import find_checkpoint
-from tinydist.reproduce.runs.records import RunConfig, is_finished, load_config, load_configs, load_record
+from tinydist.reproduce.runs.records import is_finished, load_config, load_configs, load_record
 from tinydist.reproduce.runs.run import is_held
+from tinydist.reproduce.runs.settings import RunConfig
 
 STATES = ("finished", "running", "half done", "not begun", "failed")
 NO_PACE = "How long it will take is known after the first checkpoint."
@@ -121,7 +121,7 @@ def _runs(count: int) -> str:
 
 def _setting(config: RunConfig) -> str:
     rows = f"{config.train_size:,} training {rows_are(config.dataset)}"
-    steps = f"lr {config.lr:g}{Setting.of(config).changes}"
+    steps = f"lr {config.lr:g}{config.setting.changes}"
     return f"{config.dataset}, {rows}, {config.epochs:,} epochs, {steps}, input {config.input}, {config.layout}"
 
 

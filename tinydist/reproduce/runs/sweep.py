@@ -10,16 +10,9 @@ from tinydist.reproduce.runs.checkpoints import ForeignCheckpointError, find_che
 from tinydist.reproduce.runs.environment import command
 from tinydist.reproduce.runs.pool import Pool, Task
 from tinydist.reproduce.runs.progress import Progress
-from tinydist.reproduce.runs.records import (
-    CHECKPOINT,
-    CONFIG,
-    RunConfig,
-    RunRecord,
-    load_finished,
-    write_config,
-    write_csv,
-)
+from tinydist.reproduce.runs.records import CHECKPOINT, CONFIG, RunRecord, load_finished, write_config, write_csv
 from tinydist.reproduce.runs.run import tell
+from tinydist.reproduce.runs.settings import RunConfig
 
 CHECKPOINT_EVERY = 30.0
 """Seconds from one checkpoint of a run to the next: what is lost at most when it is stopped."""

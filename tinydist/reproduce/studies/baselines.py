@@ -15,8 +15,8 @@ from tqdm import tqdm
 from tinydist.datasets import Dataset, find_source
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
-from tinydist.reproduce.runs.records import RunConfig
 from tinydist.reproduce.runs.run import data_in_memory
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.sparse import SparseMatrix
 from tinydist.training import accuracy
 

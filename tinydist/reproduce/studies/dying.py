@@ -33,10 +33,11 @@ from tinydist.reproduce.evidence.collapse import COLLAPSED, OPEN, STANDS, fates,
 from tinydist.reproduce.evidence.comparisons import Above, p_text
 from tinydist.reproduce.evidence.ledger import ALPHA
 from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, outcomes
-from tinydist.reproduce.evidence.protocols import LR, Protocol
+from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.report import printout
-from tinydist.reproduce.runs.records import RunConfig, RunRecord
+from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import data_in_memory
+from tinydist.reproduce.runs.settings import LR, RunConfig
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.studies.study import Study
 from tinydist.tables import text_table

@@ -24,11 +24,12 @@ from tinydist.files import write_atomically
 from tinydist.models import PAPER_MODELS, parse_model_name
 from tinydist.reproduce.evidence.comparisons import p_text
 from tinydist.reproduce.evidence.ledger import ALPHA
-from tinydist.reproduce.evidence.outcomes import Setting, grouped
+from tinydist.reproduce.evidence.outcomes import grouped
 from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import data_of
+from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.studies.baselines import ABOUT, BASELINES, baseline_accuracies, check_installed
 from tinydist.reproduce.studies.study import Study
 from tinydist.tables import text_table

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydist.datasets import find_source
-from tinydist.reproduce.evidence.protocols import LR, PROTOCOLS, Protocol
-from tinydist.reproduce.runs.records import RunConfig, RunRecord
+from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
+from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.settings import LR, RunConfig
 
 
 def as_it_is(config: RunConfig) -> Iterable[RunConfig]:
