@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+WIDTH = 110
+"""Columns of printed text, at most."""
+
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as lines of text with aligned columns; the first row is the heading, underlined by dashes.

@@ -91,12 +91,29 @@ def test_help_reads_well(capsys):
         cli.main(["--help"])
     assert caught.value.code == 0
     shown = capsys.readouterr().out
-    for word in ("what to time:", "roofline", "growth", "results/growth.png", "--train-size", "growth: 5"):
+    for word in ("what to time:", "roofline", "growth", "--train-size", "default: 11"):
         assert word in shown
     assert max(map(len, shown.splitlines())) <= 120
+    with pytest.raises(SystemExit):
+        cli.main(["growth", "--help"])
+    shown = capsys.readouterr().out
+    assert "results/growth.png" in shown
+    assert "default: 5" in shown
+
+
+def test_options_may_stand_before_the_command_and_the_command_may_be_left_out():
+    for flags in (["kernels", "--threads", "1"], ["--threads", "1", "kernels"]):
+        options = cli._options(flags)
+        assert (options.what, options.threads, options.train_size, str(options.figure)) == (
+            "kernels",
+            1,
+            60_000,
+            "results/roofline.png",
+        )
+    assert cli._options(["--models", "Abs"]).models == ["Abs"]
+    assert cli._options([]).what == "epoch"
 
 
 def test_models_without_peers_are_refused(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["epoch", "--models", "ReLU,GELU2"])
+    assert cli.main(["epoch", "--models", "ReLU,GELU2"]) == 2
     assert "written out for ReLU and Abs only, without Conv-, so GELU2 cannot be compared" in capsys.readouterr().err

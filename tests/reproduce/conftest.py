@@ -37,6 +37,21 @@ def record(config):
     return make
 
 
+@pytest.fixture
+def refusal(capsys):
+    """Run the command with arguments that it has to refuse, before any work; returns what it says, in one line."""
+
+    def refuse(*arguments):
+        try:
+            status = cli.main(list(arguments))
+        except SystemExit as caught:  # argparse
+            status = caught.code
+        assert status == 2
+        return " ".join(capsys.readouterr().err.split())
+
+    return refuse
+
+
 @pytest.fixture(scope="session")
 def bits():
     """Read all that a sweep found in a folder, without its times."""

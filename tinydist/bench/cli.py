@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tinydist.arguments import model_list, positive
 from tinydist.bench.epochs import LIBRARIES, installed_libraries
 from tinydist.bench.growth import as_json, bench_growth, sweeps
 from tinydist.bench.growth_figure import save_growth_figure
@@ -20,6 +18,7 @@ from tinydist.bench.kernels import bench_kernels, kernel_table, save_roofline
 from tinydist.bench.measure import check_threads, measure_machine, threads
 from tinydist.bench.processes import Job, ProcessError, take_turns
 from tinydist.bench.streaming import CHUNK, bench_streaming, streaming_table
+from tinydist.command_line import add_commands, add_option, command_parser, exit_status, positive
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
@@ -30,40 +29,34 @@ DESCRIPTION = """\
 How fast one full-batch epoch (forward, backward, step) on MNIST with raw pixels is: with tinydist, with the same
 written out in NumPy, and with PyTorch if it is installed. The three take turns, each in a process of its own; medians
 and quartiles are in milliseconds, and peak memory is that of the whole process.
-
-what to time:
-  epoch      one epoch of each model
-  kernels    the kernels one by one, beside their NumPy twins and what the machine can do at most; draws a roofline
-  streaming  the memory of a step on images that stay on disk, beside the same in memory, while they grow tenfold
-  growth     how time and memory grow with the images, the hidden units and the threads; takes minutes; draws a figure
 """
 MODELS = ["ReLU", "ReLU2-Neg", "Abs2-Neg", "Abs-L2"]
-DEFAULTS: dict[str, dict[str, object]] = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "epoch": {"models": MODELS, "repetitions": 11, "figure": None, "train_size": 60_000},
-    "kernels": {"models": MODELS, "repetitions": 11, "figure": Path("results/roofline.png"), "train_size": 60_000},
-    "streaming": {"models": MODELS, "repetitions": 1, "figure": None, "train_size": 20_000},
+    "kernels": {"models": [], "repetitions": 11, "figure": Path("results/roofline.png"), "train_size": 60_000},
+    "streaming": {"models": [], "figure": None, "train_size": 20_000},
     "growth": {"models": MODELS[:1], "repetitions": 5, "figure": Path("results/growth.png"), "train_size": 60_000},
 }
-"""What a flag that is not given stands for."""
+"""What each command takes for an option that is not given."""
+EXPECTED = (DataError, ProcessError, ValueError, OSError)
+"""Errors whose message tells a user what is wrong."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
     options = _options(arguments)
-    try:
+
+    def work() -> int:
+        _check_models(options.what, options.models)
         for path in (options.json, options.figure):
             if path:
                 _check_writable(path)
-        results = COMMANDS[options.what](options)
+        results = options.run(options)
         if options.json:
             write_atomically(options.json, json.dumps(results, indent=1) + "\n")
-    except KeyboardInterrupt:
-        print("\nStopped; the lines above are all there is, and no file was written.", file=sys.stderr)
-        return 130
-    except (DataError, ProcessError, ValueError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return exit_status(work, EXPECTED, lambda: "Stopped; the lines above are all there is, and no file was written.")
 
 
 def _check_writable(path: Path) -> None:
@@ -159,66 +152,71 @@ def _streaming(options: argparse.Namespace) -> list[dict[str, object]]:
     return [asdict(row) for row in rows]
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], object]] = {
-    "epoch": _epochs,
-    "kernels": _kernels,
-    "growth": _growth,
-    "streaming": _streaming,
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], object], str]] = {
+    "epoch": (_epochs, "time one epoch of each model; what is done without a command, too"),
+    "kernels": (
+        _kernels,
+        "time the kernels one by one, beside their NumPy twins and what the machine can do at most; draws a roofline",
+    ),
+    "streaming": (
+        _streaming,
+        "measure the memory of a step on images that stay on disk, beside the same in memory, while they grow tenfold",
+    ),
+    "growth": (
+        _growth,
+        "measure how time and memory grow with the images, the hidden units and the threads; takes minutes; draws a "
+        "figure",
+    ),
 }
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    for flag, value in DEFAULTS[options.what].items():
-        if getattr(options, flag) is None:
-            setattr(options, flag, value)
-    specs = {model: parse_model_name(model) for model in options.models}
+def _check_models(what: str, models: Sequence[str]) -> None:
+    """Raise a ValueError unless the models can be compared with what they are timed beside."""
+    specs = {model: parse_model_name(model) for model in models}
     others = [model for model, spec in specs.items() if spec.conv or spec.activation not in ("ReLU", "Abs")]
     if others:
-        parser.error(
+        raise ValueError(
             f"the peers are written out for ReLU and Abs only, without Conv-, so {', '.join(others)} cannot be compared"
         )
-    if options.what == "growth" and len(options.models) > 1:
-        parser.error(f"growth takes one model at a time, got {len(options.models)}: {', '.join(options.models)}")
-    return options
+    if what == "growth" and len(models) > 1:
+        raise ValueError(f"growth takes one model at a time, got {len(models)}: {', '.join(models)}")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return what was given, over the defaults of the command."""
+    given = vars(_parser().parse_args(arguments))
+    return argparse.Namespace(**({"json": None, "threads": available_cores()} | DEFAULTS[given["what"]] | given))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tinydist.bench",
-        description=DESCRIPTION,
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=110),
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("what", choices=COMMANDS, nargs="?", default="epoch", help="what to time (default: epoch)")
-    add(
-        "--models",
-        type=model_list,
-        metavar="A,B,…",
-        help=f"models (default: {','.join(MODELS)}; growth takes one, by default {MODELS[0]})",
-    )
-    add(
-        "--train-size",
-        type=positive,
-        metavar="N",
-        help="training images (default: 60000; streaming: 20000); growth goes up to N, and to ten times N with "
-        "synthetic ones, as streaming does",
-    )
-    add(
-        "--threads",
-        type=positive,
-        default=available_cores(),
-        metavar="N",
-        help="threads (default: all cores, here %(default)s); growth goes from 1 up to N",
-    )
-    add("--repetitions", type=positive, metavar="N", help="timed turns of each (default: 11; growth: 5)")
-    add(
-        "--figure",
-        type=Path,
-        metavar="FILE",
-        help="where kernels and growth draw their figures (default: results/roofline.png, results/growth.png)",
-    )
-    add("--json", type=Path, metavar="FILE", help="write the results to a file")
+    parser = command_parser("python -m tinydist.bench", DESCRIPTION)
+    parser.set_defaults(run=_epochs, what="epoch")
+    _add_options(parser, "epoch")
+    add = add_commands(parser, "what to time")
+    for name, (run, words) in COMMANDS.items():
+        command = add(name, run, words)
+        command.set_defaults(what=name)
+        _add_options(command, name)
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the options of one command, none with a value unless it is given."""
+    defaults, absent = DEFAULTS[what], argparse.SUPPRESS
+    if defaults["models"]:
+        models = ",".join(defaults["models"])
+        add_option(
+            parser, "models", f"{'one model' if what == 'growth' else 'models'} (default: {models})", default=absent
+        )
+    grows = {"growth": "; goes up to N, and to ten times N with synthetic ones", "streaming": ", and ten times N"}
+    size = f"training images{grows.get(what, '')} (default: {defaults['train_size']})"
+    add_option(parser, "train-size", size, default=absent)
+    threads = f"threads{'; goes from 1 up to N' if what == 'growth' else ''} (default: all cores, {available_cores()})"
+    add_option(parser, "threads", threads, default=absent)
+    if "repetitions" in defaults:
+        turns = f"timed turns of each (default: {defaults['repetitions']})"
+        parser.add_argument("--repetitions", type=positive, metavar="N", default=absent, help=turns)
+    if defaults["figure"]:
+        figure = f"where the figure is drawn (default: {defaults['figure']})"
+        parser.add_argument("--figure", type=Path, metavar="FILE", default=absent, help=figure)
+    parser.add_argument("--json", type=Path, metavar="FILE", default=absent, help="write the results to a file")

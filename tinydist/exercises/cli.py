@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
+from tinydist.command_line import add_commands, command_parser, exit_status
 from tinydist.exercises import pages
 from tinydist.exercises.exercise import DEFAULT_FOLDER, ExerciseError, command, shown
 from tinydist.exercises.judge import Verdict, judge
@@ -34,14 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.run is None:
         parser.print_help()
         return 2
-    try:
-        return int(options.run(options))
-    except ExerciseError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
+    return exit_status(lambda: int(options.run(options)), (ExerciseError,))
 
 
 def _start(options: argparse.Namespace) -> int:
@@ -137,23 +129,15 @@ def _progress(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    width = partial(argparse.RawDescriptionHelpFormatter, width=110)
-    parser = argparse.ArgumentParser(
-        prog="python -m tinydist.exercises",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=width,
-        allow_abbrev=False,
-    )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser = command_parser("python -m tinydist.exercises", DESCRIPTION, EPILOG)
     parser.set_defaults(run=None)
+    add_command = add_commands(parser)
 
     def add(name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.", allow_abbrev=False)
+        sub = add_command(name, run, words)
         sub.add_argument(
             "--dir", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="your folder (default: %(default)s)"
         )
-        sub.set_defaults(run=run)
         return sub
 
     start = add("start", _start, "make your folder, or add to it what is missing")

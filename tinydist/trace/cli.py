@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist import datasets
-from tinydist.arguments import model_name, not_negative, positive, positive_real
+from tinydist.command_line import add_option, command_parser, exit_status, model_name, not_negative
 from tinydist.datasets import Dataset
 from tinydist.errors import DataError, DivergedError
 from tinydist.figures import save
@@ -41,6 +39,7 @@ CLASS_BY_CLASS = """
 Class by class. layer 2: what the second layer computes; logit: the output; gradient: of the loss with respect to
 the logit; let back: what of it reaches layer 2 (descent moves layer 2 against it).
 """
+LR = 0.001
 DESCRIPTION = """\
 Watch one backward pass: run models on the same training images, from the same first-layer weights, and print side by
 side, for every node of the graph, the length of the gradient that reaches it, how many of its entries are exactly
@@ -59,17 +58,14 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    try:
+
+    def work() -> int:
         data = datasets.load("mnist", options.input, layout="dense")
         with silent_numpy():  # what diverges says so
             _run(options, data)
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
-    except (DataError, ValueError, OSError, ArithmeticError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return exit_status(work, (DataError, ValueError, OSError, ArithmeticError))
 
 
 def _run(options: argparse.Namespace, data: Dataset) -> None:
@@ -158,38 +154,16 @@ def _samples(text: str) -> list[int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tinydist.trace",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=110),
-        allow_abbrev=False,
-    )
+    parser = command_parser("python -m tinydist.trace", DESCRIPTION, EPILOG)
     add = parser.add_argument
     add("models", nargs="+", type=model_name, metavar="MODEL", help="names of the form [Conv-]Act[2][-L2][-Neg][-Bias]")
     add("--sample", type=_samples, default=[0], metavar="N,M,…", help="training images, from 0 (default: 0)")
-    add(
-        "--input",
-        choices=datasets.INPUTS,
-        default="raw",
-        help="raw: pixels 0..255; unit: 0..1; normalized (default: raw)",
-    )
-    add("--seed", type=not_negative, default=0, metavar="N", help="of the initial weights (default: 0)")
-    add(
-        "--epochs",
-        type=not_negative,
-        default=0,
-        metavar="N",
-        help="train for so many full-batch steps first (default: 0)",
-    )
-    add(
-        "--train-size",
-        type=positive,
-        default=1000,
-        metavar="N",
-        help="… on the first N training images (default: 1000)",
-    )
-    add("--lr", type=positive_real, default=0.001, metavar="R", help="… with this learning rate (default: 0.001)")
+    inputs = {"type": str, "choices": datasets.INPUTS, "default": "raw", "metavar": None}
+    add_option(parser, "input", "raw: pixels 0..255; unit: 0..1; normalized (default: raw)", **inputs)
+    add_option(parser, "seed", "of the initial weights (default: 0)")
+    add_option(parser, "epochs", "train for so many full-batch steps first (default: 0)", type=not_negative, default=0)
+    add_option(parser, "train-size", "… on the first N training images (default: 1000)", default=1000)
+    add_option(parser, "lr", f"… with this learning rate (default: {LR})", default=LR)
     add("--explain", action="store_true", help="go through the pass rule by rule, each checked against its slope")
     add("--figures", type=Path, metavar="DIR", help="draw gradient flow, gradient field and graphs into this folder")
     return parser

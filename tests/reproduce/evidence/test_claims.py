@@ -81,14 +81,14 @@ def test_the_table_names_each_claim_once_and_only_models_that_exist():
 def test_the_papers_own_numbers_bear_the_claim_out(claim, judge):
     verdict = judge(claim)
     assert verdict.result == "held"
-    assert {evidence.word for evidence in verdict.evidence} == {"shown"}
+    assert {decision.word for decision in verdict.decisions} == {"shown"}
 
 
 @each_claim
 def test_runs_that_contradict_a_claim_refute_it(claim, judge):
     verdict = judge(claim, FAILING[claim.number])
     assert verdict.result == "did not hold"
-    assert "refuted" in [evidence.word for evidence in verdict.evidence]
+    assert "refuted" in [decision.word for decision in verdict.decisions]
 
 
 @each_claim
@@ -101,7 +101,7 @@ def test_without_its_models_a_claim_is_not_tested_and_says_what_is_missing(claim
     missing = claim.models[-1]
     verdict = judge(claim, results={m: outcome for m, outcome in published().items() if m != missing})
     assert verdict.result == "not tested"
-    assert verdict.evidence[0].decision == f"needs a successful run of {missing}"
+    assert verdict.decisions[0].text == f"needs a successful run of {missing}"
 
 
 @each_claim
@@ -121,16 +121,16 @@ def test_one_dead_output_is_enough_against_never(judge):
     claim = CLAIMS[-1]
     verdict = judge(claim, {"Abs": (95, 0.2, 1, [1])})
     assert verdict.result == "did not hold"
-    assert "1 of 41 runs" in verdict.evidence[0].numbers
+    assert "1 of 41 runs" in verdict.decisions[0].numbers
 
 
 def test_a_claim_about_a_protocol_is_tested_there_only(judge):
     claim = next(claim for claim in CLAIMS if claim.only_there)
     verdict = judge(claim, setting=QUICK)
     assert (verdict.result, verdict.protocol) == ("not tested", "reduced protocol")
-    assert verdict.evidence[0].decision == "needs 60,000 training images and 50,000 epochs"
+    assert verdict.decisions[0].text == "needs 60,000 training images and 50,000 epochs"
     verdict = judge(claim, setting=replace(QUICK, train_size=60_000, epochs=50_000, lr=0.01))
-    assert (verdict.result, verdict.evidence[0].decision) == (
+    assert (verdict.result, verdict.decisions[0].text) == (
         "not tested",
         "needs MNIST, lr 0.001, full-batch gradient descent, and raw or normalized input",
     )
@@ -164,8 +164,8 @@ def test_fewer_runs_than_the_papers_are_a_reduced_protocol(judge):
 def test_p_values_are_corrected_for_all_comparisons_that_were_made(judge, runs, published):
     claim = CLAIMS[0]
     pair = {model: runs(mean, 0.5, 3) for model, mean in (("ReLU", 95.0), ("Abs", 95.1))}
-    alone = judge(claim, results=pair).evidence[0].decision
-    among_others = judge(claim, results=published() | pair).evidence[0].decision
+    alone = judge(claim, results=pair).decisions[0].text
+    among_others = judge(claim, results=published() | pair).decisions[0].text
     p_alone, p_among_others = (float(re.search(r"p for it ([\d.]+)", text)[1]) for text in (alone, among_others))
     assert p_alone < p_among_others
 

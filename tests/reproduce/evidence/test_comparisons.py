@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tinydist.analysis.statistics import Summary
-from tinydist.reproduce.evidence.comparisons import Above, MoreSpread, NeverDead, Reaches, UsuallyDead, Within, p_text
+from tinydist.reproduce.evidence.comparisons import Above, MoreSpread, NeverDead, Reaches, UsuallyDead, Within
+from tinydist.reproduce.evidence.decisions import p_text
 
 means, spreads = st.floats(0, 100), st.floats(0.01, 20)
 

@@ -46,12 +46,12 @@ def test_every_claim_has_a_verdict_for_each_input_and_it_is_the_ledgers(page_of_
         for verdict in ledger.verdicts(results, setting):
             claim = verdict.claim
             block = shown.text.split(f"{claim.number} {claim.statement} The paper, ")[1]
-            under = "" if verdict.result == ledger.UNTESTED else f", {verdict.protocol}"
+            under = "" if verdict.result == ledger.NOT_TESTED else f", {verdict.protocol}"
             told = block.split(f"{setting.input.capitalize()} input{under}: ")[1]
             assert told.split(" ", 1)[1].startswith(verdict.result)
-            for evidence in verdict.evidence:
-                assert evidence.decision in told
-                assert evidence.numbers in told
+            for decision in verdict.decisions:
+                assert decision.text in told
+                assert decision.numbers in told
 
 
 def test_verdicts_come_first_and_each_leads_to_its_claim(shown):
@@ -215,7 +215,7 @@ def test_stopped_on_the_way_the_old_page_stays(sweep_without_weights, monkeypatc
 
 def test_the_page_is_about_all_runs_in_the_folder_not_only_those_just_asked_for(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr(cli, "write_page", lambda out, records: shown.append(records) or out)
+    monkeypatch.setattr(page, "write_page", lambda out, records: shown.append(records) or out)
     sizes = ["--train-size", "60", "--epochs", "3", "--runs", "1", "--jobs", "1", "--out", str(tmp_path)]
     for model in ("ReLU", "Abs"):
         assert cli.main(["--models", model, *sizes]) == 0

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.reproduce import cli
 from tinydist.reproduce.runs import pool, run
@@ -300,5 +301,5 @@ def test_without_dask_it_is_said_what_to_install(tmp_path, capsys, monkeypatch):
 
 def test_jobs_are_for_here(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["--jobs", str(cli.available_cores()), "--scheduler", "tcp://127.0.0.1:1"])
+        cli.main(["--jobs", str(available_cores()), "--scheduler", "tcp://127.0.0.1:1"])
     assert "argument --scheduler: not allowed with argument --jobs" in capsys.readouterr().err

@@ -4,7 +4,8 @@ from tinydist.reproduce import cli
 from tinydist.reproduce.runs import run
 from tinydist.reproduce.runs.checkpoints import Checkpoint
 from tinydist.reproduce.runs.records import write_config
-from tinydist.reproduce.runs.status import RunStatus, duration, finish_time, pace, report, time_left
+from tinydist.reproduce.runs.status import RunStatus, finish_time, pace, status_lines, time_left
+from tinydist.times import duration
 
 
 @pytest.fixture
@@ -81,20 +82,20 @@ def test_status_takes_a_folder_and_nothing_else(capsys):
 
 
 def test_after_the_last_run_nothing_is_left_to_tell(config):
-    text = "\n".join(report([RunStatus(config(epochs=10), "finished", 10, 0.5)], 2, "a command"))
+    text = "\n".join(status_lines([RunStatus(config(epochs=10), "finished", 10, 0.5)], 2, "a command"))
     assert "1 run: 1 finished." in text
     assert "left" not in text
     assert "a command" not in text
 
 
 def test_before_the_first_checkpoint_no_time_is_guessed(config):
-    text = "\n".join(report([RunStatus(config(epochs=10), "not begun", 0)], 2, ""))
+    text = "\n".join(status_lines([RunStatus(config(epochs=10), "not begun", 0)], 2, ""))
     assert "known after the first checkpoint" in text
 
 
 def test_runs_of_other_settings_have_a_table_of_their_own(config):
     runs = [RunStatus(config("ReLU", epochs=epochs), "not begun", 0) for epochs in (10, 70)]
-    lines = list(report(runs, 1, ""))
+    lines = list(status_lines(runs, 1, ""))
     assert sum("training images" in line for line in lines) == 2
 
 

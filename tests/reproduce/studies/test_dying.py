@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from tinydist.reproduce import cli
-from tinydist.reproduce.evidence.collapse import COLLAPSED, FAILED, OPEN, STANDS
+from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS
+from tinydist.reproduce.evidence.decisions import OPEN
 from tinydist.reproduce.evidence.outcomes import Outcome
 from tinydist.reproduce.evidence.protocols import Protocol
+from tinydist.reproduce.plans import plan
 from tinydist.reproduce.studies import dying
-from tinydist.reproduce.studies.dying import ARMS, GROUPS, MODELS, RAW, arm_fates, conclusion, place, variants
+from tinydist.reproduce.studies.dying import ARMS, GROUPS, MODELS, RAW, arm_collapses, arms, conclusion, place
 
 FEW = ("raw", "pixels-to-1", "lr-0.1-pixels-to-1", "start-of-1-step-of-255", "positive-init")
 
@@ -21,11 +23,11 @@ def study(tmp_path_factory):
     tiny = replace(
         dying.STUDY,
         models=("ReLU", "ReLU2"),
-        variants=lambda config: [run for run in variants(config) if run.arm in FEW],
+        arms=lambda config: [run for run in arms(config) if run.arm in FEW],
         protocol=Protocol(train_size=60, epochs=4, runs=2),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(cli.STUDIES, "dying", tiny)
+        patch.setitem(plan.STUDIES, "dying", tiny)
         assert cli.main(["--study", "dying", "--out", str(out), "--jobs", "1"]) == 0
     return out
 
@@ -49,13 +51,13 @@ def test_every_arm_is_in_the_group_it_names_and_has_a_place_in_it():
     for name, arm in ARMS.items():
         assert name in GROUPS[arm.group]
         assert arm.name == name
-    for group, arms in GROUPS.items():
-        places = [place(ARMS[arm], group) for arm in arms]
+    for group, names in GROUPS.items():
+        places = [place(ARMS[arm], group) for arm in names]
         assert len(set(places)) == len(places), places
 
 
 def test_arms_differ_in_what_they_say(config):
-    runs = {run.arm: run for run in variants(config("ReLU2", lr=0.001))}
+    runs = {run.arm: run for run in arms(config("ReLU2", lr=0.001))}
     assert runs["raw"].first_init == runs["raw"].first_step == 1
     assert (runs["pixels-to-1"].first_init, runs["pixels-to-1"].first_step) == (1 / 255, (1 / 255) ** 2)
     assert (runs["start-of-1-step-of-255"].first_init, runs["start-of-1-step-of-255"].first_step) == (1 / 255, 1)
@@ -84,10 +86,10 @@ def made_up(relu2, baseline=90.0):
 
 def test_where_the_step_alone_differs_and_both_happens_the_step_decides():
     results = made_up({"raw": 20.0, "lr-1e-05": 90.0, "start-of-1-step-of-255": 15.0})
-    found = arm_fates(results)
+    found = arm_collapses(results)
     assert found["raw", "ReLU2"] == COLLAPSED
     assert found["lr-1e-05", "ReLU2"] == STANDS
-    assert found["raw", "ReLU2-Neg"] == FAILED  # it was not run
+    assert found["raw", "ReLU2-Neg"] == NO_COMPARISON  # it was not run
     text = " ".join(conclusion(results, found).split())
     assert "There ReLU2 stands in 1, collapsed in 2, and 0 are open" in text
     assert "Can ReLU2 learn an intensity? Yes: in the arm lr-1e-05" in text
@@ -98,7 +100,7 @@ def test_where_the_step_alone_differs_and_both_happens_the_step_decides():
 
 def test_the_conclusion_can_be_for_the_paper():
     results = made_up({"raw": 20.0, "lr-1e-05": 30.0, "positive-init": 25.0})
-    text = " ".join(conclusion(results, arm_fates(results)).split())
+    text = " ".join(conclusion(results, arm_collapses(results)).split())
     assert "not shown in any arm, so nothing here speaks against the paper's reading" in text
     assert "Does the step decide? In no set of arms" in text
     assert "save it on raw pixels? It is not shown to stand with any. It collapsed with raw, positive-init." in text
@@ -106,13 +108,13 @@ def test_the_conclusion_can_be_for_the_paper():
 
 def test_where_the_baseline_does_not_learn_nothing_is_said_of_relu2():
     results = made_up({"raw": 10.0, "pixels-to-1": 10.0}, baseline=11.0)
-    assert set(arm_fates(results).values()) == {FAILED}
-    assert "the baseline ReLU learns in 0" in conclusion(results, arm_fates(results))
+    assert set(arm_collapses(results).values()) == {NO_COMPARISON}
+    assert "the baseline ReLU learns in 0" in conclusion(results, arm_collapses(results))
 
 
 def test_a_difference_that_two_runs_cannot_settle_stays_open():
     results = {"raw": {"ReLU": outcome(90.0, runs=2), "ReLU2": outcome(79.9, runs=2)}}
-    assert arm_fates(results)["raw", "ReLU2"] == OPEN
+    assert arm_collapses(results)["raw", "ReLU2"] == OPEN
 
 
 def test_all_models_are_run_in_every_arm():

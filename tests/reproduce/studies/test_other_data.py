@@ -11,10 +11,11 @@ from sklearn.preprocessing import StandardScaler
 from tinydist import datasets
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence.protocols import Protocol
+from tinydist.reproduce.plans import plan
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.studies import other_data
 from tinydist.reproduce.studies.baselines import BASELINES, baseline_accuracies
-from tinydist.reproduce.studies.other_data import ABOVE, BELOW, LEVEL, OPEN, Results, compare, told
+from tinydist.reproduce.studies.other_data import ABOVE, BELOW, LEVEL, OPEN, Results, compare, in_words
 
 TINY = replace(
     other_data.STUDIES["tabular"],
@@ -29,7 +30,7 @@ def study(tmp_path_factory):
     """A tiny study of a table, which is split anew for each run, and of series, which are not: its folder."""
     out = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(cli.STUDIES, "tabular", TINY)
+        patch.setitem(plan.STUDIES, "tabular", TINY)
         patch.setenv("SCIKIT_LEARN_DATA", str(out / "empty"))
         assert cli.main(["--study", "tabular", "--out", str(out), "--jobs", "1"]) == 0
     return out
@@ -76,7 +77,7 @@ def test_a_damaged_file_of_baselines(study, capsys, monkeypatch):
     path = study / "study" / "baselines.json"
     whole = path.read_text()
     path.write_text(whole[:-3])
-    monkeypatch.setitem(cli.STUDIES, "tabular", replace(TINY, datasets=("wine", "gun-point")))
+    monkeypatch.setitem(plan.STUDIES, "tabular", replace(TINY, datasets=("wine", "gun-point")))
     assert cli.main(["--study", "tabular", "--out", str(study), "--jobs", "1"]) == 2
     assert "baselines.json is damaged" in capsys.readouterr().err
     path.write_text(whole)
@@ -125,6 +126,6 @@ def test_splits_that_share_rows_count_for_less():
 
 
 def test_a_model_whose_runs_all_failed_is_left_out():
-    text = told([made_up({"ReLU": (), "ReLU-L2": (90.0, 91.0), "RBF-SVM": (80.0, 80.0)}) for _ in range(2)])
+    text = in_words([made_up({"ReLU": (), "ReLU-L2": (90.0, 91.0), "RBF-SVM": (80.0, 80.0)}) for _ in range(2)])
     assert "ReLU-L2 beside RBF-SVM" in text
     assert "ReLU-L2 beside ReLU" not in text

@@ -6,6 +6,7 @@ import pytest
 
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence.protocols import Protocol
+from tinydist.reproduce.plans import plan
 from tinydist.reproduce.studies.study import Study
 
 SIZES = Protocol(train_size=40, epochs=2, runs=1)
@@ -22,15 +23,15 @@ def study(monkeypatch):
             given.extend(records)
             return "what was found", [out / "found.txt"]
 
-        monkeypatch.setitem(cli.STUDIES, "mine", Study(models=("ReLU",), write=write, protocol=SIZES, **attributes))
+        monkeypatch.setitem(plan.STUDIES, "mine", Study(models=("ReLU",), write=write, protocol=SIZES, **attributes))
         return given
 
     return make
 
 
-def test_each_variant_is_a_run_of_its_own(study, tmp_path, capsys):
+def test_each_arm_is_a_run_of_its_own(study, tmp_path, capsys):
     given = study(
-        variants=lambda config: [replace(config, lr=config.lr * factor, arm=f"x{factor}") for factor in (1, 2)], lr=0.01
+        arms=lambda config: [replace(config, lr=config.lr * factor, arm=f"x{factor}") for factor in (1, 2)], lr=0.01
     )
     assert cli.main(["--study", "mine", "--jobs", "1", "--out", str(tmp_path)]) == 0
     assert [(r.config.arm, r.config.lr, r.config.train_size, r.status) for r in given] == [
@@ -52,8 +53,6 @@ def test_what_the_user_chooses_goes_before_what_the_study_does(study, tmp_path):
     assert record.config.train_size == SIZES.train_size
 
 
-def test_a_budget_cannot_foresee_the_pace_of_several_arms(study, capsys):
-    study(variants=lambda config: [config, replace(config, lr=1.0, arm="fast")])
-    with pytest.raises(SystemExit):
-        cli.main(["--study", "mine", "--budget", "1h"])
-    assert "--study mine has arms whose pace --budget cannot foresee" in capsys.readouterr().err
+def test_a_budget_cannot_foresee_the_pace_of_several_arms(study, refusal):
+    study(arms=lambda config: [config, replace(config, lr=1.0, arm="fast")])
+    assert "--study mine has arms whose pace --budget cannot foresee" in refusal("--study", "mine", "--budget", "1h")

@@ -8,42 +8,36 @@ denial. So each statement can be shown, refuted, or left open, by the same rule 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 from scipy import stats
 
 from tinydist.analysis.statistics import Summary, cohens_d, paired, spread_p, summarize, welch
+from tinydist.reproduce.evidence.decisions import Finding, p_text
 from tinydist.reproduce.evidence.outcomes import Outcomes
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What runs say about a statement: the numbers, and p for it and against it, before any correction."""
-
-    for_it: float
-    against_it: float
-    numbers: str
-
-
-class Comparison(Protocol):
+class Comparison(ABC):
     """A statement about models that runs can speak for or against."""
 
+    min_runs: ClassVar[int]
+    """Runs of each model without which nothing can be said."""
+
     @property
+    @abstractmethod
     def models(self) -> tuple[str, ...]:
         """The models it speaks of."""
 
-    @property
-    def min_runs(self) -> int:
-        """Runs of each model without which nothing can be said."""
-
+    @abstractmethod
     def examine(self, results: Outcomes) -> Finding:
-        """Look at the runs; they must hold `min_runs` of each model."""
+        """Return what the runs say; `results` must hold `min_runs` of each model."""
 
 
 @dataclass(frozen=True)
-class Above:
+class Above(Comparison):
     """`higher` is, in mean test accuracy, more than `by` points above `lower` (Welch's t-test against `by`).
 
     A negative `by` says: less than that many points below.
@@ -52,7 +46,7 @@ class Above:
     higher: str
     lower: str
     by: float
-    min_runs = 2
+    min_runs: ClassVar[int] = 2
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -69,13 +63,13 @@ class Above:
 
 
 @dataclass(frozen=True)
-class Within:
+class Within(Comparison):
     """Two models are, in mean test accuracy, less than `margin` points apart (two one-sided Welch t-tests)."""
 
     one: str
     other: str
     margin: float
-    min_runs = 2
+    min_runs: ClassVar[int] = 2
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -90,13 +84,13 @@ class Within:
 
 
 @dataclass(frozen=True)
-class Reaches:
+class Reaches(Comparison):
     """A model's mean test accuracy is less than `margin` points from a published one (two one-sided Welch t-tests)."""
 
     model: str
     published: Summary
     margin: float
-    min_runs = 2
+    min_runs: ClassVar[int] = 2
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -114,13 +108,13 @@ class Reaches:
 
 
 @dataclass(frozen=True)
-class MoreSpread:
+class MoreSpread(Comparison):
     """The runs of one model deviate more than `ratio` times as much as those of another (F-test)."""
 
     wider: str
     narrower: str
     ratio: float
-    min_runs = 2
+    min_runs: ClassVar[int] = 2
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -136,11 +130,11 @@ class MoreSpread:
 
 
 @dataclass(frozen=True)
-class UsuallyDead:
+class UsuallyDead(Comparison):
     """More than half of all runs of a model have a dead output (exact binomial test over runs)."""
 
     model: str
-    min_runs = 1
+    min_runs: ClassVar[int] = 1
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -160,7 +154,7 @@ class UsuallyDead:
 
 
 @dataclass(frozen=True)
-class NeverDead:
+class NeverDead(Comparison):
     """No run of some models has a dead node, hidden or output.
 
     One dead node refutes it. No number of runs proves it; it counts as shown once an exact binomial test over the
@@ -168,8 +162,12 @@ class NeverDead:
     their seeds, so their runs are a little less independent than the test takes them to be.)
     """
 
-    models: tuple[str, ...]
-    min_runs = 1
+    of: tuple[str, ...]
+    min_runs: ClassVar[int] = 1
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return self.of
 
     def __str__(self) -> str:
         return f"no dead hidden unit or output in {', '.join(self.models)} (in fewer than 1 run in 10)"
@@ -186,7 +184,7 @@ def _points(number: float) -> str:
 
 
 def _difference(results: Outcomes, a: str, b: str) -> str:
-    """Difference, interval, effect size and sizes; and, where the seeds agree, the p of the paired test."""
+    """Return difference, interval, effect size and sizes; and, where the seeds agree, the p of the paired test."""
     one, other = results[a], results[b]
     test = welch(one.accuracy, other.accuracy)
     low, high = test.interval()
@@ -200,13 +198,8 @@ def _difference(results: Outcomes, a: str, b: str) -> str:
     return f"{text}, paired by seed p {p_text(paired(one.by_seed, other.by_seed).p_differs())}"
 
 
-def p_text(p: float) -> str:
-    """A p-value in two digits; what is below 0.0001 is called that."""
-    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
 def _hits(counts: Iterable[int]) -> tuple[int, int]:
-    """How many runs have a count above 0, and how many runs there are."""
+    """Count the runs whose count is above 0, and all runs."""
     hit = [count > 0 for count in counts]
     return sum(hit), len(hit)
 

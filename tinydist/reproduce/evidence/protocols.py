@@ -20,10 +20,10 @@ class Protocol:
     runs: int
 
     def __str__(self) -> str:
-        return self.told("images")
+        return self.in_words("images")
 
-    def told(self, rows: str) -> str:
-        """In words, with a word for what there is to train on."""
+    def in_words(self, rows: str) -> str:
+        """Return the sizes in words, with a word for what there is to train on."""
         runs = "1 run" if self.runs == 1 else f"{self.runs} runs"
         return f"{self.train_size:,} training {rows}, {self.epochs:,} epochs, {runs} a model"
 

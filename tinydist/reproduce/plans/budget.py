@@ -17,16 +17,17 @@ from typing import Any
 
 import joblib
 
-from tinydist import datasets
-from tinydist.arguments import written_span
-from tinydist.bench.epochs import tinydist_epoch
 from tinydist.cores import available_cores
 from tinydist.errors import BudgetError, DataError
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence.protocols import LADDER, Protocol
 from tinydist.reproduce.runs.records import load_configs
-from tinydist.reproduce.runs.run import tell
-from tinydist.reproduce.runs.status import duration, finish_time
+from tinydist.reproduce.runs.run import data_in_memory, tell
+from tinydist.reproduce.runs.settings import RunConfig
+from tinydist.reproduce.runs.starts import start
+from tinydist.reproduce.runs.status import finish_time
+from tinydist.times import duration, written_span
+from tinydist.training import training_step
 
 CHOICE = "budget.json"
 
@@ -142,12 +143,15 @@ def estimate(protocol: Protocol, paces: Collection[float], jobs: int) -> float:
     return MARGIN * finish_time(runs, jobs) + OVERHEAD
 
 
-def measure(
-    dataset: str, layout: str, models: Sequence[str], inputs: Sequence[str], train_size: int, jobs: int
-) -> dict[str, float]:
-    """How fast training is on this machine, as the sweep does it: in `jobs` processes side by side.
+def measure(configs: Sequence[RunConfig], train_size: int, jobs: int) -> dict[str, float]:
+    """Measure how fast training is on this machine, as a sweep does it: in `jobs` processes side by side.
 
-    Each process takes steps of all models, while the others do the same, with its share of the cores as threads.
+    Each process takes steps of all runs, while the others do the same, with its share of the cores as threads.
+
+    Args:
+        configs: one for each model and input.
+        train_size: training rows, in place of those of the configs.
+        jobs: processes.
 
     Returns:
         The median of seconds an epoch, for each model and input.
@@ -156,36 +160,33 @@ def measure(
         DataError, ValueError: if the data cannot be loaded, as in :func:`tinydist.datasets.load`.
     """
     tell(f"Measuring how fast training is here, with {train_size:,} images and {jobs} at a time …")
-    datasets.load(dataset, inputs[0], train_size, layout)  # here first, so that a download is made once only
-    arguments = dataset, layout, models, inputs, train_size
+    sized = [replace(config, train_size=train_size) for config in configs]
+    data_in_memory(sized[0])  # here first, so that a download is made once only
     if jobs == 1:
-        timed = [_time_steps(*arguments)]
+        timed = [_time_steps(sized)]
     else:
         with joblib.parallel_config(backend="loky", inner_max_num_threads=max(1, available_cores() // jobs)):
-            timed = joblib.Parallel(n_jobs=jobs)(joblib.delayed(_time_steps_in_worker)(*arguments) for _ in range(jobs))
+            timed = joblib.Parallel(n_jobs=jobs)(joblib.delayed(_time_steps_in_worker)(sized) for _ in range(jobs))
     return {run: statistics.median(step for times in timed for step in times[run]) for run in timed[0]}
 
 
-def _time_steps_in_worker(*arguments: Any) -> dict[str, list[float]]:
+def _time_steps_in_worker(configs: Sequence[RunConfig]) -> dict[str, list[float]]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it ends the workers
-    return _time_steps(*arguments)
+    return _time_steps(configs)
 
 
-def _time_steps(
-    dataset: str, layout: str, models: Sequence[str], inputs: Sequence[str], train_size: int
-) -> dict[str, list[float]]:
-    """Seconds of each timed step, for each model and input."""
+def _time_steps(configs: Sequence[RunConfig]) -> dict[str, list[float]]:
+    """Return the seconds of each timed step, for each model and input."""
     times: dict[str, list[float]] = {}
-    for input in inputs:
-        data = datasets.load(dataset, input, train_size, layout)
-        for model in models:
-            step = tinydist_epoch(model, data.x_train, data.y_train)
-            step()  # compiles what is not compiled yet, and wakes the threads
-            steps = times[f"{model} {input}"] = []
-            for _ in range(STEPS):
-                start = time.perf_counter()
-                step()
-                steps.append(time.perf_counter() - start)
+    for config in configs:
+        data = data_in_memory(config)
+        model, optimizer = start(config, data)
+        steps = times[f"{config.model} {config.input}"] = []
+        for _ in range(1 + STEPS):
+            begun = time.perf_counter()
+            training_step(model(data.x_train).cross_entropy(data.y_train), optimizer)
+            steps.append(time.perf_counter() - begun)
+        del steps[0]  # compiles what is not compiled yet, and wakes the threads
     return times
 
 

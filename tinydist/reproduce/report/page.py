@@ -6,9 +6,7 @@ their tables as text.
 
 from __future__ import annotations
 
-import argparse
 import base64
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -27,22 +25,23 @@ from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim
 from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
+from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts
 from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.report import exhibits, printout
 from tinydist.reproduce.report.exhibits import Exhibit, Trained
-from tinydist.reproduce.runs.records import RunRecord, all_finished, load_config
+from tinydist.reproduce.runs.records import RunRecord, all_finished, failures, load_config
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import Setting
-from tinydist.reproduce.runs.status import duration
 from tinydist.reproduce.runs.trained import trained_models
+from tinydist.times import duration
 
 PAGE, FIGURES = "report.html", "figures"
 ACCURACY_HEAD = (
     *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
     "published on MNIST",
 )
-SYMBOLS = {ledger.HELD: "✓", ledger.FAILED: "✗", ledger.OPEN: "?", ledger.UNTESTED: "–"}
+SYMBOLS = {ledger.HELD: "✓", ledger.NOT_HELD: "✗", ledger.NOT_ENOUGH: "?", ledger.NOT_TESTED: "–"}
 
 
 @dataclass(frozen=True)
@@ -95,33 +94,11 @@ class Section:
             if model not in self.results
         ]
 
-    def told(self, model: str) -> str:
+    def accuracy_of(self, model: str) -> str:
         """The accuracy of a model, or why there is none."""
         if outcome := self.results.get(model):
             return f"{outcome.accuracy}, n {outcome.accuracy.n}"
         return f"all {self.failed[model]} failed" if model in self.failed else "no run"
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run ``python -m tinydist.reproduce report``; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tinydist.reproduce report",
-        description="Judge the finished runs in a results folder, analyse their trained weights, print the verdicts "
-        "and write report.html and figures/ there. Works while other runs are still going on.",
-    )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder")
-    out = parser.parse_args(arguments).folder
-    try:
-        records = finished_records(out)
-        print(f"{printout.printed(records)}\n", flush=True)
-        print(f"Saved: {write_page(out, records)}")
-    except KeyboardInterrupt:
-        print("\nStopped; the page is as it was before.", file=sys.stderr)
-        return 130
-    except (DataError, ValueError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def finished_records(out: Path) -> list[RunRecord]:
@@ -180,7 +157,7 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         contradictions=CONTRADICTIONS,
         rule=printout.RULE.format(compared="all comparisons made of one setting"),
         rows=_rows(records),
-        failures=printout.failures(records),
+        failures=failures(records),
         origins=_origins(records, out),
         checksums={name: sha for record in records for name, sha in record.config.checksums().items()},
         spent=duration(sum(record.seconds for record in records)),
@@ -208,8 +185,8 @@ def _part(setting: Setting, name: str) -> str:
 
 
 def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Path) -> Section:
-    fewest, most = printout.run_counts(records)
-    label = printout.protocol_label(setting, fewest, most)
+    fewest, most = run_counts(records)
+    label = protocol_label(setting, fewest, most)
     results = outcomes(records)
     shown: list[Exhibit] = []
     missing, left_out = "" if results else "No run was successful.", ""
@@ -230,7 +207,7 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
             left_out = trained.left_out
     verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
     failed = Counter(record.config.model for record in records if record.status != "ok")
-    notes = printout.protocol_notes(setting, fewest)
+    notes = protocol_notes(setting, fewest)
     return Section(setting, name, label, notes, results, failed, verdicts, shown, missing, left_out)
 
 
@@ -257,7 +234,7 @@ def _compared(claim: Claim, sections: Sequence[Section]) -> list[tuple[str, ...]
         (
             model,
             str(published(model, claim.protocol.epochs) or "none published"),
-            *(section.told(model) for section in sections),
+            *(section.accuracy_of(model) for section in sections),
         )
         for model in claim.models
     ]

@@ -1,9 +1,7 @@
-"""``python -m tinydist.reproduce export DIR --to tensorboard``: the learning curves of all runs, for TensorBoard."""
+"""The export of learning curves for TensorBoard."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -24,30 +22,6 @@ another export takes the place of the one before."""
 SCALARS = ("train_loss", "train_accuracy", "test_accuracy", "dead_outputs", "dead_hidden")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 if there is nothing to export or no way to write it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tinydist.reproduce export",
-        description="Write the learning curve of every run in a results folder, finished or not, for another "
-        "program to show. Changes no run; works while they are going on, too. Later exports replace earlier ones.",
-    )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder")
-    parser.add_argument("--to", choices=["tensorboard"], required=True, help="the program that is to show the runs")
-    parser.add_argument("--out", type=Path, metavar="LOGDIR", help="where to write (default: DIR/tensorboard)")
-    options = parser.parse_args(arguments)
-    logdir = options.out or options.folder / options.to
-    try:
-        written = export(options.folder, logdir)
-    except ImportError as problem:
-        print(f"error: {problem}; install it by: pip install 'tinydist[tensorboard]'", file=sys.stderr)
-        return 2
-    except (DataError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    print(f"Runs exported to {logdir}: {len(written)}. To see them: tensorboard --logdir {logdir}")
-    return 0
-
-
 def export(out: Path, logdir: Path) -> list[Path]:
     """Write an event file for each run in the results folder `out` that has been measured, and return their paths.
 
@@ -56,8 +30,8 @@ def export(out: Path, logdir: Path) -> list[Path]:
         logdir: gets a folder for each run, of the same name as in `out`. Only earlier exports are replaced in it.
 
     Raises:
-        DataError: if `out` holds no runs, none that has been measured, or a damaged one.
-        ImportError: if tensorboardX is not installed.
+        DataError: if `out` holds no runs, none that has been measured, or a damaged one; or if tensorboardX is not
+            installed.
         OSError: if a file cannot be read or written.
     """
     configs = load_configs(out)
@@ -83,7 +57,10 @@ def write_events(path: Path, config: RunConfig, curve: Sequence[Measurement], be
         config, curve: of the run.
         began: when the run did, in seconds since 1970; all events carry this time, for measurements have none.
     """
-    from tensorboardX import RecordWriter  # here, because only this format needs it, and it is not always installed
+    try:
+        from tensorboardX import RecordWriter  # here, because only this format needs it, and it is not always installed
+    except ImportError as problem:
+        raise DataError(f"{problem}; install it by: pip install 'tinydist[tensorboard]'") from None
 
     with atomic_path(path) as temporary, closing(RecordWriter(str(temporary))) as writer:
         for event in _events(config, curve, began):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -205,3 +205,8 @@ def write_csv(out: Path) -> Path:
     path = out / "results.csv"
     write_atomically(path, text.getvalue())
     return path
+
+
+def failures(records: Sequence[RunRecord]) -> str:
+    """Return the runs that failed, one a line; empty if none did."""
+    return "\n".join(f"FAILED {record.config}: {record.status}" for record in records if record.status != "ok")

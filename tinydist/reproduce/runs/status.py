@@ -1,10 +1,8 @@
-"""``python -m tinydist.reproduce status DIR``: how far the runs in a folder have come."""
+"""The status of runs: how far those in a results folder have come, and how long the rest will take."""
 
 from __future__ import annotations
 
-import argparse
 import heapq
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from tinydist.reproduce.runs.checkpoints import find_checkpoint
 from tinydist.reproduce.runs.records import is_finished, load_config, load_configs, load_record
 from tinydist.reproduce.runs.run import is_held
 from tinydist.reproduce.runs.settings import RunConfig
+from tinydist.times import duration
 
 STATES = ("finished", "running", "half done", "not begun", "failed")
 NO_PACE = "How long it will take is known after the first checkpoint."
@@ -39,24 +38,16 @@ class RunStatus:
     note: str = ""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 if the folder holds no runs or damaged ones."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tinydist.reproduce status",
-        description="Show which runs in a results folder are finished, running, half done, not begun or failed, and "
-        "how long the rest will take at the speed so far. Changes nothing; works while the runs are going on, too.",
-    )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder")
-    out = parser.parse_args(arguments).folder
-    try:
-        configs = load_configs(out)
-        if not configs:
-            raise DataError(f"{out} holds no runs; give the folder that python -m tinydist.reproduce named")
-        print("\n".join(report([run_status(config, out) for config in configs], *_last_part(configs, out))))
-    except (DataError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    return 0
+def status(out: Path) -> str:
+    """Return which runs in the results folder `out` are finished, running or left, and how long the rest will take.
+
+    Raises:
+        DataError: if it holds no runs, or damaged ones.
+    """
+    configs = load_configs(out)
+    if not configs:
+        raise DataError(f"{out} holds no runs; give the folder that python -m tinydist.reproduce named")
+    return "\n".join(status_lines([run_status(config, out) for config in configs], *_last_part(configs, out)))
 
 
 def run_status(config: RunConfig, out: Path) -> RunStatus:
@@ -88,8 +79,8 @@ def _last_part(configs: Iterable[RunConfig], out: Path) -> tuple[int, str]:
     return last["jobs"], last["command"]
 
 
-def report(runs: Sequence[RunStatus], jobs: int, command: str) -> Iterator[str]:
-    """The lines to print.
+def status_lines(runs: Sequence[RunStatus], jobs: int, command: str) -> Iterator[str]:
+    """Yield the lines to print.
 
     Args:
         runs: all runs, at least one.
@@ -177,20 +168,3 @@ def finish_time(seconds: Iterable[float], jobs: int) -> float:
     for length in seconds:
         heapq.heapreplace(ends, ends[0] + length)
     return max(ends)
-
-
-def duration(seconds: float) -> str:
-    """A time in the two largest units that it needs; seconds only below ten minutes."""
-    whole = max(1, round(seconds))
-    minutes = round(seconds / 60)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        text = f"{whole // 60} min {whole % 60} s"
-    elif minutes < 60:
-        text = f"{minutes} min"
-    elif minutes < 48 * 60:
-        text = f"{minutes // 60} h {minutes % 60} min"
-    else:
-        text = f"{minutes // (24 * 60)} days {minutes // 60 % 24} h"
-    return text.partition(" 0 ")[0]

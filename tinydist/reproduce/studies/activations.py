@@ -21,22 +21,22 @@ from scipy import stats
 
 from tinydist.activity import layer_output
 from tinydist.analysis.activation_shapes import Shape, shape_of, stuck_units
-from tinydist.analysis.statistics import holm, summarize
+from tinydist.analysis.statistics import summarize
 from tinydist.datasets import Dataset
 from tinydist.figures import canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.models import PAPER_MODELS, parse_model_name
 from tinydist.nn import Activation
 from tinydist.ops import ACTIVATIONS
-from tinydist.reproduce.evidence.collapse import COLLAPSED, FAILED, OPEN, STANDS, fates, learned
-from tinydist.reproduce.evidence.ledger import ALPHA
+from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS, collapses, learned
+from tinydist.reproduce.evidence.decisions import OPEN, SHOWN, Finding, decide
+from tinydist.reproduce.evidence.labels import protocol_label, run_counts
 from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
-from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.trained import trained_model
 from tinydist.reproduce.studies.study import Study
-from tinydist.tables import text_table
+from tinydist.tables import WIDTH, text_table
 
 OUTPUTS = tuple(dict.fromkeys(parse_model_name(model).output for model in PAPER_MODELS))
 """What the paper's models have after their activation, the plain output first."""
@@ -60,10 +60,10 @@ def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
     """
     texts, paths = [], []
     for setting, group in grouped(records).items():
-        label = printout.protocol_label(setting, *printout.run_counts(group))
+        label = protocol_label(setting, *run_counts(group))
         data = data_in_memory(group[0].config)
         cells = read_cells(group, out, data)
-        texts.append(f"{label[0].upper()}{label[1:]}\n\n{told(cells)}")
+        texts.append(f"{label[0].upper()}{label[1:]}\n\n{in_words(cells)}")
         figure, table = (out / "study" / f"activations-{setting.input}.{suffix}" for suffix in ("png", "txt"))
         save(heat_maps(cells, label), figure)
         write_atomically(table, texts[-1] + "\n")
@@ -80,13 +80,13 @@ class Cell:
         failed: runs that did not.
         stuck: of each run that ended well, the outputs that stand where the last activation is flat on every
             training image; empty where no activation follows the outputs.
-        fate: ``COLLAPSED``, ``STANDS``, ``OPEN`` or ``FAILED`` beside the baseline of the same activation.
+        collapse: ``COLLAPSED``, ``STANDS``, ``OPEN`` or ``NO_COMPARISON`` beside the baseline of the same activation.
     """
 
     accuracies: tuple[float, ...]
     failed: int
     stuck: tuple[int, ...]
-    fate: str
+    collapse: str
 
 
 Cells = Mapping[tuple[str, str], Cell]  # by activation and head
@@ -94,7 +94,7 @@ Cells = Mapping[tuple[str, str], Cell]  # by activation and head
 
 def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[tuple[str, str], Cell]:
     """What became of every activation and head among the runs of one setting."""
-    found = _fates(outcomes(records))
+    found = _collapses(outcomes(records))
     cells = {}
     for activation, head in itertools.product(ACTIVATIONS, OUTPUTS):
         runs = [record for record in records if record.config.model == f"{activation}{head}"]
@@ -105,7 +105,7 @@ def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[t
                 accuracies=tuple(record.final.test_accuracy for record in well),
                 failed=len(runs) - len(well),
                 stuck=tuple(_stuck_outputs(record, out, data) for record in followed),
-                fate=found.get((activation, head), FAILED),
+                collapse=found.get((activation, head), NO_COMPARISON),
             )
     return cells
 
@@ -116,17 +116,17 @@ def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
     return int(stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum())
 
 
-def _fates(results: Outcomes) -> dict[tuple[str, str], str]:
+def _collapses(results: Outcomes) -> dict[tuple[str, str], str]:
     """What became of each model, and of each baseline, which stands if it has learned."""
     heads = {
         (activation, head): (results, activation, f"{activation}{head}")
         for activation, head in itertools.product(ACTIVATIONS, OUTPUTS[1:])
     }
     plain = {(activation, ""): STANDS for activation in ACTIVATIONS if learned(results, activation)}
-    return plain | fates(heads)
+    return plain | collapses(heads)
 
 
-def told(cells: Cells) -> str:
+def in_words(cells: Cells) -> str:
     """The numbers, then which property goes with collapse, head by head."""
     shapes = {activation: shape_of(Activation(activation)) for activation in dict.fromkeys(a for a, _ in cells)}
     parts = [_table(cells), _properties_table(shapes)]
@@ -139,7 +139,7 @@ def _table(cells: Cells) -> str:
     for (activation, head), cell in cells.items():
         accuracy = str(summarize(cell.accuracies)) if cell.accuracies else "–"
         stuck = f"{summarize(cell.stuck).mean:.1f}" if cell.stuck else "–"
-        fate = cell.fate if head else "baseline"
+        fate = cell.collapse if head else "baseline"
         rows.append((activation + head, accuracy, str(len(cell.accuracies)), str(cell.failed), stuck, fate))
     return text_table(rows)
 
@@ -153,13 +153,13 @@ def _properties_table(shapes: Mapping[str, Shape]) -> str:
 
 def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterator[str]:
     """Fisher's exact test of each property against collapse, Holm-corrected over the properties."""
-    by_activation = {activation: cell.fate for (activation, h), cell in cells.items() if h == head}
+    by_activation = {activation: cell.collapse for (activation, h), cell in cells.items() if h == head}
     listed = (
         f"{fate}: {', '.join(_named(cells, a, head) for a, f in by_activation.items() if f == fate)}"
-        for fate in (COLLAPSED, STANDS, OPEN, FAILED)
+        for fate in (COLLAPSED, STANDS, OPEN, NO_COMPARISON)
         if fate in by_activation.values()
     )
-    yield textwrap.fill(f"Act{head}: {'; '.join(listed)}.", printout.WIDTH)
+    yield textwrap.fill(f"Act{head}: {'; '.join(listed)}.", WIDTH)
     collapsed = {
         activation: fate == COLLAPSED for activation, fate in by_activation.items() if fate in (COLLAPSED, STANDS)
     }
@@ -170,18 +170,17 @@ def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterato
     properties = {activation: shapes[activation].properties() for activation in collapsed}
     names = list(next(iter(properties.values())))
     tables = {name: _counts(collapsed, {a: has[name] for a, has in properties.items()}) for name in names}
-    corrected = dict(
-        zip(names, holm([float(stats.fisher_exact(table).pvalue) for table in tables.values()]), strict=True)
-    )
+    decided = decide({name: Finding(float(stats.fisher_exact(table).pvalue), 1.0) for name, table in tables.items()})
     for name, table in tables.items():
         (hits, size), (others, other_size) = zip(table[:, 0], table.sum(axis=1), strict=True)
         yield (
-            f"  {name}: {hits} of {size} collapsed with it, {others} of {other_size} without (p {corrected[name]:.2g})"
+            f"  {name}: {hits} of {size} collapsed with it, {others} of {other_size} without "
+            f"(p {decided[name].for_it:.2g})"
         )
-    best = min(names, key=corrected.__getitem__)
+    best = min(names, key=lambda name: decided[name].for_it)
     verdict = (
         f"{best} goes with collapse"
-        if corrected[best] < ALPHA
+        if decided[best].word == SHOWN
         else "no single property settles it; so few activations can only show a nearly perfect divide"
     )
     yield f"  So, for Act{head}: {verdict}."
@@ -190,7 +189,7 @@ def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterato
 def _named(cells: Cells, activation: str, head: str) -> str:
     """An activation and, where its fate is open, how far its mean is from the baseline's."""
     cell = cells[activation, head]
-    if cell.fate != OPEN:
+    if cell.collapse != OPEN:
         return activation
     change = np.mean(cell.accuracies) - np.mean(cells[activation, ""].accuracies)
     return f"{activation} ({change:+.1f} points in the mean)"
@@ -230,7 +229,7 @@ def _accuracy_words(cell: Cell) -> str:
     if not cell.accuracies:
         return "all runs\nfailed"
     summary = summarize(cell.accuracies)
-    mark = " ✗" if cell.fate == COLLAPSED else ""
+    mark = " ✗" if cell.collapse == COLLAPSED else ""
     spread = f"\n±{summary.sd:.1f}" if summary.n > 1 else ""
     lost = f"\n{cell.failed} failed" if cell.failed else ""
     return f"{summary.mean:.1f}{mark}{spread}{lost}"

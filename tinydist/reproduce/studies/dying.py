@@ -25,22 +25,20 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tinydist.analysis.statistics import holm
 from tinydist.figures import BLACK, BLUE, GREEN, VERMILION, canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence.claims import CATASTROPHE
-from tinydist.reproduce.evidence.collapse import COLLAPSED, OPEN, STANDS, fates, learned
-from tinydist.reproduce.evidence.comparisons import Above, p_text
-from tinydist.reproduce.evidence.ledger import ALPHA
+from tinydist.reproduce.evidence.collapse import COLLAPSED, STANDS, collapses, learned
+from tinydist.reproduce.evidence.comparisons import Above
+from tinydist.reproduce.evidence.decisions import OPEN, decide, p_text
 from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, outcomes
 from tinydist.reproduce.evidence.protocols import Protocol
-from tinydist.reproduce.report import printout
-from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import LR, RunConfig
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.studies.study import Study
-from tinydist.tables import text_table
+from tinydist.tables import WIDTH, text_table
 from tinydist.trace.figures import gradient_flow
 from tinydist.trace.flow import Flow, record_flow
 
@@ -160,7 +158,7 @@ def place(arm: Arm, group: str) -> str:
     return f"{arm.changes.get('lr', LR):g}" if group in (RAW_LR, SMALL_LR) else "128 units"
 
 
-def variants(config: RunConfig) -> Iterable[RunConfig]:
+def arms(config: RunConfig) -> Iterable[RunConfig]:
     """A run of every arm in place of one on raw pixels."""
     return [replace(config, arm=arm.name, **arm.changes) for arm in ARMS.values()]
 
@@ -182,7 +180,7 @@ def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
     results = by_arm(records)
     label = _label(records)
     flows = trace_first_steps(records)
-    text = f"{label[0].upper()}{label[1:]}\n\n{told(results, records)}\n\n{_flows_table(flows)}"
+    text = f"{label[0].upper()}{label[1:]}\n\n{in_words(results, records)}\n\n{_flows_table(flows)}"
     folder = out / "study"
     paths = [folder / name for name in ("dying.txt", "dying.png", "dead-outputs.png", "first-steps.png")]
     write_atomically(paths[0], text + "\n")
@@ -217,16 +215,16 @@ def by_arm(records: Sequence[RunRecord]) -> dict[str, Outcomes]:
     return {arm: outcomes(group) for arm, group in _records_by_arm(records).items()}
 
 
-def arm_fates(results: Mapping[str, Outcomes]) -> dict[tuple[str, str], str]:
+def arm_collapses(results: Mapping[str, Outcomes]) -> dict[tuple[str, str], str]:
     """What became of every model in every arm beside the baseline of that arm."""
-    return fates({(arm, model): (found, BASELINE, model) for arm, found in results.items() for model in MODELS[1:]})
+    return collapses({(arm, model): (found, BASELINE, model) for arm, found in results.items() for model in MODELS[1:]})
 
 
-def told(results: Mapping[str, Outcomes], records: Sequence[RunRecord]) -> str:
+def in_words(results: Mapping[str, Outcomes], records: Sequence[RunRecord]) -> str:
     """Group by group the numbers, then what the evidence supports."""
-    found = arm_fates(results)
+    found = arm_collapses(results)
     tables = [_group_table(group, results, found) for group in GROUPS]
-    failed = printout.failures([record for record in records if record.status != "ok"])
+    failed = failures([record for record in records if record.status != "ok"])
     return "\n\n".join([*tables, conclusion(results, found), *([failed] if failed else [])])
 
 
@@ -239,16 +237,16 @@ def _group_table(group: str, results: Mapping[str, Outcomes], found: Mapping[tup
     return f"{group[0].upper()}{group[1:]}\n\n{text_table(rows)}"
 
 
-def _cell(outcome: Outcome | None, fate: str) -> str:
+def _cell(outcome: Outcome | None, word: str) -> str:
     if outcome is None:
         return "all failed"
-    return f"{outcome.accuracy}, {outcome.mean_dead:.1f}{f' {fate}' if fate else ''}"
+    return f"{outcome.accuracy}, {outcome.mean_dead:.1f}{f' {word}' if word else ''}"
 
 
 def conclusion(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str]) -> str:
-    """What the fates of ReLU2 support, in words that depend on them alone."""
+    """Return what is supported by where ReLU2 collapsed, in words that depend on that alone."""
     model = "ReLU2"
-    counted = {fate: [arm for arm in results if found[arm, model] == fate] for fate in (STANDS, COLLAPSED, OPEN)}
+    counted = {word: [arm for arm in results if found[arm, model] == word] for word in (STANDS, COLLAPSED, OPEN)}
     able = [arm for arm in results if learned(results[arm], BASELINE)]
     lines = [
         f"Of {len(results)} arms the baseline {BASELINE} learns in {len(able)}. There {model} stands in "
@@ -264,7 +262,7 @@ def conclusion(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], 
         *_contrasts(results),
     ]
     return "\n".join(
-        textwrap.fill(line, printout.WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines if line
+        textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines if line
     )
 
 
@@ -304,9 +302,9 @@ def _what_decides(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str
     for number, (same, other) in enumerate((("start", "step"), ("step", "start")), start=2):
         settled: dict[float, dict[str, list[float]]] = {}
         for name, arm in plain.items():
-            if (fate := found[name, "ReLU2"]) in (STANDS, COLLAPSED):
+            if (word := found[name, "ReLU2"]) in (STANDS, COLLAPSED):
                 group = settled.setdefault(getattr(arm, same), {STANDS: [], COLLAPSED: []})
-                group[fate].append(getattr(arm, other))
+                group[word].append(getattr(arm, other))
         both = {value: group for value, group in settled.items() if group[STANDS] and group[COLLAPSED]}
         question = f"{number}. Does the {other} decide? "
         if both:
@@ -318,7 +316,7 @@ def _what_decides(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str
 
 
 def _divide(same: str, value: float, other: str, group: Mapping[str, Sequence[float]]) -> str:
-    stands, fell = (", ".join(f"{v:.2g}" for v in sorted(group[fate])) for fate in (STANDS, COLLAPSED))
+    stands, fell = (", ".join(f"{v:.2g}" for v in sorted(group[word])) for word in (STANDS, COLLAPSED))
     return f"at {same} {value:.2g} it stands with {other} {stands} and collapsed with {fell}"
 
 
@@ -350,22 +348,18 @@ def _others(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str
 
 def _contrasts(results: Mapping[str, Outcomes]) -> list[str]:
     """ReLU2 in one arm beside ReLU2 in another, by the ledger's rule, corrected over these contrasts."""
-    there = {
+    findings = {
         statement: Above("one", "other", CATASTROPHE).examine({"one": higher, "other": lower})
         for statement, (one, other) in CONTRASTS.items()
         if (higher := results.get(one, {}).get("ReLU2"))
         and (lower := results.get(other, {}).get("ReLU2"))
         and min(higher.accuracy.n, lower.accuracy.n) > 1
     }
-    shown, refuted = holm([f.for_it for f in there.values()]), holm([f.against_it for f in there.values()])
-    lines: list[str] = []
-    for (statement, finding), p, q in zip(there.items(), shown, refuted, strict=True):
-        word = "shown" if p < ALPHA else "refuted" if q < ALPHA else "open"
-        number = len(MODELS) + 3 + len(lines)
-        lines.append(
-            f"{number}. {statement}: {word} (p for it {p_text(p)}, against it {p_text(q)}; {finding.numbers})."
-        )
-    return lines
+    return [
+        f"{number}. {d.statement}: {d.word} "
+        f"(p for it {p_text(d.for_it)}, against it {p_text(d.against_it)}; {d.numbers})."
+        for number, d in enumerate(decide(findings).values(), start=len(MODELS) + 3)
+    ]
 
 
 def trace_first_steps(records: Sequence[RunRecord]) -> dict[str, Flow]:
@@ -475,6 +469,6 @@ def _dying_lines(axes: Axes, records: Sequence[RunRecord], color: str, name: str
 STUDY = Study(
     models=MODELS,
     write=write,
-    variants=variants,
+    arms=arms,
     protocol=Protocol(train_size=3_000, epochs=500, runs=5),
 )

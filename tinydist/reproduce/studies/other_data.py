@@ -17,27 +17,27 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tinydist.analysis.statistics import Summary, TTest, holm, paired, summarize
+from tinydist.analysis.statistics import Summary, TTest, paired, summarize
 from tinydist.datasets import find_source
 from tinydist.figures import BLACK, BLUE, ORANGE, canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.models import PAPER_MODELS, parse_model_name
-from tinydist.reproduce.evidence.comparisons import p_text
-from tinydist.reproduce.evidence.ledger import ALPHA
+from tinydist.reproduce.evidence.decisions import ALPHA, OPEN, REFUTED, SHOWN, Finding, decide, p_text
+from tinydist.reproduce.evidence.labels import protocol_label, run_counts
 from tinydist.reproduce.evidence.outcomes import grouped
 from tinydist.reproduce.evidence.protocols import Protocol
-from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import data_of
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.studies.baselines import ABOUT, BASELINES, baseline_accuracies, check_installed
 from tinydist.reproduce.studies.study import Study
-from tinydist.tables import text_table
+from tinydist.tables import WIDTH, text_table
 
 L2_MODELS = tuple(model for model in PAPER_MODELS if parse_model_name(model).prototypes)
 MARGIN = 1.0
 """Points of test accuracy up to which two classifiers count as level."""
-ABOVE, BELOW, LEVEL, OPEN = RESULTS = "above", "below", "level", "open"
+ABOVE, BELOW, LEVEL = "above", "below", "level"
+RESULTS = (ABOVE, BELOW, LEVEL, OPEN)
 """What a comparison comes to: shown to be above, or below, or less than MARGIN apart, or none of these."""
 
 
@@ -81,7 +81,7 @@ def write(name: str, records: Sequence[RunRecord], out: Path) -> tuple[str, list
     """
     folder = out / "study"
     results = [_results(setting, group, folder) for setting, group in grouped(records).items()]
-    text = told(results)
+    text = in_words(results)
     figure, table = folder / f"{name}.png", folder / f"{name}.txt"
     save(accuracies_figure(results), figure)
     write_atomically(table, text + "\n")
@@ -103,7 +103,7 @@ def _results(setting: Setting, records: Sequence[RunRecord], folder: Path) -> Re
         dead.setdefault(record.config.model, []).append(record.final.dead_outputs)
     return Results(
         setting=setting,
-        label=printout.protocol_label(setting, *printout.run_counts(records)),
+        label=protocol_label(setting, *run_counts(records)),
         accuracies=accuracies,
         dead={model: summarize(counts).mean for model, counts in dead.items()},
         failed={m: sum(r.config.model == m and r.status != "ok" for r in records) for m in accuracies},
@@ -113,7 +113,7 @@ def _results(setting: Setting, records: Sequence[RunRecord], folder: Path) -> Re
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Contrast:
     """An OffsetL2 model beside another classifier on one data set.
 
     Attributes:
@@ -133,11 +133,10 @@ class Comparison:
 Place = tuple[int, str, str]  # position of the data set, model, and what it is compared with
 
 
-def compare(results: Sequence[Results]) -> dict[Place, Comparison]:
+def compare(results: Sequence[Results]) -> dict[Place, Contrast]:
     """Every OffsetL2 model with its plain model and with every baseline, on every data set.
 
-    Two corrections by Holm, each over all comparisons of the study: of the p-values for a difference, and of those
-    for less than ``MARGIN`` between the two.
+    Decided together is, of every pair, whether the two differ; less than ``MARGIN`` between them speaks against it.
     """
     tests = {}
     for position, found in enumerate(results):
@@ -148,11 +147,10 @@ def compare(results: Sequence[Results]) -> dict[Place, Comparison]:
                 if len(seeds) > 1:
                     pairs = [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
                     tests[position, model, other] = _at_least(found, len(seeds), paired(*pairs, overlap=found.overlap))
-    differs = holm([test.p_differs() for test in tests.values()])
-    level = holm([test.p_within(MARGIN) for test in tests.values()])
+    decided = decide({place: Finding(test.p_differs(), test.p_within(MARGIN)) for place, test in tests.items()})
     return {
-        place: Comparison(place[1], place[2], test, p, _result(test, p, q))
-        for (place, test), p, q in zip(tests.items(), differs, level, strict=True)
+        place: Contrast(place[1], place[2], test, decided[place].for_it, _result(test, decided[place].word))
+        for place, test in tests.items()
     }
 
 
@@ -165,13 +163,14 @@ def _at_least(found: Results, runs: int, test: TTest) -> TTest:
     return replace(test, standard_error=max(test.standard_error, rounding))
 
 
-def _result(test: TTest, differs: float, level: float) -> str:
-    if differs < ALPHA:
+def _result(test: TTest, differs: str) -> str:
+    """Return one of ``RESULTS``, by the decision on the statement that the two differ."""
+    if differs == SHOWN:
         return ABOVE if test.difference > 0 else BELOW
-    return LEVEL if level < ALPHA else OPEN
+    return LEVEL if differs == REFUTED else OPEN
 
 
-def told(results: Sequence[Results]) -> str:
+def in_words(results: Sequence[Results]) -> str:
     """Set by set the accuracies and the comparisons, then what they come to."""
     comparisons = compare(results)
     parts = []
@@ -186,7 +185,7 @@ def told(results: Sequence[Results]) -> str:
     )
     if len(results) > 1:
         parts.append(_summary(results, comparisons))
-    return "\n\n".join([*parts, textwrap.fill(f"{rule} {ABOUT}", printout.WIDTH, break_on_hyphens=False)])
+    return "\n\n".join([*parts, textwrap.fill(f"{rule} {ABOUT}", WIDTH, break_on_hyphens=False)])
 
 
 def _accuracies_table(found: Results) -> str:
@@ -202,7 +201,7 @@ def _summary_of(by_seed: Mapping[int, float]) -> Summary:
     return summarize(list(by_seed.values()))
 
 
-def _comparisons_table(position: int, found: Results, comparisons: Mapping[Place, Comparison]) -> str:
+def _comparisons_table(position: int, found: Results, comparisons: Mapping[Place, Contrast]) -> str:
     """A row for each OffsetL2 model: how far it is from the others, and what that comes to."""
     rows: list[tuple[str, ...]] = [(found.setting.dataset, "beside its plain model", *BASELINES)]
     for model in L2_MODELS:
@@ -212,11 +211,11 @@ def _comparisons_table(position: int, found: Results, comparisons: Mapping[Place
     return text_table(rows)
 
 
-def _cell(comparison: Comparison) -> str:
-    return f"{comparison.test.difference:+.1f} {comparison.result} (p {p_text(comparison.p)})"
+def _cell(contrast: Contrast) -> str:
+    return f"{contrast.test.difference:+.1f} {contrast.result} (p {p_text(contrast.p)})"
 
 
-def _summary(results: Sequence[Results], comparisons: Mapping[Place, Comparison]) -> str:
+def _summary(results: Sequence[Results], comparisons: Mapping[Place, Contrast]) -> str:
     """For each OffsetL2 model, and for what it is compared with, the data sets by result."""
     lines = []
     for model in L2_MODELS:
@@ -228,9 +227,7 @@ def _summary(results: Sequence[Results], comparisons: Mapping[Place, Comparison]
             words = (f"{result} on {', '.join(places[result])}" for result in RESULTS if result in places)
             if places:
                 lines.append(f"{model} beside {other}: {'; '.join(words)}")
-    return "\n".join(
-        textwrap.fill(line, printout.WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines
-    )
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
 
 
 def _place(found: Results, results: Sequence[Results]) -> str:

@@ -1,4 +1,4 @@
-"""What a study beyond the paper is: which runs it takes, and who says what they show."""
+"""Studies: which runs one takes, and what writes down their findings."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import LR, RunConfig
 
 
-def as_it_is(config: RunConfig) -> Iterable[RunConfig]:
-    """No variants: the run alone."""
+def one_arm(config: RunConfig) -> Iterable[RunConfig]:
+    """Return the run alone."""
     return [config]
 
 
 def nothing_to_check() -> None:
-    """No need beyond tinydist's own."""
+    """Require nothing beyond what tinydist itself requires."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """An experiment of its own, in the same records as the paper's.
+    """A set of runs, and what writes down their findings; the paper's own is one of them.
 
     Attributes:
         models: names of the models that it runs.
@@ -31,8 +31,8 @@ class Study:
             files that it wrote. It may raise DataError and OSError.
         datasets: names of the data sets that each model is run on, unless the user names one; of several, those that
             are here.
-        variants: the runs to do in place of one run of a model, such as with several learning rates; if there are
-            several, each with an ``arm`` of its own.
+        arms: the runs to do in place of one run of a model, such as with several learning rates; if there are several,
+            each with an ``arm`` of its own.
         inputs, lr, protocol: how, unless the user says otherwise.
         check: raises a DataError, before any work, if something that `write` needs is not installed.
     """
@@ -40,14 +40,14 @@ class Study:
     models: tuple[str, ...]
     write: Callable[[Sequence[RunRecord], Path], tuple[str, list[Path]]]
     datasets: tuple[str, ...] = ("mnist",)
-    variants: Callable[[RunConfig], Iterable[RunConfig]] = as_it_is
+    arms: Callable[[RunConfig], Iterable[RunConfig]] = one_arm
     inputs: tuple[str, ...] = ("raw",)
     lr: float = LR
     protocol: Protocol = PROTOCOLS["quick"]
     check: Callable[[], None] = nothing_to_check
 
     def datasets_here(self) -> list[str]:
-        """The data sets that can be read without a download; a single one in any case."""
+        """Return the data sets that can be read without a download; a single one in any case."""
         if len(self.datasets) == 1:
             return list(self.datasets)
         return [name for name in self.datasets if find_source(name).is_here()]

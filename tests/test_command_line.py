@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinydist.arguments import model_list, not_negative, positive, positive_real, time_span, written_span
+from tinydist.command_line import model_list, not_negative, positive, positive_real, time_span
 from tinydist.cores import available_cores
+from tinydist.times import written_span
 
 
 def test_models_are_split_trimmed_and_named_once():

@@ -1,0 +1,52 @@
+"""Labels: the protocol of runs in words, which say when it is not the paper's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tinydist.datasets import find_source, rows_are
+from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
+from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.settings import Setting
+
+PAPERS = (PROTOCOLS["paper"], PROTOCOLS["extended"])
+
+
+def protocol_label(setting: Setting, fewest: int, most: int) -> str:
+    """Return the protocol in one line, which says when it is not one of the paper's.
+
+    Args:
+        setting: of the runs.
+        fewest, most: runs of the model with the fewest, and of the one with the most.
+    """
+    protocol = Protocol(setting.train_size, setting.epochs, most).in_words(rows_are(setting.dataset))
+    to_most = "" if fewest == most else f" (of some only {fewest})"
+    settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}{setting.changes}, input {setting.input}"
+    sizes = setting.train_size, setting.epochs
+    like_the_paper = any(sizes == (paper.train_size, paper.epochs) and fewest >= paper.runs for paper in PAPERS)
+    if not (setting.as_in_the_paper and like_the_paper):
+        return f"not the paper's protocol: {settings}"
+    if setting.input == "normalized":
+        return f"the paper's protocol as described, though not as its author ran it: {settings}"
+    return f"the paper's protocol: {settings}"
+
+
+def protocol_notes(setting: Setting, fewest: int) -> str:
+    """Return what a reader has to know before looking at a number; arguments as for :func:`protocol_label`."""
+    paper = PROTOCOLS["paper"]
+    sizes = [(setting.epochs, paper.epochs, "epochs"), (fewest, paper.runs, "runs")]
+    if rows_are(setting.dataset) == "images":
+        sizes.insert(0, (setting.train_size, paper.train_size, "training images"))
+    reduced = [f"{ours:,} of {theirs:,} {what}" for ours, theirs, what in sizes if ours < theirs]
+    notes = [f"Input: {find_source(setting.dataset).inputs[setting.input]}."]
+    if reduced:
+        notes.append(f"Reduced protocol: {', '.join(reduced)}. Compare directions with the paper, not decimals.")
+    return "\n".join(notes)
+
+
+def run_counts(records: Sequence[RunRecord]) -> tuple[int, int]:
+    """Count the successful runs of the model with the fewest, and of the one with the most."""
+    counts = Counter({record.config.model: 0 for record in records})
+    counts.update(record.config.model for record in records if record.status == "ok")
+    return min(counts.values()), max(counts.values())

@@ -1,0 +1,49 @@
+"""The experiment as a function call, for Python and for notebooks."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from tinydist.reproduce.plans.plan import PlanError, Request, Results, carry_out, make_plan
+
+__all__ = ["Results", "run"]
+
+
+def run(**request: Any) -> Results:
+    """Train models as the paper does, and judge its claims on them; the same as ``python -m tinydist.reproduce``.
+
+    Runs that the results folder holds already are not repeated, so a call that was interrupted goes on where it was.
+    Progress goes to standard error.
+
+    Args:
+        request: the options of the command line by name, all of them optional; described in
+            :class:`tinydist.reproduce.plans.plan.Request`. Those used most:
+            models: such as ``["ReLU2", "ReLU2-Neg"]``; the paper's ten by default.
+            runs, epochs, train_size: sizes; those of the quick protocol by default (3 runs, 500 epochs, 3,000 images).
+            input: "raw", "unit" or "normalized", or a list of several.
+            out: results folder; one named after the settings, in ``results``, by default.
+
+    Returns:
+        The finished records, the verdicts on the paper's claims, and what the command line would print.
+
+    Raises:
+        TypeError: for an unknown option.
+        ValueError: for options that contradict each other, or values out of range.
+        DataError: if data or results are damaged or not there.
+        OSError: if something cannot be read or written.
+    """
+    try:
+        return carry_out(make_plan(Request(**request)))
+    except PlanError as problem:
+        raise ValueError(_as_arguments(str(problem))) from None
+
+
+run.__signature__ = inspect.signature(Request).replace(return_annotation=Results)  # type: ignore[attr-defined]
+
+
+def _as_arguments(message: str) -> str:
+    """Return a message about options of the command line as one about arguments: train_size for --train-size."""
+    message = message.replace("--no-report", "report=False")
+    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda option: option[1].replace("-", "_"), message)
