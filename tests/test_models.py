@@ -1,6 +1,8 @@
 """The models by name: what they are made of, and their gradients."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import autograd
 import autograd.numpy as anp
@@ -310,7 +312,7 @@ FORWARD_OF_OTHERS = {
 }
 
 
-FORWARD = {
+FORWARD: dict[str, Callable[..., Any]] = {
     "ReLU": lambda z, p: project(relu(z), p),
     "Abs": lambda z, p: project(anp.abs(z), p),
     "ReLU2": lambda z, p: relu(project(relu(z), p)),

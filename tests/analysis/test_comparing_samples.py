@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ SAMPLES = [
     ([95.64, 95.4, 95.8], [95.2, 95.3, 94.9]),
     ([0.0, 100.0, 50.0, 7.0, 8.0], [49.0, 50.0, 51.0, 52.0, 49.5]),
 ]
-TESTS = [
+TESTS: list[tuple[Callable[..., TTest], Callable[..., Any]]] = [
     (lambda a, b: welch(summarize(a), summarize(b)), lambda a, b, **o: stats.ttest_ind(a, b, equal_var=False, **o)),
     (lambda a, b: student(summarize(a), summarize(b)), lambda a, b, **o: stats.ttest_ind(a, b, **o)),
     (paired, lambda a, b, **o: stats.ttest_rel(a, b, **o)),

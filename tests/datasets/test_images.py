@@ -45,7 +45,7 @@ def test_normalized_has_zero_mean_and_unit_deviation(mnist):
     )
 
 
-FASHION = datasets.SOURCES["fashion-mnist"].installed
+FASHION = datasets.SOURCES["fashion-mnist"].installed  # type: ignore[attr-defined]  # not every source has it
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason=f"needs Debian's package dataset-fashion-mnist in {FASHION}")

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 @pytest.fixture
 def at_threads() -> Iterator[Callable[..., list[object]]]:
     """Run a function with one thread, then with two, both for numba and for BLAS."""
-    if numba.config.NUMBA_NUM_THREADS < 2:
+    if numba.config.NUMBA_NUM_THREADS < 2:  # type: ignore[attr-defined]  # numba sets it at run time
         pytest.skip("needs two cores")
     before = numba.get_num_threads()
 

@@ -2,6 +2,7 @@ import itertools
 import json
 from dataclasses import asdict, replace
 
+import joblib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -267,7 +268,7 @@ def test_a_budget_and_sizes_exclude_each_other(flags, refusal):
     ("failure", "status", "words"),
     [
         (KeyboardInterrupt(), 130, "Stopped before any run began."),
-        (budget.joblib.externals.loky.process_executor.TerminatedWorkerError(), 2, "use fewer --jobs"),
+        (joblib.externals.loky.process_executor.TerminatedWorkerError(), 2, "use fewer --jobs"),
         (OSError(28, "No space left on device"), 2, "error: [Errno 28] No space left on device"),
     ],
 )

@@ -11,21 +11,13 @@ from tinydist.models import model_names
 from tinydist.nn import Activation
 from tinydist.ops import ACTIVATIONS
 from tinydist.reproduce import cli
+from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS
+from tinydist.reproduce.evidence.decisions import OPEN
 from tinydist.reproduce.plans import plan
 from tinydist.reproduce.report.page import finished_records
 from tinydist.reproduce.runs.trained import trained_model
 from tinydist.reproduce.studies import activations
-from tinydist.reproduce.studies.activations import (
-    COLLAPSED,
-    MODELS,
-    NO_COMPARISON,
-    OPEN,
-    OUTPUTS,
-    STANDS,
-    Cell,
-    heat_maps,
-    in_words,
-)
+from tinydist.reproduce.studies.activations import MODELS, OUTPUTS, Cell, heat_maps, in_words
 
 TINY = ["--study", "activations", "--train-size", "100", "--epochs", "15", "--runs", "2"]
 
