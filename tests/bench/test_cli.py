@@ -114,6 +114,17 @@ def test_options_may_stand_before_the_command_and_the_command_may_be_left_out():
     assert cli._options([]).what == "epoch"
 
 
+def test_an_option_that_a_command_does_not_have_is_refused_wherever_it_stands(capsys):
+    for flags in (
+        ["--models", "ReLU", "kernels"],
+        ["kernels", "--models", "ReLU"],
+        ["--repetitions", "3", "streaming"],
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(flags)
+    assert "streaming does not take --repetitions; leave it out" in capsys.readouterr().err
+
+
 def test_models_without_peers_are_refused(capsys):
     assert cli.main(["epoch", "--models", "ReLU,GELU2"]) == 2
     assert "written out for ReLU and Abs only, without Conv-, so GELU2 cannot be compared" in capsys.readouterr().err

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinydist.kernels import conv
+from tinydist.kernels.chunks import CHUNKS
 
 dtypes = st.sampled_from([np.float32, np.float64])
 sides = st.integers(1, 9)
-batches = st.sampled_from([0, 1, 3, conv.CHUNKS + 1])
+batches = st.sampled_from([0, 1, 3, CHUNKS + 1])
 
 
 def whole_numbers(*shape, dtype=np.float64, seed=0):

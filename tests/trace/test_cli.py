@@ -37,7 +37,8 @@ def cells_of(shown, node):
 # --- good runs -----------------------------------------------------------------------------------------------------
 
 
-def test_untrained_models_side_by_side_on_one_image(capsys):
+def test_untrained_models_side_by_side_on_one_image(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     assert cli.main(["ReLU2", "Abs-L2", "ReLU2", "--sample", "7"]) == 0
     shown = capsys.readouterr().out
     assert "One backward pass over training image 7 (a 3); raw pixels, seed 0, untrained." in shown

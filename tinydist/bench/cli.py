@@ -32,9 +32,9 @@ and quartiles are in milliseconds, and peak memory is that of the whole process.
 """
 MODELS = ["ReLU", "ReLU2-Neg", "Abs2-Neg", "Abs-L2"]
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "epoch": {"models": MODELS, "repetitions": 11, "figure": None, "train_size": 60_000},
-    "kernels": {"models": [], "repetitions": 11, "figure": Path("results/roofline.png"), "train_size": 60_000},
-    "streaming": {"models": [], "figure": None, "train_size": 20_000},
+    "epoch": {"models": MODELS, "repetitions": 11, "train_size": 60_000},
+    "kernels": {"repetitions": 11, "figure": Path("results/roofline.png"), "train_size": 60_000},
+    "streaming": {"train_size": 20_000},
     "growth": {"models": MODELS[:1], "repetitions": 5, "figure": Path("results/growth.png"), "train_size": 60_000},
 }
 """What each command takes for an option that is not given."""
@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
 
     def work() -> int:
-        _check_models(options.what, options.models)
-        for path in (options.json, options.figure):
+        _check_models(options.what, getattr(options, "models", []))
+        for path in (options.json, getattr(options, "figure", None)):
             if path:
                 _check_writable(path)
         results = options.run(options)
@@ -184,7 +184,10 @@ def _check_models(what: str, models: Sequence[str]) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return what was given, over the defaults of the command."""
-    given = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    if strange := given.keys() - DEFAULTS[given["what"]].keys() - {"run", "what", "json", "threads"}:
+        parser.error(f"{given['what']} does not take --{min(strange)}; leave it out")
     return argparse.Namespace(**({"json": None, "threads": available_cores()} | DEFAULTS[given["what"]] | given))
 
 
@@ -203,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_options(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the options of one command, none with a value unless it is given."""
     defaults, absent = DEFAULTS[what], argparse.SUPPRESS
-    if defaults["models"]:
+    if "models" in defaults:
         models = ",".join(defaults["models"])
         add_option(
             parser, "models", f"{'one model' if what == 'growth' else 'models'} (default: {models})", default=absent
@@ -216,7 +219,7 @@ def _add_options(parser: argparse.ArgumentParser, what: str) -> None:
     if "repetitions" in defaults:
         turns = f"timed turns of each (default: {defaults['repetitions']})"
         parser.add_argument("--repetitions", type=positive, metavar="N", default=absent, help=turns)
-    if defaults["figure"]:
+    if "figure" in defaults:
         figure = f"where the figure is drawn (default: {defaults['figure']})"
         parser.add_argument("--figure", type=Path, metavar="FILE", default=absent, help=figure)
     parser.add_argument("--json", type=Path, metavar="FILE", default=absent, help="write the results to a file")

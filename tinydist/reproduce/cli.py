@@ -60,7 +60,14 @@ EXPECTED = (DataError, PoolError, ValueError, OSError)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is not _run:
+        names = [
+            field.name for field in fields(Request) if getattr(options, field.name) != parser.get_default(field.name)
+        ]
+        if names:
+            parser.error(f"--{names[0].replace('_', '-')} is about runs to do; leave it out, or the command after it")
     return int(options.run(options))
 
 

@@ -91,7 +91,7 @@ def test_every_run_has_a_row_failed_ones_too(shown):
     for model in ("ReLU2", "Abs-L2"):
         for name in ("raw", "normalized"):
             for seed in (0, 1):
-                assert f"{model} {seed} mnist {name} sparse 60 3 0.001" in rows
+                assert f"{model} {seed} mnist {name} 60 3 0.001" in rows
     assert "FAILED Abs raw seed 0: diverged: <script>alert(1)</script>" in rows
     assert "1 runs failed and are not in any mean" in shown.text
     assert "Abs all failed – 0, 1 failed" in shown.text

@@ -25,9 +25,8 @@ distributed = pytest.importorskip("distributed")
 cluster = pytest.importorskip("tinydist.reproduce.runs.cluster")
 
 PATIENCE = 60
-SETTING = {"dataset": "mnist", "input": "raw", "train_size": 500, "lr": 0.001, "layout": "sparse"}
 CONFIGS = [RunConfig(model=model, seed=seed, epochs=300, **SETTING) for seed in (0, 1) for model in ("ReLU", "Abs-L2")]
-ENDLESS = [RunConfig(model="ReLU", seed=0, epochs=1_000_000, **SETTING)]
+ENDLESS = [RunConfig("mnist", "raw", 500, 1_000_000, 0.001, model="ReLU", seed=0, layout="sparse")]
 
 
 def eventually(condition):

@@ -37,7 +37,7 @@ def test_a_field_that_differs_is_never_pooled_and_never_silent(name, record):
     assert Setting.from_row({key: str(value) for key, value in other.row().items()}) == other.config.setting
 
 
-def test_a_hyperparameter_that_is_added_takes_part_everywhere():
+def test_a_hyperparameter_that_is_added_takes_part_everywhere() -> None:
     @dataclass(frozen=True)
     class WithDecay(Setting):
         weight_decay: float = field(default=0.0, metadata={"words": "weight decay {:g}"})

@@ -10,12 +10,13 @@ from sklearn.preprocessing import StandardScaler
 
 from tinydist import datasets
 from tinydist.reproduce import cli
+from tinydist.reproduce.evidence.decisions import OPEN
 from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.plans import plan
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.studies import other_data
 from tinydist.reproduce.studies.baselines import BASELINES, baseline_accuracies
-from tinydist.reproduce.studies.other_data import ABOVE, BELOW, LEVEL, OPEN, Results, compare, in_words
+from tinydist.reproduce.studies.other_data import ABOVE, BELOW, LEVEL, Results, compare, in_words
 
 TINY = replace(
     other_data.STUDIES["tabular"],

@@ -185,9 +185,9 @@ def make_plan(request: Request) -> Plan:
     study = _study(request)
     models = [str(parse_model_name(name)) for name in request.models or study.models]
     inputs = _inputs(request, study)
+    _check(request)
     lr = request.lr or study.lr
     names = [str(request.dataset)] if request.dataset else study.datasets_here()
-    _check_numbers(request)
     request = _with_layout(request, models, names)
     study.check()
     protocol = _protocol(request, study)
@@ -247,11 +247,11 @@ def carry_out(plan: Plan) -> Results:
             records = sweep(plan.configs, plan.out, pool, plan.checkpoint_every)
         text, files = plan.study.write(records, plan.out) if plan.report else (printout.printed(records), [])
     except PoolError as problem:
-        raise PoolError(f"{problem}. {plan.saved}; the same command goes on from there") from None
+        raise PoolError(f"{problem}. {plan.saved}; the same command goes on from there.") from None
     except OSError as problem:
         raise OSError(
             f"{problem}. {plan.saved}; once that is mended (free space? permissions?), the same command goes on from "
-            "there"
+            "there."
         ) from None
     verdicts = {}
     if plan.study is PAPER:
@@ -288,16 +288,18 @@ def _inputs(request: Request, study: Study) -> list[str]:
     return list(dict.fromkeys(given))
 
 
-def _check_numbers(request: Request) -> None:
-    """Raise a PlanError unless all sizes are positive, and options that exclude each other are not both given."""
+def _check(request: Request) -> None:
+    """Raise a PlanError unless every value is in range, and no two are given that exclude each other."""
     for name in ("runs", "epochs", "train_size", "batch_size", "chunk_size", "jobs"):
         value = getattr(request, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise PlanError(f"{_option(name)}: expected a positive whole number, got {value!r}")
     if request.seed < 0:
         raise PlanError(f"--seed: expected a whole number from 0, got {request.seed!r}")
-    if request.lr is not None and not 0 < request.lr < float("inf"):
-        raise PlanError(f"--lr: expected a positive number, got {request.lr!r}")
+    for name in ("lr", "checkpoint_every"):
+        value = getattr(request, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise PlanError(f"{_option(name)}: expected a positive number, got {value!r}")
     for name, choices in (("protocol", PROTOCOLS), ("optimizer", OPTIMIZERS), ("layout", datasets.LAYOUTS)):
         value = getattr(request, name)
         if value is not None and value not in choices:

@@ -1,0 +1,351 @@
+"""The README and the pages of the site: their numbers are the committed results, and what they point at is there."""
+
+import csv
+import json
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+import tinydist
+from tinydist import datasets, nn, trace
+from tinydist.analysis.statistics import summarize
+from tinydist.exercises.table import EXERCISES
+from tinydist.models import PAPER_MODELS
+from tinydist.ops import ACTIVATIONS
+from tinydist.ops.table import OPS
+from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.outcomes import read_csv
+from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS, FIRST_TABLE, published
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "lessons" / "site" / "pages").glob("*.rst"))
+RESULTS = ROOT / "data" / "results"
+MEAN_AND_SD = re.compile(r"\d+\.\d+\s+±\s+\d+\.\d+")
+ARMS = {
+    "as in the paper: raw pixels, uniform": "raw",
+    "the same, no output weight negative": "positive-init",
+    "start of pixels up to 1, a step that fits (lr 0.1)": "lr-0.1-pixels-to-1",
+    "start of pixels up to 1, step of raw pixels": "start-of-1-step-of-255",
+    "start of raw pixels, step of pixels up to 1": "start-of-255-step-of-1",
+    "raw pixels, 512 hidden units": "512-units",
+}
+"""Rows of the table on dying outputs, and the arms they are about."""
+FORCED = {
+    "": "nothing (baseline)",
+    "2": "intensity",
+    "2-Neg": "distance",
+    "-L2": "intensity, by prototypes",
+    "-L2-Neg": "distance, by prototypes",
+}
+"""What the output of a model has to be, by what follows the activation in its name."""
+
+
+WORDS = {3: "three", 8: "eight", 15: "fifteen", 17: "seventeen", 27: "twenty-seven"}
+
+
+def text_of(path):
+    """The text of a page on one line."""
+    return " ".join(path.read_text(encoding="utf-8").split())
+
+
+# --- what was measured -----------------------------------------------------------------------------------------------
+
+
+def measured(folder, file="results.csv"):
+    """Setting and outcomes by model, of results with a single setting."""
+    ((setting, outcomes),) = read_csv(RESULTS / folder / file).items()
+    return setting, outcomes
+
+
+def by_input(folder):
+    return {setting.input: outcomes for setting, outcomes in read_csv(RESULTS / folder / "results.csv").items()}
+
+
+def by_dataset(folder):
+    return {setting.dataset: outcomes for setting, outcomes in read_csv(RESULTS / folder / "results.csv").items()}
+
+
+def dying():
+    """(arm, model) to the accuracies and the dead outputs of its successful runs."""
+    accuracies, dead = defaultdict(list), defaultdict(list)
+    with (RESULTS / "dying" / "results.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["status"] == "ok":
+                accuracies[row["arm"], row["model"]].append(float(row["test_accuracy"]))
+                dead[row["arm"], row["model"]].append(int(row["dead_outputs"]))
+    return accuracies, dead
+
+
+def accuracy(outcomes, model):
+    return str(outcomes[model].accuracy) if model in outcomes else "diverged"
+
+
+# --- the tables as they have to be: heading and rows -----------------------------------------------------------------
+
+
+def quick():
+    _, outcomes = measured("quick")
+    heading = [
+        "model",
+        "output forced to be",
+        "test accuracy % (3 runs)",
+        "dead outputs of 10",
+        "the paper's, full protocol",
+    ]
+    rows = [
+        [
+            model,
+            next(forced for end, forced in FORCED.items() if re.fullmatch(f"(ReLU|Abs){end}", model)),
+            accuracy(outcomes, model),
+            f"{outcomes[model].mean_dead:.1f}",
+            str(published(model, 500)),
+        ]
+        for model in PAPER_MODELS
+    ]
+    assert {len(outcome.accuracies) for outcome in outcomes.values()} == {3}
+    return [heading, *rows]
+
+
+def quick_on_its_page():
+    return [[row[0], *row[2:]] for row in quick()]
+
+
+def full():
+    inputs = by_input("evidence")
+    rows = [["model", "raw, %", "dead of 10", "normalised, %", "dead of 10"]]
+    for model in PAPER_MODELS:
+        cells = (
+            (accuracy(inputs[kind], model), f"{inputs[kind][model].mean_dead:.1f}") for kind in ("raw", "normalized")
+        )
+        rows.append([model, *(cell for pair in cells for cell in pair)])
+    return rows
+
+
+def activations(file):
+    _, outcomes = measured("activations", file)
+    rows = [[name, *(accuracy(outcomes, name + end) for end in FORCED)] for name in ACTIVATIONS]
+    return [["activation", *(f"Act{end}" for end in FORCED)], *rows]
+
+
+def arms():
+    accuracies, dead = dying()
+    rows = [["start and step", "ReLU", "ReLU2", "dead outputs of ReLU2", "ReLU2-Neg", "Abs2"]]
+    for words, arm in ARMS.items():
+        relu, relu2, neg, abs2 = (str(summarize(accuracies[arm, m])) for m in ("ReLU", "ReLU2", "ReLU2-Neg", "Abs2"))
+        rows.append([words, relu, relu2, f"{summarize(dead[arm, 'ReLU2']).mean:.1f}", neg, abs2])
+    return rows
+
+
+def other_data(folder):
+    found = by_dataset(folder)
+    rows = [[model, *(accuracy(outcomes, model) for outcomes in found.values())] for model in PAPER_MODELS]
+    return [["model", *found], *rows]
+
+
+TABLES = {
+    "quick": quick_on_its_page,
+    "full": full,
+    "activations-raw": lambda: activations("results.csv"),
+    "activations-normalized": lambda: activations("results-normalized.csv"),
+    "dying": arms,
+    "sequential": lambda: other_data("sequential"),
+    "tabular": lambda: other_data("tabular"),
+    "datasets": lambda: other_data("datasets"),
+}
+
+
+# --- the tables as they are ------------------------------------------------------------------------------------------
+
+
+def markdown_tables(path):
+    """Heading and rows of every table."""
+    found = re.findall(r"(?:^\|.*\|\n)+", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for table in found:
+        heading, _, *rows = ([plain(cell) for cell in line.strip("|").split("|")] for line in table.splitlines())
+        yield [heading, *rows]
+
+
+def rst_tables(path):
+    """Heading and rows of every table by its name, or by a number if it has none."""
+    directives = re.findall(
+        r"^\.\. csv-table::.*\n((?:   :.*\n)+)\n((?:   .+\n)+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert len(directives) == path.read_text(encoding="utf-8").count("-table::"), (
+        f"{path.name} has a table of another form"
+    )
+    for number, (options, body) in enumerate(directives):
+        name = re.search(r":name: (.*)", options)
+        heading = re.search(r":header: (.*)", options)[1]
+        yield (
+            name[1] if name else number,
+            [[plain(cell) for cell in line.split("|")] for line in (heading, *body.splitlines())],
+        )
+
+
+def plain(cell):
+    return cell.strip().strip("*`")
+
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_readmes_table_is_the_quick_run():
+    with_results = [table for table in markdown_tables(README) if any("±" in cell for row in table for cell in row)]
+    assert with_results == [quick()]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_what_was_measured(name):
+    (table,) = (table for page in PAGES for found, table in rst_tables(page) if found == name)
+    assert table == TABLES[name]()
+
+
+def test_every_table_with_results_is_one_of_those():
+    for page in PAGES:
+        for name, table in rst_tables(page):
+            assert name in TABLES or not any("±" in cell for row in table for cell in row), f"{page.name}: {table}"
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda path: path.name)
+def test_every_mean_and_deviation_is_of_a_model_here_or_in_the_paper(page):
+    known = {
+        str(outcome.accuracy)
+        for path in RESULTS.glob("*/results*.csv")
+        for outcomes in read_csv(path).values()
+        for outcome in outcomes.values()
+    }
+    paper = [*AFTER_5000_EPOCHS.values(), *AFTER_50000_EPOCHS.values()]
+    known |= {f"{number.mean:.2f} ± {number.sd:.2f}" for number in paper}
+    known |= {f"{mean:.2f} ± {sd:.2f}" for mean, sd in FIRST_TABLE.values()}
+    quoted = {" ".join(number.split()) for number in MEAN_AND_SD.findall(page.read_text(encoding="utf-8"))}
+    assert quoted <= known
+    assert quoted or page.stem not in ("README", "results", "studies")
+
+
+def sentences():
+    """Pages, and words on them that follow from the results."""
+    setting, outcomes = measured("quick")
+    behind = f"{outcomes['ReLU'].mean - outcomes['ReLU2-Neg'].mean:.1f} points behind"
+    yield README, behind
+    yield README, f"{outcomes['ReLU2'].mean_dead:.0f} of 10 outputs dead"
+    counts = Counter(verdict.result for verdict in ledger.verdicts(outcomes, setting))
+    assert counts[ledger.HELD] == 4  # the sentences after "Held"
+    yield README, f"**Open**: {WORDS[counts[ledger.NOT_ENOUGH]]} of the paper's {WORDS[counts.total()]} claims"
+    yield README, f"**Not tested**: {WORDS[counts[ledger.NOT_TESTED]]} claims"
+    yield README, f"[{WORDS[len(list((ROOT / 'lessons').glob('[0-9]*.py')))]} scripts](lessons)"
+    yield README, f"{WORDS[len(EXERCISES)].capitalize()} functions of this library are exercises"
+    in_the_paper = AFTER_5000_EPOCHS["ReLU"].mean - AFTER_5000_EPOCHS["ReLU2-Neg"].mean
+    yield README, f"behind ReLU here, in the paper {in_the_paper:.1f}"
+    yield "results", behind
+    yield "results", f"{outcomes['ReLU2'].mean_dead:.0f} of 10 outputs dead"
+
+    raw = by_input("evidence")["raw"]["ReLU2"]
+    yield "results", f"{raw.mean_dead / 10:.0%} of its outputs are dead"
+    yield "results", f"{min(raw.accuracies):.0f} to {max(raw.accuracies):.0f}%, to settle it"
+
+    _, outcomes = measured("activations")
+    losses = {name: outcomes[name].mean - outcomes[f"{name}2"].mean for name in ACTIVATIONS if name in outcomes}
+    collapsed = [losses[name] for name in ("ReLU", "GELU", "SiLU", "ELU")]
+    yield "studies", f"lose {min(collapsed):.0f} to {max(collapsed):.0f} points"
+    yield "studies", f"LeakyReLU, which keeps a hundredth of the slope there, loses {losses['LeakyReLU']:.0f} points"
+
+    accuracies, _ = dying()
+    positive, usual, fitting, long = (
+        str(summarize(accuracies[arm, "ReLU2"]))
+        for arm in ("positive-init", "raw", "lr-0.1-pixels-to-1", "start-of-1-step-of-255")
+    )
+    yield "studies", f"it reaches {positive}%, as ReLU does from that start"
+    yield "studies", f"From the usual start it reaches {usual}%"
+    yield "studies", f"ReLU2 reaches {fitting}% with a step that fits, and {long}% with the step of raw pixels"
+    assert accuracies["positive-init", "ReLU"] == accuracies["positive-init", "ReLU2"]
+    failed = {arm for arm, _ in accuracies if (arm, "Abs2") not in accuracies}
+    yield "studies", f"it diverges in {('no arm', 'one', 'two')[len(failed)]}"
+
+    (fashion,) = by_dataset("datasets").values()
+    offset = [fashion[model].mean for model in PAPER_MODELS if "L2" in model]
+    yield "studies", f"ReLU2-Neg is at {fashion['ReLU2-Neg'].accuracy}%"
+    yield "studies", f"ReLU reaches {fashion['ReLU'].accuracy}%"
+    yield "studies", f"the four OffsetL2 models {min(offset):.2f} to {max(offset):.2f}%"
+    (baselines,) = json.loads((RESULTS / "datasets" / "study" / "baselines.json").read_text(encoding="utf-8")).values()
+    reached = [fashion["ReLU"].mean, *offset]
+    least, most = min(baselines.values()) - max(reached), max(baselines.values()) - min(reached)
+    yield "studies", f"behind scikit-learn's four classifiers, by {least:.0f} to {most:.0f} points"
+
+
+@pytest.mark.parametrize(("page", "words"), [*sentences()], ids=lambda value: getattr(value, "name", value)[:40])
+def test_a_sentence_says_what_was_measured(page, words):
+    path = page if isinstance(page, Path) else next(path for path in PAGES if path.stem == page)
+    assert words in text_of(path)
+
+
+def test_relu2_is_near_relu_on_every_table_and_series_as_the_studies_say():
+    for folder in ("tabular", "sequential"):
+        for dataset, outcomes in by_dataset(folder).items():
+            assert outcomes["ReLU"].mean - outcomes["ReLU2"].mean < 10, dataset
+
+
+@pytest.mark.parametrize(
+    ("page", "folder"), [("README", "quick"), ("results", "quick"), ("results", "evidence"), ("studies", "activations")]
+)
+def test_the_sizes_of_a_reduced_protocol_are_said(page, folder):
+    text = next(text_of(path) for path in (README, *PAGES) if path.stem == page)
+    assert "reduced protocol" in text
+    numbers = {1: "one", 3: "three", 4: "four", 5: "five", 10: "ten"}
+    for setting, outcomes in read_csv(RESULTS / folder / "results.csv").items():
+        runs = max(len(outcome.accuracies) for outcome in outcomes.values())
+        assert re.search(f"{setting.train_size:,} (training )?images", text)
+        assert f"{setting.epochs:,} epochs" in text
+        assert re.search(f"{numbers[runs]} (runs|times)|{runs} runs", text)
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_readme_has_both_commands():
+    text = README.read_text(encoding="utf-8")
+    for command in (
+        "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m tinydist.reproduce",
+        'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest',
+    ):
+        assert f"```sh\n{command}\n```" in text
+
+
+def test_what_the_readme_links_to_is_there():
+    links = re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
+    inside = [link for link in links if not link.startswith("https://")]
+    assert len(inside) > 10
+    for link in inside:
+        assert (ROOT / link.partition("#")[0]).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_the_results_that_a_page_names_are_there(page):
+    named = re.findall(r"(?<!\w)data/(?:results/)?[\w./-]+\w", page.read_text(encoding="utf-8"))
+    for path in named:
+        assert path == "data/NAME" or (ROOT / path).exists(), path
+
+
+def public_names(module):
+    """All that a module offers: what it lists, or else what it defines."""
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    return set(getattr(module, "__all__", [name for name in own if not name.startswith("_")]))
+
+
+@pytest.mark.parametrize(
+    ("names", "page"),
+    [
+        (public_names(tinydist) - {"datasets", "nn", "optim", "trace"}, "engine"),  # these have pages of their own
+        (public_names(datasets), "datasets"),
+        (public_names(nn), "nn"),
+        ({op.name for op in OPS}, "ops"),
+        (public_names(trace), "trace"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_reference_has_every_public_name(names, page):
+    text = (ROOT / "lessons" / "site" / "reference" / f"{page}.rst").read_text(encoding="utf-8")
+    assert names <= set(re.findall(r"^\.\. auto\w+:: (?:\w+\.)*(\w+)", text, flags=re.MULTILINE))
