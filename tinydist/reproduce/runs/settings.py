@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Self, get_type_hints
 
 from tinydist.datasets import find_source, rows_are
 from tinydist.errors import DataError
@@ -53,7 +53,7 @@ class Setting:
     first_step: float = _beside(1.0, "their lr times {:.3g}")
 
     @classmethod
-    def from_row(cls, row: Mapping[str, str]) -> Setting:
+    def from_row(cls, row: Mapping[str, str]) -> Self:
         """Return the setting of a row of results.csv; a column that the file lacks has the paper's value.
 
         Raises:
