@@ -8,7 +8,7 @@ import matplotlib.image
 import pytest
 
 from tinydist.bench import cli, growth
-from tinydist.bench.growth import Row, Sweep, as_json, bench_growth, exponent, sweeps
+from tinydist.bench.growth import GrowthRow, Variation, as_json, bench_growth, exponent, variations
 from tinydist.bench.growth_figure import growth_figure
 from tinydist.bench.measure import Timing
 from tinydist.bench.processes import Job, Measured, ProcessError
@@ -23,7 +23,7 @@ def measured(milliseconds, memory=100.0):
 
 def row(value, times, against="images", left_out=None, copies=1):
     job = Job("tinydist", "ReLU", train_size=value // copies, threads=2, copies=copies)
-    return Row(against, value, job, {name: measured(time) for name, time in times.items()}, left_out or {})
+    return GrowthRow(against, value, job, {name: measured(time) for name, time in times.items()}, left_out or {})
 
 
 @pytest.fixture
@@ -44,29 +44,29 @@ def asked(monkeypatch):
 
 
 def test_the_sweeps_vary_one_thing_each():
-    images, hidden, threads = sweeps("Abs", 60_000, threads=6)
+    images, hidden, threads = variations("Abs", 60_000, threads=6)
     assert list(images.jobs) == [1_000, 3_000, 10_000, 30_000, 60_000, 600_000]
     assert [job.train_size * job.copies for job in images.jobs.values()] == list(images.jobs)
     assert [job.copies for job in images.jobs.values()] == [1, 1, 1, 1, 1, 10]
     assert {(job.hidden, job.threads) for job in images.jobs.values()} == {(128, 6)}
     assert [job.hidden for job in hidden.jobs.values()] == list(hidden.jobs) == [32, 64, 128, 256, 512, 1024]
     assert [job.threads for job in threads.jobs.values()] == list(threads.jobs) == [1, 2, 4, 6]
-    for sweep in (hidden, threads):
-        assert {(job.train_size, job.copies) for job in sweep.jobs.values()} == {(60_000, 1)}
-    assert {job.model for sweep in (images, hidden, threads) for job in sweep.jobs.values()} == {"Abs"}
+    for variation in (hidden, threads):
+        assert {(job.train_size, job.copies) for job in variation.jobs.values()} == {(60_000, 1)}
+    assert {job.model for variation in (images, hidden, threads) for job in variation.jobs.values()} == {"Abs"}
 
 
 @pytest.mark.parametrize(("cores", "counts"), [(1, [1]), (2, [1, 2]), (8, [1, 2, 4, 8])])
 def test_threads_double_up_to_all_of_them(cores, counts):
-    assert list(sweeps("ReLU", 60_000, cores)[2].jobs) == counts
+    assert list(variations("ReLU", 60_000, cores)[2].jobs) == counts
 
 
 def test_a_small_training_set_is_the_largest_real_one():
-    assert list(sweeps("ReLU", 3_000, 1)[0].jobs) == [1_000, 3_000, 30_000]
+    assert list(variations("ReLU", 3_000, 1)[0].jobs) == [1_000, 3_000, 30_000]
 
 
 def test_a_job_that_several_sweeps_have_is_measured_once(asked):
-    rows = bench_growth(sweeps("ReLU", 3_000, threads=2), LIBRARIES, repetitions=7)
+    rows = bench_growth(variations("ReLU", 3_000, threads=2), LIBRARIES, repetitions=7)
     assert [row.value for row in rows] == [1_000, 3_000, 30_000, 32, 64, 128, 256, 512, 1024, 1, 2]
     assert len(asked) == 3 + 5 + 1
     assert all(repetitions == 7 and list(running) == LIBRARIES for running, repetitions in asked)
@@ -79,7 +79,7 @@ def test_a_job_that_several_sweeps_have_is_measured_once(asked):
 
 def test_dense_images_that_need_half_of_the_free_memory_are_left_out_and_the_table_says_so(asked, monkeypatch, capsys):
     monkeypatch.setattr(growth, "available_memory", lambda: 13_000.0)
-    (images, *_) = sweeps("ReLU", 60_000, threads=1)
+    (images, *_) = variations("ReLU", 60_000, threads=1)
     *real, synthetic = bench_growth([images], LIBRARIES, repetitions=1)
     assert all(list(row.measured) == LIBRARIES and not row.left_out for row in real)
     assert list(synthetic.measured) == ["tinydist"]
@@ -102,7 +102,7 @@ def test_a_library_whose_process_dies_is_left_out_and_the_others_start_again(ask
         return answer(running, repetitions)
 
     monkeypatch.setattr(growth, "take_turns", torch_dies)
-    (result,) = bench_growth([Sweep("images", {1000: JOB})], LIBRARIES, repetitions=1)
+    (result,) = bench_growth([Variation("images", {1000: JOB})], LIBRARIES, repetitions=1)
     assert list(result.measured) == ["tinydist", "numpy"]
     assert len(asked) == 1
     assert "PyTorch left out: the process that measures torch ended with status -9" in capsys.readouterr().out
@@ -114,7 +114,7 @@ def test_when_all_processes_die_the_row_is_empty(monkeypatch, capsys):
         raise ProcessError(name, f"{name} died")
 
     monkeypatch.setattr(growth, "take_turns", all_die)
-    (result,) = bench_growth([Sweep("images", {1000: JOB})], LIBRARIES, repetitions=1)
+    (result,) = bench_growth([Variation("images", {1000: JOB})], LIBRARIES, repetitions=1)
     assert result.measured == {}
     assert "tinydist left out: tinydist died" in capsys.readouterr().out
     assert growth_figure([result], "a label").axes
@@ -138,7 +138,7 @@ def test_no_exponent_without_two_points():
 
 @pytest.mark.usefixtures("asked")
 def test_the_table_shows_growth_from_line_to_line_and_over_all(capsys):
-    bench_growth(sweeps("ReLU", 3_000, threads=2), LIBRARIES[:2], repetitions=1)
+    bench_growth(variations("ReLU", 3_000, threads=2), LIBRARIES[:2], repetitions=1)
     tables = capsys.readouterr().out.strip().split("\n\n")
     assert [table.split()[0] for table in tables] == ["images", "hidden", "threads"]
     head, first, second, third, fit = tables[0].splitlines()

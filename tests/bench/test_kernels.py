@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tinydist.bench import cli
-from tinydist.bench.kernels import bench_kernels, cases, kernel_table, roofline
+from tinydist.bench.kernels import bench_kernels, kernel_table, roofline, to_time
 from tinydist.bench.measure import Machine
 
 
@@ -14,7 +14,7 @@ def results():
     return bench_kernels(train_size=300, repetitions=2)
 
 
-@pytest.mark.parametrize("case", cases(train_size=200)[0], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", to_time(train_size=200)[0], ids=lambda case: case.name)
 def test_a_kernel_is_timed_against_a_twin_that_computes_the_same(case):
     ours, twin = case.ours(), case.twin()
     for a, b in zip(*(x if isinstance(x, tuple) else (x,) for x in (ours, twin)), strict=True):
@@ -52,7 +52,7 @@ def test_the_command_saves_figures_and_numbers(tmp_path, capsys):
 
 def test_pytorch_computes_the_same_convolutions():
     pytest.importorskip("torch")
-    ready, peers = cases(train_size=50, threads=1)
+    ready, peers = to_time(train_size=50, threads=1)
     ours = {case.name: case.ours for case in ready}
     assert len(peers) == 7
     for name, theirs in peers.items():

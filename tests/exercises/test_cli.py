@@ -8,7 +8,7 @@ import pytest
 
 from tinydist.exercises import cli
 from tinydist.exercises.cli import main
-from tinydist.exercises.judge import Verdict
+from tinydist.exercises.judge import Judgement
 from tinydist.exercises.table import EXERCISES, find
 
 RIGHT_SLOPE = "d = step * direction\nreturn (function(x + d) - function(x - d)) / (2 * step)"
@@ -80,7 +80,7 @@ def test_progress_shows_a_bar_for_each_lesson(run, answer):
 
 
 def test_at_the_end_of_all_exercises_there_is_something_left_to_do(run, monkeypatch):
-    monkeypatch.setattr(cli, "judge", lambda exercise, _path: Verdict(exercise, "passed"))
+    monkeypatch.setattr(cli, "judge", lambda exercise, _path: Judgement(exercise, "passed"))
     for words in (["check"], ["next"], ["progress"]):
         status, output, _ = run(*words)
         assert status == 0

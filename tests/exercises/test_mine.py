@@ -5,11 +5,11 @@ import pytest
 from numba import get_num_threads
 
 from tinydist import Tensor, build_model
-from tinydist.exercises.judge import Verdict, judge
-from tinydist.exercises.mine import Experiment, Part, in_place, report
+from tinydist.exercises.judge import Judgement, judge
+from tinydist.exercises.mine import Part, Trial, compared, in_place
 from tinydist.exercises.table import EXERCISES, find
 
-TINY = Experiment(models=("ReLU2", "Abs-L2"), images=100, epochs=4)
+TINY = Trial(models=("ReLU2", "Abs-L2"), images=100, epochs=4)
 
 RELU_CALLS = 2 * 4 + 2 * 5 + 2 * 5
 """ReLU2 runs relu twice a pass: on the training images in each of 4 steps and, at each measured epoch, 0 to 4, on the
@@ -21,7 +21,7 @@ def verdicts(workspace):
     """The verdicts on the exercises of these names; the rest is not written."""
 
     def of(*names):
-        return [judge(e, workspace.path(e)) if e.name in names else Verdict(e, "not written", "") for e in EXERCISES]
+        return [judge(e, workspace.path(e)) if e.name in names else Judgement(e, "not written", "") for e in EXERCISES]
 
     return of
 
@@ -36,7 +36,7 @@ def test_the_learners_code_runs_and_is_counted(workspace, written, verdicts):
     found = verdicts("relu")
     calls = next(verdict for verdict in found if verdict.passed).answer.__globals__["CALLS"]
     calls.clear()
-    text = text_of(report(found, TINY))
+    text = text_of(compared(found, TINY))
     assert len(calls) == RELU_CALLS
     assert f"Calls of your functions: relu {RELU_CALLS}." in text
     assert "They agree" in text
@@ -47,7 +47,7 @@ def test_all_functions_together_agree_with_the_library(workspace, reference, ver
     names = [exercise.name for exercise in EXERCISES if exercise.name not in slow]
     for name in names:
         workspace.path(find(name)).write_text(reference(find(name)), encoding="utf-8")
-    lines = list(report(verdicts(*names), TINY))
+    lines = list(compared(verdicts(*names), TINY))
     rows = [line.split() for line in lines if line.startswith(TINY.models)]
     assert [row[0] for row in rows] == list(TINY.models)
     for _, mine, library, _, _, verdict in rows:
@@ -61,13 +61,13 @@ def test_all_functions_together_agree_with_the_library(workspace, reference, ver
 def test_a_wrong_function_is_left_out_and_said_to_be(answer, verdicts):
     answer("relu", "return np.maximum(x, 0), (lambda g: g * (x > 0),)")
     answer("abs", "return np.abs(x), (lambda g: g,)")
-    text = text_of(report(verdicts("relu", "abs"), TINY))
+    text = text_of(compared(verdicts("relu", "abs"), TINY))
     assert "Your functions in the library's place: 1 of 27." in text
     assert "abs (wrong), 25 not written yet" in text
 
 
 def test_nothing_to_train_with(verdicts):
-    assert list(report(verdicts(), TINY)) == [
+    assert list(compared(verdicts(), TINY)) == [
         "No answer passes yet, so there is nothing to put in the library's place."
     ]
 
@@ -75,7 +75,7 @@ def test_nothing_to_train_with(verdicts):
 def test_a_function_that_fails_in_training_is_reported_with_its_line(workspace, answer, verdicts):
     body = "assert x.shape != (100, 128), 'not this one'\nreturn np.maximum(x, 0), (lambda g: g * (x > 0),)"
     answer("relu", body)
-    text = text_of(report(verdicts("relu"), TINY))
+    text = text_of(compared(verdicts("relu"), TINY))
     lines = workspace.path(find("relu")).read_text(encoding="utf-8").splitlines()
     number = next(i for i, line in enumerate(lines, 1) if "not this one" in line)
     assert f"ReLU2 stopped: AssertionError: not this one (10_relu.py, line {number})" in text
@@ -107,7 +107,7 @@ def untrained_loss(data):
 def test_functions_that_no_model_needs_claim_nothing_and_the_threads_come_back(answer, verdicts):
     before = get_num_threads()
     answer("slope", "return (function(x + step * direction) - function(x - step * direction)) / (2 * step)")
-    text = text_of(report(verdicts("slope"), Experiment(("Abs2",), images=20, epochs=1)))
+    text = text_of(compared(verdicts("slope"), Trial(("Abs2",), images=20, epochs=1)))
     assert get_num_threads() == before
     assert "Calls of your functions: none." in text
     assert "They agree" not in text

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydist.bench.epochs import LIBRARIES, installed_libraries
-from tinydist.bench.growth import as_json, bench_growth, sweeps
+from tinydist.bench.growth import as_json, bench_growth, variations
 from tinydist.bench.growth_figure import save_growth_figure
 from tinydist.bench.images import load_images
 from tinydist.bench.kernels import bench_kernels, kernel_table, save_roofline
@@ -137,7 +137,9 @@ def _growth(options: argparse.Namespace) -> list[dict[str, object]]:
     print(f"Times in ms, median [quartiles] of {options.repetitions} turns; MB: peak memory of the whole process;")
     print("k: the exponent of growth since the line above, time ∝ n^k. Synthetic: the same images ten times, each")
     print("time shifted by one more pixel.", flush=True)
-    rows = bench_growth(sweeps(model, options.train_size, options.threads), installed_libraries(), options.repetitions)
+    rows = bench_growth(
+        variations(model, options.train_size, options.threads), installed_libraries(), options.repetitions
+    )
     save_growth_figure(rows, label, options.figure)
     print(f"\nFigure saved in {options.figure}")
     return as_json(rows)

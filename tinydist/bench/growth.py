@@ -23,7 +23,7 @@ PIXELS, HIDDEN_ARRAYS = 784, 5
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Variation:
     """A measurement in which one quantity varies while all else stays.
 
     Attributes:
@@ -36,8 +36,8 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Row:
-    """The measurements at one value of a sweep.
+class GrowthRow:
+    """The measurements at one value of a variation.
 
     Attributes:
         against: name of the quantity that varies.
@@ -58,12 +58,12 @@ class Row:
         return self.job.copies > 1
 
 
-def sweeps(model: str, train_size: int, threads: int) -> list[Sweep]:
-    """Return sweeps over images, hidden units and threads.
+def variations(model: str, train_size: int, threads: int) -> list[Variation]:
+    """Return variations over images, hidden units and threads.
 
     Args:
         model: name of the model.
-        train_size: the largest number of real images; the sweep over images ends with ten times as many.
+        train_size: the largest number of real images; the variation over images ends with ten times as many.
         threads: the largest number of threads.
     """
     most = Job("tinydist", model, train_size, threads)
@@ -71,32 +71,32 @@ def sweeps(model: str, train_size: int, threads: int) -> list[Sweep]:
     images = {size: replace(most, train_size=size) for size in sizes}
     counts = [*(2**i for i in range(threads.bit_length()) if 2**i < threads), threads]
     return [
-        Sweep("images", {**images, COPIES * train_size: replace(most, copies=COPIES)}),
-        Sweep("hidden units", {width: replace(most, hidden=width) for width in WIDTHS}),
-        Sweep("threads", {count: replace(most, threads=count) for count in counts}),
+        Variation("images", {**images, COPIES * train_size: replace(most, copies=COPIES)}),
+        Variation("hidden units", {width: replace(most, hidden=width) for width in WIDTHS}),
+        Variation("threads", {count: replace(most, threads=count) for count in counts}),
     ]
 
 
-def bench_growth(sweeps: Sequence[Sweep], libraries: Sequence[str], repetitions: int) -> list[Row]:
-    """Measure the jobs of all sweeps, and print a table that grows as they are done.
+def bench_growth(variations: Sequence[Variation], libraries: Sequence[str], repetitions: int) -> list[GrowthRow]:
+    """Measure the jobs of all variations, and print a table that grows as they are done.
 
     Args:
-        sweeps: the jobs, see :func:`sweeps`; one that several sweeps have is measured once.
+        variations: the jobs, see :func:`variations`; one that several variations have is measured once.
         libraries: the libraries that take turns at each job.
         repetitions: turns that count.
 
     Returns:
-        The rows, sweep by sweep.
+        The rows, variation by variation.
     """
-    known: dict[Job, Row] = {}
-    rows: list[Row] = []
-    for sweep in sweeps:
-        print("\n" + heading(sweep.against), flush=True)
-        done: list[Row] = []
-        for value, job in sweep.jobs.items():
+    known: dict[Job, GrowthRow] = {}
+    rows: list[GrowthRow] = []
+    for variation in variations:
+        print("\n" + heading(variation.against), flush=True)
+        done: list[GrowthRow] = []
+        for value, job in variation.jobs.items():
             if job not in known:
-                known[job] = _measure(sweep.against, value, job, libraries, repetitions)
-            done.append(replace(known[job], against=sweep.against, value=value))
+                known[job] = _measure(variation.against, value, job, libraries, repetitions)
+            done.append(replace(known[job], against=variation.against, value=value))
             print(line(done, libraries), flush=True)
         if len(done) > 2:
             print(fitted(done))
@@ -104,7 +104,7 @@ def bench_growth(sweeps: Sequence[Sweep], libraries: Sequence[str], repetitions:
     return rows
 
 
-def _measure(against: str, value: int, job: Job, libraries: Sequence[str], repetitions: int) -> Row:
+def _measure(against: str, value: int, job: Job, libraries: Sequence[str], repetitions: int) -> GrowthRow:
     left_out = _without_memory(job, libraries, available_memory())
     measured: dict[str, Measured] = {}
     while not measured and len(left_out) < len(libraries):
@@ -113,7 +113,7 @@ def _measure(against: str, value: int, job: Job, libraries: Sequence[str], repet
             measured = take_turns(running, repetitions)
         except ProcessError as failure:  # the others start again without it: it may have slowed them down
             left_out[failure.name] = str(failure)
-    return Row(against, value, job, measured, left_out)
+    return GrowthRow(against, value, job, measured, left_out)
 
 
 def _without_memory(job: Job, libraries: Sequence[str], free: float) -> dict[str, str]:
@@ -130,7 +130,7 @@ def _without_memory(job: Job, libraries: Sequence[str], free: float) -> dict[str
     return dict.fromkeys(dense, reason)
 
 
-def exponent(rows: Sequence[Row], library: str) -> float | None:
+def exponent(rows: Sequence[GrowthRow], library: str) -> float | None:
     """Return the k of time ∝ value^k, from a straight line through the medians on log axes; None with less than two."""
     points = [(row.value, row.measured[library].time.median) for row in rows if library in row.measured]
     if len(points) < 2:
@@ -143,17 +143,17 @@ COLUMNS = "{:>17}" + 3 * " {:>21} {:>5} {:>6}"
 
 
 def heading(against: str) -> str:
-    """Return the first line of a sweep's table."""
+    """Return the first line of a variation's table."""
     return COLUMNS.format(against, *(part for name in LIBRARIES.values() for part in (name, "k", "MB")))
 
 
-def line(rows: Sequence[Row], libraries: Sequence[str]) -> str:
+def line(rows: Sequence[GrowthRow], libraries: Sequence[str]) -> str:
     """Return the table's line for the last row, with a line for each reason to leave a library out.
 
     The column k is the exponent of growth since the row before.
 
     Args:
-        rows: all rows of the sweep so far.
+        rows: all rows of the variation so far.
         libraries: those that were to be measured.
     """
     row = rows[-1]
@@ -172,14 +172,14 @@ def line(rows: Sequence[Row], libraries: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def fitted(rows: Sequence[Row]) -> str:
+def fitted(rows: Sequence[GrowthRow]) -> str:
     """Return a line with the exponents over all rows."""
     exponents = {name: exponent(rows, library) for library, name in LIBRARIES.items()}
     shown = ", ".join(f"{k:.2f} ({name})" for name, k in exponents.items() if k is not None)
     return f"{'':17} k fitted to all lines: {shown}"
 
 
-def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+def as_json(rows: Sequence[GrowthRow]) -> list[dict[str, object]]:
     """Return a dictionary for each row and library, measured or left out."""
     return [
         {

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from tinydist.bench.epochs import LIBRARIES
-from tinydist.bench.growth import Row
+from tinydist.bench.growth import GrowthRow
 from tinydist.figures import BLUE, GREEN, VERMILION, canvas, save, set_title
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -25,17 +25,17 @@ IDEAL = {"images": 1, "hidden units": 1, "threads": -1}
 """The exponent of time in proportion to the quantity that varies (inverse for threads), drawn as a guide."""
 
 
-def growth_figure(rows: Sequence[Row], label: str) -> Figure:
+def growth_figure(rows: Sequence[GrowthRow], label: str) -> Figure:
     """Draw the time of an epoch above, the peak memory of the process below; medians with bars between quartiles.
 
     Args:
         rows: what was measured, see :func:`tinydist.bench.growth.bench_growth`.
         label: model and sizes, shown under the title.
     """
-    sweeps = list(dict.fromkeys(row.against for row in rows))
-    figure = canvas(4 * len(sweeps), 6.8)
-    panels = figure.subplots(2, len(sweeps), squeeze=False, sharex="col", sharey="row")
-    for against, (time, memory) in zip(sweeps, panels.T, strict=True):
+    variations = list(dict.fromkeys(row.against for row in rows))
+    figure = canvas(4 * len(variations), 6.8)
+    panels = figure.subplots(2, len(variations), squeeze=False, sharex="col", sharey="row")
+    for against, (time, memory) in zip(variations, panels.T, strict=True):
         of_sweep = [row for row in rows if row.against == against]
         for library in LIBRARIES:
             if measured := [row for row in of_sweep if library in row.measured]:
@@ -54,7 +54,7 @@ def growth_figure(rows: Sequence[Row], label: str) -> Figure:
     return figure
 
 
-def _draw(time: Axes, memory: Axes, rows: Sequence[Row], library: str) -> None:
+def _draw(time: Axes, memory: Axes, rows: Sequence[GrowthRow], library: str) -> None:
     values = [row.value for row in rows]
     times = [row.measured[library].time for row in rows]
     medians = np.array([t.median for t in times])
@@ -75,7 +75,7 @@ def _draw(time: Axes, memory: Axes, rows: Sequence[Row], library: str) -> None:
             memory.plot(row.value, row.measured[library].memory, ms=5, **hollow)
 
 
-def _guide(axes: Axes, rows: Sequence[Row], exponent: int) -> None:
+def _guide(axes: Axes, rows: Sequence[GrowthRow], exponent: int) -> None:
     """Draw a thin line with this exponent through tinydist's last point, to compare slopes with."""
     ends = [row for row in rows if "tinydist" in row.measured]
     if len(ends) > 1:
@@ -84,7 +84,7 @@ def _guide(axes: Axes, rows: Sequence[Row], exponent: int) -> None:
         axes.plot(x, y, color="#000000", lw=0.8, ls=":", label="in proportion")
 
 
-def _log_axes(time: Axes, memory: Axes, rows: Sequence[Row]) -> None:
+def _log_axes(time: Axes, memory: Axes, rows: Sequence[GrowthRow]) -> None:
     for axes in (time, memory):
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -97,6 +97,6 @@ def _log_axes(time: Axes, memory: Axes, rows: Sequence[Row]) -> None:
         axes.set_xticklabels([f"{row.value:,}".removesuffix(",000") + "k" * (row.value % 1000 == 0) for row in rows])
 
 
-def save_growth_figure(rows: Sequence[Row], label: str, path: Path) -> None:
+def save_growth_figure(rows: Sequence[GrowthRow], label: str, path: Path) -> None:
     """Write the figure of :func:`growth_figure` to a file."""
     save(growth_figure(rows, label), path, dpi=150)

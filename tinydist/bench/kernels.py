@@ -28,7 +28,7 @@ CONV_IMAGES, SIDE = 1000, 28
 
 
 @dataclass(frozen=True)
-class Case:
+class Kernel:
     """A kernel at the size it has in an epoch.
 
     Attributes:
@@ -69,7 +69,7 @@ class KernelResult:
     first_call: float
 
 
-def cases(train_size: int, threads: int | None = None) -> tuple[list[Case], dict[str, Callable[[], object]]]:
+def to_time(train_size: int, threads: int | None = None) -> tuple[list[Kernel], dict[str, Callable[[], object]]]:
     """Return the kernels of an epoch over the first `train_size` images of MNIST, 784-128-10, float32.
 
     Convolution (8 kernels of 5 x 5) and pooling (2 x 2) are over the first thousand of them.
@@ -109,47 +109,48 @@ def cases(train_size: int, threads: int | None = None) -> tuple[list[Case], dict
     dense_bytes = images.nbytes + layer
     peers = torch_convolutions(few, weight, bias, maps, largest, CONV_POOL, threads) if threads else {}
     return [
-        Case("X W, sparse", lambda: kernels.sparse_matmul(by_row, w0, start), lambda: images @ w0 + start,
+        Kernel("X W, sparse", lambda: kernels.sparse_matmul(by_row, w0, start), lambda: images @ w0 + start,
              2 * nonzeros * HIDDEN, by_row.nbytes + layer),
-        Case("Xᵀ G, sparse", lambda: kernels.sparse_matmul_summed(by_column, hidden), lambda: images.T @ hidden,
+        Kernel("Xᵀ G, sparse", lambda: kernels.sparse_matmul_summed(by_column, hidden), lambda: images.T @ hidden,
              2 * nonzeros * HIDDEN, by_column.nbytes + layer),
-        Case("X W, BLAS in pieces", lambda: kernels.matmul(images, w0), lambda: images @ w0, product, dense_bytes),
-        Case("X W, blocked loop", lambda: dense.matmul_blocked_numba(images, w0), lambda: images @ w0,
+        Kernel("X W, BLAS in pieces", lambda: kernels.matmul(images, w0), lambda: images @ w0, product, dense_bytes),
+        Kernel("X W, blocked loop", lambda: dense.matmul_blocked_numba(images, w0), lambda: images @ w0,
              product, dense_bytes),
-        Case("X W, plain loop", lambda: dense.matmul_numba(images, w0), lambda: images @ w0, product, dense_bytes),
-        Case("head: H Wᵀ", lambda: narrow.narrow_linear_numba(hidden, w1), lambda: hidden @ w1.T, pairs, layer + head),
-        Case("head: G W", lambda: narrow.narrow_vjp_x_numba(out, w1), lambda: out @ w1, pairs, layer + head),
-        Case("head: Gᵀ H", lambda: narrow.narrow_vjp_weight_numba(out, hidden), lambda: out.T @ hidden,
+        Kernel("X W, plain loop", lambda: dense.matmul_numba(images, w0), lambda: images @ w0, product, dense_bytes),
+        Kernel("head: H Wᵀ", lambda: narrow.narrow_linear_numba(hidden, w1), lambda: hidden @ w1.T,
+               pairs, layer + head),
+        Kernel("head: G W", lambda: narrow.narrow_vjp_x_numba(out, w1), lambda: out @ w1, pairs, layer + head),
+        Kernel("head: Gᵀ H", lambda: narrow.narrow_vjp_weight_numba(out, hidden), lambda: out.T @ hidden,
              pairs, layer + head),
-        Case("distance", lambda: kernels.weighted_squares(hidden, mu, alpha),
+        Kernel("distance", lambda: kernels.weighted_squares(hidden, mu, alpha),
              lambda: distance.weighted_squares_numpy(hidden, mu, alpha), 2 * pairs, layer + head),
-        Case("distance: to x", lambda: kernels.weighted_squares_vjp_x(out, hidden, mu, alpha),
+        Kernel("distance: to x", lambda: kernels.weighted_squares_vjp_x(out, hidden, mu, alpha),
              lambda: distance.weighted_squares_vjp_x_numpy(out, hidden, mu, alpha), 2 * pairs, 2 * layer + head),
-        Case("distance: to centre", lambda: kernels.weighted_squares_vjp_center(out, hidden, mu, alpha),
+        Kernel("distance: to centre", lambda: kernels.weighted_squares_vjp_center(out, hidden, mu, alpha),
              lambda: distance.weighted_squares_vjp_center_numpy(out, hidden, mu, alpha), 1.5 * pairs, layer + head),
-        Case("distance: to weight", lambda: kernels.weighted_squares_vjp_weight(out, hidden, mu),
+        Kernel("distance: to weight", lambda: kernels.weighted_squares_vjp_weight(out, hidden, mu),
              lambda: distance.weighted_squares_vjp_weight_numpy(out, hidden, mu), 2 * pairs, layer + head),
-        Case("relu", lambda: elementwise.relu_numba(flat, flat_result),
+        Kernel("relu", lambda: elementwise.relu_numba(flat, flat_result),
              lambda: elementwise.relu_numpy(hidden, result), n * HIDDEN, 2 * layer),
-        Case("relu: gradient", lambda: elementwise.relu_vjp_numba(flat, flat, flat_result),
+        Kernel("relu: gradient", lambda: elementwise.relu_vjp_numba(flat, flat, flat_result),
              lambda: elementwise.relu_vjp_numpy(hidden, hidden, result), n * HIDDEN, 2 * layer),
-        Case("sum over the batch", lambda: dense.column_sums_numba(hidden), lambda: dense.column_sums_numpy(hidden),
+        Kernel("sum over the batch", lambda: dense.column_sums_numba(hidden), lambda: dense.column_sums_numpy(hidden),
              n * HIDDEN, layer),
-        Case("cross-entropy", lambda: loss.softmax_cross_entropy_numba(out, labels),
+        Kernel("cross-entropy", lambda: loss.softmax_cross_entropy_numba(out, labels),
              lambda: loss.softmax_cross_entropy_numpy(out, labels), 8 * n * CLASSES, 2 * head),
-        Case("conv2d", lambda: kernels.conv2d(few, weight, bias, 1), lambda: conv.conv2d_numpy(few, weight, bias, 1),
+        Kernel("conv2d", lambda: kernels.conv2d(few, weight, bias, 1), lambda: conv.conv2d_numpy(few, weight, bias, 1),
              conv_flops, conv_bytes),
-        Case("conv2d: to x", lambda: kernels.conv2d_vjp_x(maps, weight, few.shape, 1),
+        Kernel("conv2d: to x", lambda: kernels.conv2d_vjp_x(maps, weight, few.shape, 1),
              lambda: conv.conv2d_vjp_x_numpy(maps, weight, few.shape, 1), conv_flops, conv_bytes),
-        Case("conv2d: to weight", lambda: kernels.conv2d_vjp_weight(maps, few, weight.shape, 1),
+        Kernel("conv2d: to weight", lambda: kernels.conv2d_vjp_weight(maps, few, weight.shape, 1),
              lambda: conv.conv2d_vjp_weight_numpy(maps, few, weight.shape, 1), conv_flops, conv_bytes),
-        Case("max pool", lambda: kernels.max_pool2d(maps, CONV_POOL), lambda: conv.max_pool2d_numpy(maps, CONV_POOL),
+        Kernel("max pool", lambda: kernels.max_pool2d(maps, CONV_POOL), lambda: conv.max_pool2d_numpy(maps, CONV_POOL),
              maps.size, pool_bytes),
-        Case("max pool: gradient", lambda: kernels.max_pool2d_vjp(largest, maps, largest, CONV_POOL),
+        Kernel("max pool: gradient", lambda: kernels.max_pool2d_vjp(largest, maps, largest, CONV_POOL),
              lambda: conv.max_pool2d_vjp_numpy(largest, maps, largest, CONV_POOL), 2 * maps.size, 2 * pool_bytes),
-        Case("average pool", lambda: kernels.avg_pool2d(maps, CONV_POOL),
+        Kernel("average pool", lambda: kernels.avg_pool2d(maps, CONV_POOL),
              lambda: conv.avg_pool2d_numpy(maps, CONV_POOL), maps.size, pool_bytes),
-        Case("avg. pool: gradient", lambda: kernels.avg_pool2d_vjp(largest, maps.shape, CONV_POOL),
+        Kernel("avg. pool: gradient", lambda: kernels.avg_pool2d_vjp(largest, maps.shape, CONV_POOL),
              lambda: conv.avg_pool2d_vjp_numpy(largest, maps.shape, CONV_POOL), largest.size, pool_bytes),
     ], peers  # fmt: skip
 
@@ -163,23 +164,23 @@ def bench_kernels(train_size: int, repetitions: int, torch_threads: int | None =
         torch_threads: threads for PyTorch; None to leave it out.
     """
     results = []
-    ready, peers = cases(train_size, torch_threads)
-    for case in ready:
+    ready, peers = to_time(train_size, torch_threads)
+    for one in ready:
         began = time.perf_counter()
-        case.ours()
+        one.ours()
         first_call = time.perf_counter() - began
-        torch = {"torch": peers[case.name]} if case.name in peers else {}
-        timings = interleaved({"ours": case.ours, "twin": case.twin, **torch}, repetitions)
+        torch = {"torch": peers[one.name]} if one.name in peers else {}
+        timings = interleaved({"ours": one.ours, "twin": one.twin, **torch}, repetitions)
         seconds = timings["ours"].median / 1e3
         results.append(
             KernelResult(
-                name=case.name,
+                name=one.name,
                 ours=timings["ours"],
                 twin=timings["twin"],
                 torch=timings.get("torch"),
-                gflops=case.flops / seconds / 1e9,
-                bandwidth=case.nbytes / seconds / 1e9,
-                intensity=case.flops / case.nbytes,
+                gflops=one.flops / seconds / 1e9,
+                bandwidth=one.nbytes / seconds / 1e9,
+                intensity=one.flops / one.nbytes,
                 first_call=first_call,
             )
         )

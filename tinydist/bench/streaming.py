@@ -31,7 +31,7 @@ WAYS = ("stream", "load")
 
 
 @dataclass(frozen=True)
-class Row:
+class StreamingRow:
     """The cost of a step.
 
     Attributes:
@@ -46,7 +46,7 @@ class Row:
     memory: dict[str, float]
 
 
-def bench_streaming(train_size: int) -> Iterator[Row]:
+def bench_streaming(train_size: int) -> Iterator[StreamingRow]:
     """Measure `train_size` images, then ten times as many, each way in a process of its own; yield a row for each.
 
     Raises:
@@ -60,7 +60,7 @@ def bench_streaming(train_size: int) -> Iterator[Row]:
             found = {way: _measure(folder, way) for way in WAYS}
             disk = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
         seconds, memory = ({way: values[n] for way, values in found.items()} for n in (0, 1))
-        yield Row(images, disk, seconds, memory)
+        yield StreamingRow(images, disk, seconds, memory)
 
 
 def make_images(folder: Path, count: int) -> None:
@@ -102,7 +102,7 @@ def _step(folder: str, way: str) -> float:
     return time.perf_counter() - start
 
 
-def streaming_table(rows: list[Row]) -> str:
+def streaming_table(rows: list[StreamingRow]) -> str:
     """Return a table with a line for each number of images, then the growth of the peaks."""
     columns = "{:>9} {:>12} {:>22} {:>22}"
     head = columns.format("images", "on disk, MB", "on disk: s a step, MB", "in memory: s, MB")

@@ -9,8 +9,8 @@ from pathlib import Path
 from tinydist.command_line import add_commands, command_parser, exit_status
 from tinydist.exercises import pages
 from tinydist.exercises.exercise import DEFAULT_FOLDER, ExerciseError, command, shown
-from tinydist.exercises.judge import Verdict, judge
-from tinydist.exercises.mine import Experiment, report
+from tinydist.exercises.judge import Judgement, judge
+from tinydist.exercises.mine import Trial, compared
 from tinydist.exercises.table import EXERCISES, find, number
 from tinydist.exercises.workspace import Workspace
 
@@ -69,7 +69,7 @@ def _next(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     workspace = Workspace.open(options.dir)
     if options.mine:
-        for line in report([judge(e, workspace.path(e)) for e in EXERCISES], Experiment()):
+        for line in compared([judge(e, workspace.path(e)) for e in EXERCISES], Trial()):
             print(line, flush=True)
         return 0
     if options.exercise is None:
@@ -92,7 +92,7 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _judge_all(workspace: Workspace) -> list[Verdict]:
+def _judge_all(workspace: Workspace) -> list[Judgement]:
     verdicts = []
     for exercise in EXERCISES:
         verdicts.append(judge(exercise, workspace.path(exercise)))

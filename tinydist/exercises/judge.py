@@ -28,7 +28,7 @@ from tinydist.exercises.swap import replaced
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """The outcome of a check.
 
     Attributes:
@@ -71,18 +71,18 @@ class Run:
         return len(self.seen) if self.wrong is None else self.seen.index(self.wrong)
 
 
-def judge(exercise: Exercise, path: Path) -> Verdict:
+def judge(exercise: Exercise, path: Path) -> Judgement:
     """Check the answer in the learner's file `path`, and return the verdict."""
     try:
         answer = load(exercise, path)
     except UnusableFile as problem:
-        return Verdict(exercise, "unusable", str(problem))
+        return Judgement(exercise, "unusable", str(problem))
     run = run_check(exercise, answer)
     if run.passed:
-        return Verdict(exercise, "passed", answer=answer)
+        return Judgement(exercise, "passed", answer=answer)
     if isinstance(run.error, NotWrittenYet):
-        return Verdict(exercise, "not written", str(run.error), answer)
-    return Verdict(exercise, "wrong", _explain(exercise, run, path), answer)
+        return Judgement(exercise, "not written", str(run.error), answer)
+    return Judgement(exercise, "wrong", _explain(exercise, run, path), answer)
 
 
 def run_check(exercise: Exercise, answer: Any) -> Run:

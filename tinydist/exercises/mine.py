@@ -13,7 +13,7 @@ from numba import get_num_threads, set_num_threads
 
 from tinydist import datasets
 from tinydist.exercises.exercise import Exercise, paragraphs, python_function
-from tinydist.exercises.judge import Verdict
+from tinydist.exercises.judge import Judgement
 from tinydist.exercises.swap import replaced
 from tinydist.models import build_model
 from tinydist.optim import SGD
@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Trial:
     """A short training: the first `images` of MNIST, raw pixels, full-batch steps.
 
     The images are held sparse, because then they pass through `compress`.
@@ -80,23 +80,23 @@ def one_thread() -> Iterator[None]:
         set_num_threads(before)
 
 
-def report(verdicts: Sequence[Verdict], experiment: Experiment) -> Iterator[str]:
+def compared(verdicts: Sequence[Judgement], trial: Trial) -> Iterator[str]:
     """Train with the library's functions and with the learner's, compare, and yield the report line by line.
 
     Args:
         verdicts: of all exercises; the answers that passed take part.
-        experiment: the training.
+        trial: the training.
     """
     parts = [Part(verdict.exercise, verdict.answer) for verdict in verdicts if verdict.passed]
     if not parts:
         yield "No answer passes yet, so there is nothing to put in the library's place."
         return
-    yield from _heading(verdicts, parts, experiment)
+    yield from _heading(verdicts, parts, trial)
     with one_thread():
-        theirs = [experiment.run(model, data) for data in [experiment.load()] for model in experiment.models]
+        theirs = [trial.run(model, data) for data in [trial.load()] for model in trial.models]
     agree = True
-    for model, library in zip(experiment.models, theirs, strict=True):
-        row, same = _trained(experiment, model, parts, library)
+    for model, library in zip(trial.models, theirs, strict=True):
+        row, same = _trained(trial, model, parts, library)
         agree = agree and same
         yield row
     yield ""
@@ -110,11 +110,11 @@ def report(verdicts: Sequence[Verdict], experiment: Experiment) -> Iterator[str]
         yield "They do not agree everywhere. Each of your functions passes its check, so this is worth a closer look."
 
 
-def _trained(experiment: Experiment, model: str, parts: Sequence[Part], library: Measurement) -> tuple[str, bool]:
+def _trained(trial: Trial, model: str, parts: Sequence[Part], library: Measurement) -> tuple[str, bool]:
     """Return a row of the table, and whether the learner's run agrees with the library's."""
     try:
         with one_thread(), in_place(parts):
-            mine = experiment.run(model, experiment.load())
+            mine = trial.run(model, trial.load())
     except Exception as problem:  # noqa: BLE001 - a learner's function may raise anything
         return f"{model:10}  stopped: {_where(problem, parts)}", False
     same = abs(mine.test_accuracy - library.test_accuracy) <= AGREEMENT
@@ -123,7 +123,7 @@ def _trained(experiment: Experiment, model: str, parts: Sequence[Part], library:
     return f"{model:10}  {accuracies}    {dead}    {'agree' if same else 'differ'}", same
 
 
-def _heading(verdicts: Sequence[Verdict], parts: Sequence[Part], experiment: Experiment) -> Iterator[str]:
+def _heading(verdicts: Sequence[Judgement], parts: Sequence[Part], trial: Trial) -> Iterator[str]:
     left_out = [f"{v.exercise.name} ({v.status})" for v in verdicts if v.status in ("wrong", "unusable")]
     unwritten = sum(verdict.status == "not written" for verdict in verdicts)
     left_out += [f"{unwritten} not written yet"] if unwritten else []
@@ -132,8 +132,8 @@ def _heading(verdicts: Sequence[Verdict], parts: Sequence[Part], experiment: Exp
         yield paragraphs(f"Left out, so that the library's own take part: {', '.join(left_out)}.")
     yield ""
     yield paragraphs(
-        f"A short version of the paper's experiment: MNIST's first {experiment.images} images as raw pixels, "
-        f"{experiment.epochs} full-batch epochs, seed {experiment.seed}. These are not the paper's numbers: its runs "
+        f"A short version of the paper's experiment: MNIST's first {trial.images} images as raw pixels, "
+        f"{trial.epochs} full-batch epochs, seed {trial.seed}. These are not the paper's numbers: its runs "
         "take 60,000 images and 5,000 epochs or more."
     )
     yield ""

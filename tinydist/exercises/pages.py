@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydist.exercises.exercise import WIDTH, Exercise, command, paragraphs, python_function, shown
-from tinydist.exercises.judge import Verdict
+from tinydist.exercises.judge import Judgement
 from tinydist.exercises.table import number
 
 
@@ -20,7 +20,7 @@ def contents(exercises: Sequence[Exercise]) -> str:
     return "\n".join([f"   {'exercise':24} {'what you write':56} lesson", *rows])
 
 
-def opening(verdict: Verdict, path: Path) -> str:
+def opening(verdict: Judgement, path: Path) -> str:
     """Return the file of an exercise, its task and the commands to go on with."""
     exercise = verdict.exercise
     rows = {
@@ -73,7 +73,7 @@ def _source(function: Callable[..., Any]) -> str:
     return f"# {path}, line {first}\n{textwrap.dedent(''.join(lines)).rstrip()}"
 
 
-def summary(verdicts: Sequence[Verdict], folder: Path) -> str:
+def summary(verdicts: Sequence[Judgement], folder: Path) -> str:
     """Return the number of answers that pass, and the commands to go on with."""
     passed = sum(verdict.passed for verdict in verdicts)
     wrong = [verdict.exercise.name for verdict in verdicts if verdict.status in ("wrong", "unusable")]
@@ -86,7 +86,7 @@ def summary(verdicts: Sequence[Verdict], folder: Path) -> str:
     return "\n".join(lines)
 
 
-def progress(verdicts: Sequence[Verdict], folder: Path) -> str:
+def progress(verdicts: Sequence[Judgement], folder: Path) -> str:
     """Return a bar for each lesson, with the exercises that are still open."""
     lines = []
     by_lesson = sorted(verdicts, key=lambda verdict: verdict.exercise.lesson)
