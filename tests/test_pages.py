@@ -127,7 +127,9 @@ def full():
 
 def activations(file):
     _, outcomes = measured("activations", file)
-    rows = [[name, *(accuracy(outcomes, name + end) for end in FORCED)] for name in ACTIVATIONS]
+    with (RESULTS / "activations" / file).open(encoding="utf-8", newline="") as rows_of_runs:
+        run = {row["model"] for row in csv.DictReader(rows_of_runs)}
+    rows = [[name, *(accuracy(outcomes, name + end) for end in FORCED)] for name in ACTIVATIONS if name in run]
     return [["activation", *(f"Act{end}" for end in FORCED)], *rows]
 
 

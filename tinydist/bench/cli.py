@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinydist.bench.epochs import LIBRARIES, installed_libraries
+from tinydist.bench.epochs import LIBRARIES, has_peers, installed_libraries
 from tinydist.bench.growth import as_json, bench_growth, variations
 from tinydist.bench.growth_figure import save_growth_figure
 from tinydist.bench.images import load_images
@@ -175,7 +175,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], object], str]] = {
 def _check_models(what: str, models: Sequence[str]) -> None:
     """Raise a ValueError unless the models can be compared with what they are timed beside."""
     specs = {model: parse_model_name(model) for model in models}
-    others = [model for model, spec in specs.items() if spec.conv or spec.activation not in ("ReLU", "Abs")]
+    others = [model for model, spec in specs.items() if not has_peers(spec)]
     if others:
         raise ValueError(
             f"the peers are written out for ReLU and Abs only, without Conv-, so {', '.join(others)} cannot be compared"

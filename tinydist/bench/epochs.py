@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.models import build_model, parse_model_name
+from tinydist.models import ModelSpec, build_model, parse_model_name
 from tinydist.nn import OffsetL2
 from tinydist.optim import SGD
 from tinydist.sparse import SparseMatrix
@@ -52,6 +52,11 @@ def tinydist_epoch(name: str, x: Array | SparseMatrix, labels: Array, hidden: in
         return {key: parameter.grad for key, parameter in model.named_parameters() if parameter.grad is not None}
 
     return epoch
+
+
+def has_peers(spec: ModelSpec) -> bool:
+    """Return whether a model is written out below in NumPy and in PyTorch."""
+    return not spec.conv and spec.activation in ("ReLU", "Abs") and spec.head in ("", "2", "-L2")
 
 
 def numpy_epoch(name: str, x: Array, labels: Array, hidden: int = 128) -> Epoch:
