@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tinydist
-from tinydist import datasets, nn, trace
+from tinydist import datasets, trace
 from tinydist.analysis.statistics import summarize
 from tinydist.exercises.table import EXERCISES
 from tinydist.models import PAPER_MODELS
@@ -343,7 +343,6 @@ def public_names(module):
     [
         (public_names(tinydist) - {"datasets", "nn", "optim", "trace"}, "engine"),  # these have pages of their own
         (public_names(datasets), "datasets"),
-        (public_names(nn), "nn"),
         (public_names(trace), "trace"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -353,8 +352,21 @@ def test_the_reference_has_every_public_name(names, page):
     assert names <= set(re.findall(r"^\.\. auto\w+:: (?:\w+\.)*(\w+)", text, flags=re.MULTILINE))
 
 
-def test_the_reference_has_every_op():
-    text = (ROOT / "lessons" / "site" / "reference" / "ops.rst").read_text(encoding="utf-8")
-    modules = set(re.findall(r"^\.\. automodule:: (tinydist\.ops\.\w+)\n   :members:", text, flags=re.MULTILINE))
-    assert {op.function.__module__ for op in OPS} <= modules
+def test_the_reference_has_every_op_and_every_layer():
+    reference = ROOT / "lessons" / "site" / "reference"
+    texts = "".join((reference / page).read_text(encoding="utf-8") for page in ("ops.rst", "nn.rst"))
+    modules = set(re.findall(r"^\.\. automodule:: ([\w.]+)\n   :members:", texts, flags=re.MULTILINE))
+    assert {op.function.__module__ for op in OPS} | {"tinydist.nn"} <= modules
     assert all(op.name in import_module(op.function.__module__).__all__ for op in OPS)
+
+
+def test_what_contributing_points_at_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("## The house")[0]
+    for path in re.findall(r"`([\w/]+(?:\.py|/))`", table):
+        assert any((ROOT / folder / path).exists() for folder in ("tinydist", "", "tinydist/reproduce/runs")), path
+
+
+def test_the_changelog_and_the_citation_have_the_version():
+    assert f"## [{tinydist.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {tinydist.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
