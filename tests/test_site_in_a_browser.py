@@ -1,52 +1,26 @@
 """The site in a real browser, from disk: TINYDIST_SITE says where it was built."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-selenium = pytest.importorskip("selenium")
-from selenium.webdriver import Chrome, ChromeOptions  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+By = pytest.importorskip("selenium.webdriver.common.by").By
+WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
 
-SITE = os.environ.get("TINYDIST_SITE")
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.skipif(not SITE, reason="TINYDIST_SITE does not say where the site was built"),
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
-]
+SITE = os.environ.get("TINYDIST_SITE", "")
+pytestmark = pytest.mark.skipif(not SITE, reason="TINYDIST_SITE does not say where the site was built")
 PAGES = ("index", "pages/results", "pages/studies", "pages/data", "pages/speed", "reference/nn", "reference/analysis")
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM
-    flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-    for flag in (*flags, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    browser.quit()
-
-
 @pytest.fixture
-def show(browser):
+def show(load_offline):
     """Load a page from disk at some width, with no network, and give the browser."""
 
     def load(page, width=1400):
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        browser.execute_cdp_cmd("Network.enable", {})
-        browser.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         name, _, query = page.partition("?")
-        browser.get(f"{Path(SITE, f'{name}.html').resolve().as_uri()}{'?' if query else ''}{query}")
-        return browser
+        uri = Path(SITE, f"{name}.html").resolve().as_uri()
+        return load_offline(f"{uri}{'?' if query else ''}{query}", width)
 
     return load
 

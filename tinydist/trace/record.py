@@ -149,7 +149,7 @@ def named_loss(model: Module, x: Array | SparseMatrix, labels: Array) -> tuple[T
         model, x, labels: as for :func:`record_model`.
     """
     names = dict(model.named_parameters())
-    out: Any = x if isinstance(x, SparseMatrix) else Tensor(x)
+    out: Any = x
     for name, layer in model.children() if isinstance(model, Sequential) else [("model", model)]:
         names[name] = out = layer(out)
     names["loss"] = out.cross_entropy(labels)

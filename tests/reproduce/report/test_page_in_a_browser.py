@@ -1,47 +1,16 @@
 """The page in a real browser, where one is installed: Chromium, driven through its ChromeDriver."""
 
 import base64
-import shutil
 
 import pytest
 
-selenium = pytest.importorskip("selenium")
-from selenium.webdriver import Chrome, ChromeOptions  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    browser.quit()
+By = pytest.importorskip("selenium.webdriver.common.by").By
 
 
 @pytest.fixture
-def show(browser, page_of_a_sweep):
+def show(load_offline, page_of_a_sweep):
     """Load the page at some width, light or dark, with no network, and give the browser."""
-
-    def load(width=1100, scheme="light"):
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        browser.execute_cdp_cmd("Network.enable", {})
-        browser.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        browser.get((page_of_a_sweep / "report.html").as_uri())
-        return browser
-
-    return load
+    return lambda width=1100, scheme="light": load_offline((page_of_a_sweep / "report.html").as_uri(), width, scheme)
 
 
 def test_it_loads_without_a_complaint_and_its_figures_have_a_size(show):
