@@ -4,9 +4,11 @@ import json
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tinydist.reproduce.evidence.outcomes import by_setting, read_csv
+from tinydist.reproduce.runs.checkpoints import find_checkpoint
 from tinydist.reproduce.runs.records import load_config, load_record
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 
@@ -82,3 +84,14 @@ def test_a_run_that_an_earlier_version_left_still_loads(tmp_path, record):
     made.save(tmp_path)
     assert load_config(folder) == (made.config, [])
     assert load_record(folder) == made
+
+
+def test_a_checkpoint_that_an_earlier_version_left_still_loads(tmp_path, config):
+    made = config("ReLU", 0, layout="sparse", train_size=60, epochs=3)
+    path = made.folder(tmp_path) / "checkpoint.npz"
+    path.parent.mkdir(parents=True)
+    about = {"arrays": ["weights.w"], "settings": OLD, "epoch": 2, "seconds": 1.5, "curve": []}
+    np.savez(path, about=np.array(json.dumps(about)), **{"weights.w": np.ones(3)})
+    checkpoint = find_checkpoint(made, tmp_path)
+    assert checkpoint is not None
+    assert (checkpoint.config, checkpoint.epoch) == (made, 2)
