@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 1. A gradient, by hand and by machine
 #
-# After this lesson you can explain what `backward()` computes, why a gradient is a slope, and how to tell that one
-# is wrong.
+# After this lesson you can explain what `backward()` computes and why a gradient is a slope. You can also tell when a
+# gradient is wrong.
 #
-# The paper's two activations differ in one thing only: what they do to negative numbers. `relu(x)` turns them into
-# 0, `abs(x)` turns them round. Take a neuron with one weight `w`, one input and a target, and ask how the loss
-# changes when `w` changes a little.
+# The paper's two activations differ in one thing only: what they do to negative numbers. `relu(x)` turns them into 0,
+# `abs(x)` flips their sign. Take a neuron with one weight `w`, one input and a target. How does the loss change when
+# `w` changes a little?
 
 # %%
 from pathlib import Path
@@ -20,7 +20,7 @@ PIXEL, TARGET = 2.0, 1.0
 
 
 def loss(w: td.Tensor, activation: str) -> td.Tensor:
-    """Squared error of a neuron with weight w."""
+    """Return the squared error of a neuron with weight w."""
     z = w * PIXEL
     output = z.relu() if activation == "relu" else z.abs()
     return (output - TARGET) ** 2
@@ -39,12 +39,13 @@ for activation in ("relu", "abs"):
     print(f"{activation:4}  backward says {w.grad + 0:+.4f}, the slope measured with two evaluations is {slope:+.4f}")
 
 # %% [markdown]
-# **Notice.** `backward()` multiplied three slopes: 2 (output - target) from the square, the activation's own slope,
-# and the pixel. For `abs` that is 2 (3 - 1) · (-1) · 2 = -8: a step against it raises `w` towards 0. For `relu` the
-# activation's slope is 0, and so is the product: however wrong the output is, the weight does not learn of it. Keep
-# that zero in mind. It is all that happens to ReLU2 in the paper, ten outputs at a time.
+# **Notice.** `backward()` multiplied three slopes: 2 (output - target) from the square, the slope of the activation,
+# and the pixel. For `abs` the product is 2 (3 - 1) · (-1) · 2 = -8. A step against this gradient raises `w` towards 0.
+# For `relu` the slope of the activation is 0, and so is the product. However wrong the output is, the weight gets no
+# gradient. Keep this zero in mind: ReLU2 fails in the paper because of it, with ten outputs instead of one.
 #
-# The loss as a function of the weight shows both: where `relu` is flat, no gradient can tell the way down.
+# The plot shows the loss and its gradient as functions of the weight. Where `relu` is flat, the gradient is 0 and does
+# not say in which direction the loss falls.
 
 # %%
 weights = np.linspace(-2, 2, 401)
@@ -67,8 +68,9 @@ figure.savefig(output / "01_a_gradient.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **The same on a real digit.** A whole network is the same product with more factors. `gradcheck` compares the
-# gradients with slopes measured along random directions, here for an `Abs2` network on eight MNIST images.
+# **The same on a real digit.** The gradient of a whole network is the same kind of product, with more factors.
+# `gradcheck` compares the gradients with slopes measured along random directions. Here it does so for an `Abs2` network
+# on eight MNIST images.
 
 # %%
 data = td.datasets.load("mnist", input="unit")
@@ -86,7 +88,8 @@ td.gradcheck(network_loss, first_layer, second_layer)
 print("the gradients of the network agree with the measured slopes")
 
 # %% [markdown]
-# **Exercise.** Write a rule for `x ** 3` that is wrong by one part in a thousand, and read what `gradcheck` says:
+# **Exercise.** Write a rule for `x ** 3` whose gradient is wrong by one part in a thousand. Read what `gradcheck`
+# reports:
 #
 #     def cube(x):
 #         return x**3, (lambda g: 3.003 * g * x**2,)

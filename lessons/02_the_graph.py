@@ -1,13 +1,15 @@
 # %% [markdown]
 # # 2. The graph, and the order of the way back
 #
-# After this lesson you can explain what a tensor remembers, why gradients that meet are added, why `backward()` must
-# wait at every node until all its consumers have reported, and what `zero_grad()` is for.
+# After this lesson you can explain what a tensor stores about its origin and why gradients that meet are added. You can
+# explain why `backward()` must wait at every node until all its consumers have passed on their gradients. You also know
+# what `zero_grad()` is for.
 #
-# Lesson 1 multiplied slopes along the one path from the loss to a weight. A network has many paths. Each tensor keeps
-# the name of the operation that made it (`op`) and what it was made from (`inputs`); followed from the loss, these
-# links are the **computational graph**. The chain rule for it: along a path, slopes multiply; where paths meet, the
-# products add up. Here `h` is used three times, once by `loss` and twice by `m`.
+# Lesson 1 multiplied slopes along the one path from the loss to a weight. A network has many paths. Each tensor stores
+# the name of the operation that made it (`op`) and the tensors it was made from (`inputs`). Followed from the loss,
+# these links form the **computational graph**. The chain rule on this graph has two parts. Along a path, slopes
+# multiply. Where paths meet, the products add up. In the example `h` is used three times, once by `loss` and twice by
+# `m`.
 #
 #     w ──> h = w + w ───────────────────> loss = h + m
 #              └──────> m = h * h ─────────────┘
@@ -39,21 +41,22 @@ above, below = (2 * x + (2 * x) ** 2 for x in (1.5 + step, 1.5 - step))
 print(f"\nbackward says {w.grad:.4f}, the slope measured with two evaluations is {(above - below) / (2 * step):.4f}")
 
 # %% [markdown]
-# **Notice.** Three paths lead from `loss` to `h`, with slopes 1, 3 and 3 (each factor of `h * h` has the other one as
-# its slope), and two from `h` to `w`, with slopes 1 and 1. That makes six paths and (1 + 3 + 3) · (1 + 1) = 14. The
-# brackets are the point: add up at `h` first, and its three paths go on as one.
+# **Notice.** Three paths lead from `loss` to `h`, with slopes 1, 3 and 3: each factor of `h * h` has the other factor
+# as its slope. Two paths lead from `h` to `w`, with slopes 1 and 1. In total there are six paths, and the slope is
+# (1 + 3 + 3) · (1 + 1) = 14. The brackets save work: once the gradients are added up at `h`, the three paths continue
+# as one.
 #
 # ## Three ways back
 #
-# The links are enough to run the chain rule ourselves: first without brackets, each gradient passed on the moment it
-# arrives; then with one visit to each node, in two orders.
+# The links are enough to run the chain rule ourselves. We first do it without brackets: each gradient is passed on the
+# moment it arrives. Then we visit each node once, in two different orders.
 #
 # **Predict first.** Which of the three results will be wrong?
 
 
 # %%
 def slopes(tensor: td.Tensor) -> tuple:
-    """The slope of a tensor with respect to each of its inputs, for the two ops used here."""
+    """Return the slope of a tensor with respect to each of its inputs, for the two ops used here."""
     if tensor.op == "add":
         return 1.0, 1.0
     if tensor.op == "mul":
@@ -63,7 +66,7 @@ def slopes(tensor: td.Tensor) -> tuple:
 
 
 def follow_every_path(tensor: td.Tensor, g: float, gradients: dict) -> int:
-    """Pass each gradient on as soon as it arrives. Returns the number of visits."""
+    """Pass each gradient on as soon as it arrives, and return the number of visits."""
     gradients[id(tensor)] += g
     visits = 1
     for parent, slope in zip(tensor.inputs, slopes(tensor), strict=True):
@@ -72,7 +75,7 @@ def follow_every_path(tensor: td.Tensor, g: float, gradients: dict) -> int:
 
 
 def visit_once(order: list) -> dict:
-    """Visit each node once, in this order; it passes on what has arrived by then."""
+    """Visit each node once, in this order, and pass on the gradient that has arrived by then."""
     gradients = defaultdict(float, {id(order[0]): 1.0})
     for tensor in order:
         for parent, slope in zip(tensor.inputs, slopes(tensor), strict=True):
@@ -88,11 +91,12 @@ for order in ([loss, h, m, w], [loss, m, h, w]):
     print(f"once: {route:15}  gradient of w: {visit_once(order)[id(w)]:4}   visits: {len(order)}")
 
 # %% [markdown]
-# **Notice.** The order loss, h, m, w gives a wrong gradient, and no warning: visited before `m` had reported, `h`
-# passed on 1 instead of 7. Every node has to wait for all that use it. An order with inputs before results is called a
-# **topological order**; `backward()` walks it from the end.
+# **Notice.** The order loss, h, m, w gives a wrong gradient, and no warning. `h` was visited before `m`, so it passed
+# on 1 instead of 7. Every node has to wait for all nodes that use it. An order with inputs before results is called a
+# **topological order**. `backward()` walks it from the end.
 #
-# Following every path is right as well. Why not do that? Repeat x = x + x, a chain of diamonds, and count.
+# Following every path also gives the right gradient. To see why `backward()` does not work like this, repeat x = x + x
+# and count the visits.
 
 # %%
 lengths = range(0, 21, 4)
@@ -117,15 +121,16 @@ figure.savefig(output / "02_the_graph.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** Each addition doubles the paths: 2^(n+1) - 1 visits against n + 1. Twenty additions cost two million
-# visits; a hundred would not end in your lifetime.
+# **Notice.** Each addition doubles the number of paths: 2^(n+1) - 1 visits against n + 1. Twenty additions cost two
+# million visits. A hundred would not end in your lifetime.
 #
 # ## The graph of a real network
 #
-# Two of the paper's models on 500 digits, each in the order in which `backward()` visits its nodes. An output of ReLU2
-# is an *intensity*; one of Abs-L2 is a weighted *distance* from a prototype, `mu`.
+# Here are two of the paper's models on 500 digits. For each, the table lists the nodes in the order in which
+# `backward()` visits them. An output of ReLU2 is an *intensity*. An output of Abs-L2 is a weighted *distance* from a
+# prototype, `mu`.
 #
-# **Predict first.** Which operation of ReLU2 is the first to hear from the loss? Are the images visited?
+# **Predict first.** Which operation of ReLU2 is the first to receive a gradient from the loss? Are the images visited?
 
 # %%
 data = td.datasets.load("mnist", input="unit", train_size=500)
@@ -146,9 +151,9 @@ for name in ("ReLU2", "Abs-L2"):
         print(f"   {tensor.op or parameter_names[id(tensor)]:19}  {tensor.shape!s:10}  {parents}")
 
 # %% [markdown]
-# **Notice.** The walk ends at parameters; the images are left out, because nobody asked for their gradient. In ReLU2
-# all that the loss has to say passes through one `relu` before it reaches any weight. Where that gate is shut,
-# everything behind it hears nothing. In Abs-L2 no gate stands between the loss and the distances.
+# **Notice.** The walk ends at the parameters. The images are left out, because they do not require a gradient. In ReLU2
+# the whole gradient of the loss passes through one `relu` before it reaches any weight. Where this `relu` is off,
+# everything behind it gets a gradient of 0. In Abs-L2 no such gate stands between the loss and the distances.
 #
 # ## Gradients stay until they are cleared
 #
@@ -168,8 +173,9 @@ mean_loss(model, slice(None)).backward()
 print(f"not cleared: {bias.grad @ whole / (whole @ whole):.4f} times the gradient of the whole")
 
 # %% [markdown]
-# **Notice.** Within a step, adding is what we want: a batch too large for memory can come in parts. From one step to
-# the next it mixes in the gradients of weights long gone. Where a step ends only you know: call `zero_grad()` there.
+# **Notice.** Within a step, adding is what we want: a batch too large for memory can be processed in parts. From one
+# step to the next, adding is wrong: it mixes in gradients that were computed for older weights. Only you know where a
+# step ends. Call `zero_grad()` there.
 #
 # **Exercise.** Write the order, then the walk:
 #
@@ -177,4 +183,4 @@ print(f"not cleared: {bias.grad @ whole / (whole @ whole):.4f} times the gradien
 #     python -m tinydist.exercises check backward
 #
 # Then train `ReLU` on these digits without `zero_grad()`, with `lr=0.1`. It may learn *faster*. Compare with
-# `td.optim.SGD(..., momentum=0.9)`: what is the momentum of someone who forgets `zero_grad()`?
+# `td.optim.SGD(..., momentum=0.9)`. Which momentum does training without `zero_grad()` correspond to?

@@ -1,18 +1,18 @@
 # %% [markdown]
 # # 3. Broadcasting copies, so its gradient adds up
 #
-# After this lesson you can explain why the gradient of a bias is a sum over the batch, how a gradient gets back the
-# shape of the tensor it belongs to, and why a gradient of the right shape can still be wrong.
+# After this lesson you can explain why the gradient of a bias is a sum over the batch. You can explain how a gradient
+# gets back the shape of the tensor it belongs to. You also know why a gradient of the right shape can still be wrong.
 #
 # A layer adds one bias, shape (10,), to all rows of a (3000, 10) array. NumPy acts as if the bias had been copied 3000
-# times; it **broadcasts** it. Shapes are aligned from the right, and an array is copied in two cases:
+# times: it **broadcasts** the bias. Shapes are aligned from the right. An array is copied along an axis in two cases:
 #
-# - it has no such axis: (4,) becomes (3, 4);
+# - the array has no such axis: (4,) becomes (3, 4);
 # - its size there is 1: (3, 1) becomes (3, 4).
 #
-# The rule for the way back follows from lesson 2. If Y_ij = b_j for every i, then b_j is used once for each i, and
-# where paths meet, gradients add up: dL/db_j = sum over i of G_ij, where G is the gradient of Y. So **sum over the axes
-# that were copied, and restore the shape**. tinydist calls that `unbroadcast`; every elementwise op with two inputs
+# The rule for the way back follows from lesson 2. If Y_ij = b_j for every i, then b_j is used once for each i. Where
+# paths meet, gradients add up: dL/db_j = sum over i of G_ij, where G is the gradient of Y. So **sum over the axes that
+# were copied, and restore the shape**. tinydist calls this function `unbroadcast`. Every elementwise op with two inputs
 # ends with it. In `a * b`, for example, `a` gets `unbroadcast(g * b, a.shape)`.
 #
 # **Predict first.** Given G below, what are the gradients of inputs of the shapes (4,), (3, 1), (1, 1) and ()?
@@ -32,14 +32,14 @@ for shape in ((4,), (3, 1), (1, 1), ()):
     print(f"{shape!s:7} gradient: {x.grad.tolist()}")
 
 # %% [markdown]
-# **Notice.** Columns are summed for (4,), rows for (3, 1), everything for (1, 1) and (). Copying and summing mirror one
-# another: the gradient of a `sum` is a copy of g for every entry that was summed.
+# **Notice.** The gradient sums each column for (4,), each row for (3, 1), and everything for (1, 1) and (). Copying and
+# summing mirror one another: the gradient of a `sum` is a copy of g for every entry that was summed.
 #
 # ## The bias of a layer on real digits
 #
-# A layer whose weights are all 0 knows nothing of the images, so its softmax gives each class a tenth. Every row of G,
-# the gradient of cross-entropy at the scores, is then 1/10, less 1 at the label, over the batch size (lesson 6 derives
-# it).
+# If all weights of a layer are 0, its output does not depend on the images, and its softmax gives each class a
+# probability of 1/10. G is the gradient of cross-entropy at the logits (`scores` below). Each of its rows is 1/10, less
+# 1 at the label, divided by the batch size (lesson 6 derives it).
 #
 # **Predict first.** Sum that over the batch. What does the bias of class k learn in its first step?
 
@@ -58,12 +58,14 @@ for k in range(10):
     print(f"{k:5}  {share[k]:15.4f}  {numbers}")
 
 # %% [markdown]
-# **Notice.** A bias learns how common its class is: that of 1, the commonest, will rise most, that of 8 fall most.
+# **Notice.** A bias learns how common its class is. The bias of class 1, the commonest, will rise most. The bias of
+# class 8 will fall most.
 #
 # ## A centre for many images
 #
-# Now subtract one image, the centre, from all 3s; it is copied like a bias. The loss is the mean squared distance of
-# the 3s from it: small means close, the paper's *distance* in its simplest form.
+# Now subtract one image, the centre, from all 3s. The centre is copied like a bias. The loss is the mean squared
+# distance of the 3s from the centre. A small value means that the images are close: the paper's *distance* in its
+# simplest form.
 #
 # **Predict first.** Start with an empty centre, all zeros. Where does one step with learning rate 0.5 lead? What is the
 # gradient there?
@@ -90,14 +92,14 @@ print("the centre is the mean of the 3s:", np.allclose(centre.data, threes.mean(
 # at the mean image, the prototype of a 3. The distance does not vanish there.
 #
 # **Normalising** subtracts the mean of the batch itself. Each image then acts on the result along two paths: directly,
-# and through the mean that is copied to all the others.
+# and through the mean, which is copied to all the others.
 
 # %%
 weights = np.random.default_rng(0).normal(0, 0.05, (784, 10))
 
 
 def gradient_of_images(normalise: bool) -> np.ndarray:
-    """Gradient of a layer's loss with respect to the first 100 images, (100, 784)."""
+    """Return the gradient of a layer's loss with respect to the first 100 images, (100, 784)."""
     x = td.Tensor(images[:100], requires_grad=True)
     centred = x - x.mean(axis=0) if normalise else x
     (centred @ weights).cross_entropy(labels[:100]).backward()
@@ -109,15 +111,15 @@ for normalise in (False, True):
     print(f"mean subtracted: {normalise!s:5}  largest sum of the images' gradients in a pixel: {over_batch:.6f}")
 
 # %% [markdown]
-# **Notice.** With the mean subtracted, the gradients of the images cancel in every pixel. They must: adding one and the
-# same picture to all images changes nothing, so the loss has no slope that way.
+# **Notice.** With the mean subtracted, the gradients of the images cancel in every pixel. They must cancel: adding the
+# same picture to all images changes nothing, so the loss has no slope in this direction.
 #
 # ## Two wrong rules
 #
-# The first forgets to sum. The second sums, over the wrong axis of (3, 1) + (3,).
+# The first rule forgets to sum. The second sums over the wrong axis of (3, 1) + (3,).
 #
-# **Predict first.** Three tests look at each: the check of shapes in `backward()`, a comparison with the true gradient
-# of `.sum()`, and `gradcheck`. Which rule gets past which?
+# **Predict first.** Three tests look at each rule: the check of shapes in `backward()`, a comparison with the true
+# gradient of `.sum()`, and `gradcheck`. Which rule passes which test?
 
 
 # %%
@@ -130,7 +132,7 @@ def add_with_wrong_axes(a: np.ndarray, b: np.ndarray) -> tuple:
 
 
 def judge(rule) -> None:
-    """Print what the three tests say of a rule for (3, 1) + (3,)."""
+    """Print the results of the three tests on a rule for (3, 1) + (3,)."""
 
     def addition(a: td.Tensor, b: td.Tensor) -> td.Tensor:
         return td.apply(rule, a, b)
@@ -150,9 +152,10 @@ for rule in (add_without_sum, add_with_wrong_axes):
     judge(rule)
 
 # %% [markdown]
-# **Notice.** The shapes caught the first rule. The second passes: in a square case rows and columns are equally long.
-# It even gives the true gradient of `.sum()`, because then G is 1 everywhere and all its sums are alike. `gradcheck`
-# weights the entries at random, and so tells rows from columns. Test rules with sizes and gradients that differ.
+# **Notice.** The check of shapes caught the first rule. The second rule passes this check, because in a square case
+# rows and columns are equally long. It even gives the true gradient of `.sum()`: there G is 1 everywhere, and all its
+# sums are equal. `gradcheck` weights the entries at random, so it can tell rows from columns. Test rules with sizes and
+# gradients that differ.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
@@ -170,7 +173,7 @@ figure.savefig(output / "03_broadcasting.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Exercise.** Write the rule, then the two ops that live by it:
+# **Exercise.** Write the rule, then the two ops that depend on it:
 #
 #     python -m tinydist.exercises check unbroadcast
 #     python -m tinydist.exercises check mul

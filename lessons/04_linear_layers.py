@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 4. A linear layer measures along directions
 #
-# After this lesson you can explain what a unit of a linear layer measures, derive the three gradients of the layer, and
-# say what a step does to the picture that a unit keeps in its weights.
+# After this lesson you can explain what a unit of a linear layer measures, and derive the three gradients of the layer.
+# You can also say how a step changes the picture that a unit keeps in its weights.
 #
-# A layer computes Y = X Wᵀ + b. Row i of W is unit i's weight, an image like its inputs. On one image x the unit gives
-# w·x + b: the length of x along the direction w, times ||w||, moved by b. All points with w·x + b = 0 form a
-# **hyperplane** with w as its normal. The signed distance of x from it is (w·x + b) / ||w||: walk that far from x
-# against w / ||w||, and what the unit gives falls to 0.
+# A layer computes Y = X Wᵀ + b. Row i of W is unit i's weight, an image like its inputs. On one image x the output of
+# the unit is w·x + b: the length of x along the direction w, times ||w||, shifted by b. All points with w·x + b = 0
+# form a **hyperplane** with w as its normal. The signed distance of x from it is (w·x + b) / ||w||. Move x by this
+# distance against w / ||w||, and the output of the unit becomes 0.
 #
 # **Predict first.** We train a single layer of ten units on 3000 digits with cross-entropy, and look at unit 3. On
 # which side of its hyperplane will the 3s lie? And on which side the other digits?
@@ -51,18 +51,20 @@ shortest = np.linalg.norm(np.linalg.lstsq(w[None], [-(w @ x + b)])[0])
 print(f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, length of the shortest move {shortest:.4f}")
 
 # %% [markdown]
-# **Notice.** Each unit keeps nearly all of its own digits on the positive side. The others lie about the hyperplane, on
-# both sides: softmax compares the units with one another, so none has to be right about its own zero.
+# **Notice.** Each unit has nearly all of its own digits on the positive side. The other digits lie around the
+# hyperplane, on both sides. The reason is that softmax compares the units with one another, so no unit has to place its
+# own zero correctly.
 #
-# The paper's question is in this table. A unit can say "this is a 3" by being large, with its hyperplane far from the
-# 3s: an *intensity*. Or by being close to 0, with its hyperplane through the 3s: a *distance*. `abs` after the layer
-# would turn the signed distance into a plain one, times ||w||. Cross-entropy rewards a score for being larger than the
-# others, and this layer chose intensity: the hyperplanes run through the crowd of the other digits.
+# The paper's question is in this table. A unit can say "this is a 3" in two ways. With an *intensity*, the output is
+# large, and the hyperplane is far from the 3s. With a *distance*, the output is close to 0, and the hyperplane passes
+# through the 3s. `abs` after the layer would turn the signed distance into a plain one, times ||w||. Cross-entropy
+# rewards a logit for being larger than the others, and this layer chose intensity: the hyperplanes pass through the
+# other digits.
 #
 # ## Three gradients, from the sums
 #
 # Written out, Y_ni = sum over k of X_nk W_ik, plus b_i. Let G be the gradient of Y, shape (batch, out). Every entry of
-# X, W and b goes into several Y_ni, and what comes back adds up:
+# X, W and b goes into several Y_ni, and the gradients from all of them add up:
 #
 # - X_nk goes into Y_ni for every unit i, with slope W_ik: sum over i of G_ni W_ik, which is **G W**;
 # - W_ik goes into Y_ni for every image n, with slope X_nk: sum over n of G_ni X_nk, which is **Gᵀ X**;
@@ -90,16 +92,17 @@ for name, tensor, sums, product in zip("XWb", tensors, (sums_x, sums_w, sums_b),
     print(f"gradient of {name}: shape {tensor.shape!s:6}  backward, written-out sums and matrix product agree: {equal}")
 
 # %% [markdown]
-# **Notice.** When all sizes differ, the shapes leave no other choice: the gradient of W is (out, in), and only Gᵀ X is.
-# The same holds for any product Y = A B: G Bᵀ goes to A and Aᵀ G to B.
+# **Notice.** When all sizes differ, the shapes leave no other choice. The gradient of W has shape (out, in), and only
+# Gᵀ X has this shape. The same holds for any product Y = A B: the gradient of A is G Bᵀ, and the gradient of B is Aᵀ G.
 #
 # ## What a step does to the picture
 #
-# Gᵀ X is a sum over images: image n adds g_ni x_n to the gradient of unit i's weight. So an image can change a unit's
-# picture in one way only: by adding or taking away itself. For all units at once that is a matrix of rank one.
+# Gᵀ X is a sum over images: image n adds g_ni x_n to the gradient of unit i's weight. So an image can change the
+# picture of a unit in one way only: by adding or subtracting a multiple of itself. For all units at once this change is
+# a matrix of rank one.
 #
-# The amounts are known from lesson 3: at the scores g_ni is the softmax, less 1 if i is the label, over the batch size.
-# It is negative for the unit's own digit and positive for all others.
+# The factors are known from lesson 3. At the logits (`scores` below), g_ni is the softmax, less 1 if i is the label,
+# divided by the batch size. It is negative for the unit's own digit and positive for all others.
 #
 # **Predict first.** What does the first step add to unit 3's picture? Draw it in your mind before you look.
 
@@ -117,7 +120,7 @@ figure, axes = plt.subplot_mosaic("0123456789;hhhhttaass", figsize=(11, 4), layo
 
 
 def show(panel: str, picture: np.ndarray, limit: float, title: str) -> None:
-    """Draw a weight image: blue where positive, red where negative, full colour at `limit`."""
+    """Draw a weight image: blue where positive, red where negative, with full colour at `limit`."""
     axes[panel].imshow(picture.reshape(28, 28), cmap="RdBu", vmin=-limit, vmax=limit)
     axes[panel].set(xticks=[], yticks=[], title=title)
 
@@ -140,10 +143,10 @@ figure.savefig(output / "04_linear_layers.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** Blue adds, red takes away. The step adds roughly a mean 3 and takes away a mean of all others. What both
-# share, the middle of the image, partly cancels; what tells a 3 from the rest stays. The trained pictures in the top
-# row are 200 such steps: sums of digits, on top of the noise they started from. A unit whose gradient is 0 on every
-# image adds nothing, and keeps its picture for ever.
+# **Notice.** Blue adds, red subtracts. The step adds roughly a mean 3 and subtracts a mean of all other digits. The
+# middle of the image is common to both and partly cancels. What distinguishes a 3 from the rest stays. The trained
+# pictures in the top row are the result of 200 such steps: sums of digits, added to the noise they started from. A unit
+# whose gradient is 0 on every image adds nothing. Its picture never changes.
 #
 # **Exercise.** Write the two ops:
 #

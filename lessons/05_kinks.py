@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 5. Kinks
 #
-# After this lesson you can explain what a gradient means where no derivative exists, why a library has to write its
-# choice down, and what ReLU and Abs do to gradients on the two sides of 0.
+# After this lesson you can explain what a gradient means where no derivative exists, and why a library has to write its
+# choice down. You also know what ReLU and Abs do to gradients on the two sides of 0.
 #
-# `relu` and `abs` are straight on both sides of 0 and bent at 0. A line through the kink that stays below the graph
-# touches it as a tangent would; its slope is called a **subgradient**. At 0, `relu` has every subgradient from 0 to 1
-# and `abs` every one from -1 to 1. A gradient rule has to return one of them.
+# `relu` and `abs` are straight on both sides of 0 and have a kink at 0. A line through the kink that stays below the
+# graph touches it like a tangent. The slope of such a line is called a **subgradient**. At 0, `relu` has every
+# subgradient from 0 to 1 and `abs` every one from -1 to 1. A gradient rule has to return one of them.
 #
 # **Predict first.** Which one would you choose for each? What is there to choose for `sqrt`, and for `maximum(x, 0)`?
 
@@ -45,14 +45,14 @@ for name, function in FUNCTIONS.items():
     print(f"{name:20}  {left:13.1f}  {right:14.1f}  {x.grad:13.1f}")
 
 # %% [markdown]
-# **Notice.** `relu`, `abs` and `sqrt` get 0; `maximum` gives each of two tied inputs a half. So `relu(x)` and
-# `maximum(x, 0)`, one function written in two ways, have two gradients at 0. The last row is worse:
-# `relu(x) - relu(-x)` is x, with slope 1, and backward says 0. No other choice would do for all: this row asks for a
-# half, while `relu(x) - relu(relu(x))`, which is always 0, asks for 0 or 1. So a choice has to be written down where
-# its users look, and tested like any other result.
+# **Notice.** `relu`, `abs` and `sqrt` get a gradient of 0. `maximum` gives one half of the gradient to each of two tied
+# inputs. So `relu(x)` and `maximum(x, 0)`, one function written in two ways, have two gradients at 0. The last row is
+# worse: `relu(x) - relu(-x)` is x, with slope 1, but backward says 0. No other choice would be right for all functions.
+# The last row needs one half. The function `relu(x) - relu(relu(x))`, which is always 0, needs 0 or 1. So a library has
+# to document its choice where users look, and test it like any other result.
 #
 # `sqrt` has no subgradient at 0: its slope from the right grows without limit as the step shrinks. Infinity would be a
-# bad answer, because the next factor in the chain may be 0. In a distance it is.
+# bad value, because the next factor in the chain may be 0. In a distance this factor is 0.
 #
 # **Predict first.** What is the gradient of the distance of a digit from a prototype that equals it?
 
@@ -73,13 +73,14 @@ for name, root in roots.items():
     print(f"{name:16}  {np.isnan(prototype.grad).sum():3} of 784 gradients are not a number")
 
 # %% [markdown]
-# **Notice.** Infinity times 0 is not a number, and one step turns every pixel of the prototype into that. With 0, a
-# prototype that has met its digit rests.
+# **Notice.** Infinity times 0 is not a number, and one step would turn every pixel of the prototype into NaN. With a
+# gradient of 0, a prototype that equals its digit does not move.
 #
 # ## How often does it happen?
 #
 # An `Abs` and a `ReLU` network start from the same first layer and train on 1000 digits for 100 steps, with the paper's
-# raw pixels and learning rate. (One seed, and short: the paper takes 60,000 digits, 5,000 steps and 20 seeds.)
+# raw pixels and learning rate. (This is a short run with one seed. The paper takes 60,000 digits, 5,000 steps and 20
+# seeds.)
 #
 # **Predict first.** How many of the 128,000 pre-activations of the 128 hidden units are exactly 0? How many are
 # negative, before and after training? And how many pairs of neighbouring pixels tie, where a maximum of the two would
@@ -88,7 +89,7 @@ for name, root in roots.items():
 
 # %%
 def at_the_hidden_layer(model: td.nn.Sequential) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pre-activations, and the gradient of the loss behind and before the activation; each (1000, 128)."""
+    """Return the pre-activations, and the loss's gradients behind and before the activation; each (1000, 128)."""
     before = td.Tensor(model.linear0(td.Tensor(images)).data, requires_grad=True)
     behind = td.Tensor(model.act0(before).data, requires_grad=True)  # a new leaf, so that its gradient is kept
     model.linear1(behind).cross_entropy(labels).backward()
@@ -112,9 +113,10 @@ pixels = images.reshape(-1, 28, 28)
 print(f"neighbouring pixels that tie: {100 * np.mean(pixels[:, :, :-1] == pixels[:, :, 1:]):.0f}%")
 
 # %% [markdown]
-# **Notice.** At the kink itself there is practically none, so for these activations the choice at 0 hardly matters.
-# (Pixels do tie, most of the time.) What matters is the *negative side*, where about half of all pre-activations start.
-# With Abs they stay at about half: |z| = |-z|, so it has no reason to prefer a side. With ReLU most end there.
+# **Notice.** Practically no pre-activation is exactly at the kink, so for these activations the choice at 0 hardly
+# matters. (Pixels do tie, most of the time.) The *negative side* matters: about half of all pre-activations start
+# there. With Abs about half of them stay negative: |z| = |-z|, so Abs has no reason to prefer a side. With ReLU most
+# pre-activations end on the negative side.
 #
 # ## What the negative side does to a gradient
 #
@@ -141,12 +143,13 @@ for function in (td.Tensor.relu, td.Tensor.abs):
         print(f"{function.__name__} agrees with finite differences, but not at 0: {caught}")
 
 # %% [markdown]
-# **Notice.** Abs turns signs and loses nothing: whatever arrives goes on at full strength. ReLU starts by cutting about
-# half of it and ends by cutting most: a unit learns only from images on which it is already active. The cut is how
-# ReLU2 dies (lesson 8); the turned sign is why Abs2 cannot.
+# **Notice.** Abs turns the sign round and loses nothing: every gradient is passed on with its full size. ReLU cuts
+# about half of the gradient at the start and most of it at the end. A unit learns only from images on which it is
+# already active. ReLU2 dies because of this cut (lesson 8). Abs2 cannot die, because Abs only turns the sign.
 #
-# At 0 itself, central differences see the mean of the slopes from left and right. For `abs` that is 0, which happens to
-# be the choice; for `relu` it is a half of what arrives, which is not. Keep gradient checks away from kinks.
+# At 0 itself, central differences give the mean of the slopes from left and right. For `abs` the mean is 0, which
+# happens to be the choice. For `relu` it is one half of the gradient that arrives, which is not the choice. Keep
+# gradient checks away from kinks.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
@@ -169,7 +172,7 @@ figure.savefig(output / "05_kinks.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Exercise.** Write the four ops, choices included:
+# **Exercise.** Write the four ops, with their choices at the kink:
 #
 #     python -m tinydist.exercises check relu
 #     python -m tinydist.exercises check abs
@@ -177,4 +180,4 @@ print("figure saved in", output)
 #     python -m tinydist.exercises check sqrt
 #
 # Then add `"relu(x) - relu(relu(x))"` to `FUNCTIONS`, and write `relu` with a half at 0, as a rule for `td.apply`.
-# Which of the last two rows does it put right, and which wrong?
+# Which of the last two rows does it make right, and which wrong?

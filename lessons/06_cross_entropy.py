@@ -1,20 +1,21 @@
 # %% [markdown]
 # # 6. Cross-entropy, and what it asks of an output
 #
-# After this lesson you can explain what softmax cross-entropy asks of each output, why it never has enough, why large
-# logits make its gradient all or nothing, and what is left of its requests when an output may not be negative.
+# After this lesson you can explain how softmax cross-entropy pushes each output, and why the push never ends. You can
+# explain why large logits make its gradient all or nothing. You also know which pushes remain when an output may not be
+# negative.
 #
-# A network gives one number for each class, the **logits** z. Softmax turns them into probabilities, cross-entropy is
-# how surprised you are by the right class y:
+# A network gives one number for each class, the **logits** z. Softmax turns them into probabilities. Cross-entropy
+# measures how unlikely the network considers the right class y:
 #
 # $$p_i = \frac{e^{z_i}}{\sum_j e^{z_j}} \qquad L = -\log p_y = \log \sum_j e^{z_j} - z_y$$
 #
-# Differentiate the second form. The first term gives p, the second subtracts 1 at the right class:
+# Differentiate the second form. The first term gives p, and the second subtracts 1 at the right class:
 #
 # $$\frac{\partial L}{\partial z_i} = p_i - [i = y]$$
 #
-# In words: softmax minus one-hot. Gradient descent pushes against it, so this lesson speaks of the **push**, the
-# negative gradient.
+# In words: softmax minus one-hot. Gradient descent moves against the gradient, so this lesson speaks of the **push**,
+# the negative gradient.
 #
 # **Predict first.** The logits are 2, 1 and -1, the second class is right. Which logit is pushed hardest, and which
 # way? What do the three pushes add up to? And what changes if you add 1000 to every logit?
@@ -30,7 +31,7 @@ import tinydist as td
 
 
 def push(logits: td.Tensor, labels: np.ndarray) -> np.ndarray:
-    """The negative gradient of the mean loss with respect to the logits, (batch, classes)."""
+    """Return the negative gradient of the mean loss with respect to the logits, (batch, classes)."""
     leaf = td.Tensor(logits.data, requires_grad=True)
     leaf.cross_entropy(labels).backward()
     return -leaf.grad
@@ -46,10 +47,10 @@ for added in (0, 1000):
     print(f"logits {z[0]}  loss {loss:.4f}  push {by_machine[0].round(4)}  sum {abs(by_machine.sum()):.4f}")
 
 # %% [markdown]
-# **Notice.** Only the right logit is pushed up; all others are pushed down, the largest hardest. The pushes add up to
-# 0, and adding a constant changes nothing: softmax sees *differences* of logits only. So an output has no meaning of
-# its own. "Large" means "larger than the others", and 0 is a logit like any other, unless something in the network
-# gives 0 a special role. Remember this when you meet ReLU2.
+# **Notice.** Only the right logit is pushed up. All others are pushed down, the largest of them hardest. The pushes add
+# up to 0. Adding a constant to all logits changes nothing: softmax depends only on *differences* of logits. So a single
+# logit has no meaning of its own. "Large" means "larger than the others". 0 is a logit like any other, unless something
+# in the network gives 0 a special role. Remember this when you meet ReLU2.
 #
 # **Predict first.** Let the right logit lead all others by a margin. At which margin is the loss satisfied, so that the
 # push is exactly 0?
@@ -63,10 +64,11 @@ for margin in (0, 1, 5, 10, 20, 50):
     print(f"{margin:6}  {loss + 0:8.1e}   {right + 0:23.1e}   {wrong:14.1e}")
 
 # %% [markdown]
-# **Notice.** In exact arithmetic at none: the push is 1 - p, and p never reaches 1. It shrinks by e for every step of
-# the margin and always points the same way: right logit up, others down, *without end*. That is what "cross-entropy
-# wants intensity" means. Only rounding stops it. In float32, p next to 1 rounds to 1 from a margin of about 17, and the
-# right logit feels nothing any more, while a push of 2e-09 on the wrong one can still be represented.
+# **Notice.** In exact arithmetic there is no such margin: the push is 1 - p, and p never reaches 1. The push shrinks by
+# a factor of e for every step of the margin. It always points the same way: right logit up, others down, *without end*.
+# This is the meaning of "cross-entropy wants intensity". Only rounding stops the push. In float32, p next to 1 rounds
+# to 1 from a margin of about 17. The right logit then gets no push any more, while a push of 2e-09 on the wrong logit
+# can still be represented.
 #
 # ## Do not overflow
 #
@@ -79,7 +81,7 @@ def naive_log_softmax(z: np.ndarray) -> np.ndarray:
 
 
 def shifted_log_softmax(z: np.ndarray) -> np.ndarray:
-    """Subtract the largest logit first, which changes nothing, and never form the quotient."""
+    """Subtract the largest logit first, which changes no result, and never form the quotient."""
     shifted = z - z.max()
     return shifted - np.log(np.exp(shifted).sum())
 
@@ -92,15 +94,15 @@ print("tinydist          ", td.Tensor(z).log_softmax().data.round(4))
 print("scipy, in float64 ", scipy.special.log_softmax(z.astype(float)).round(4))
 
 # %% [markdown]
-# **Notice.** In float32 already e^89 is infinite, and infinity over infinity is not a number. Shifting makes the
-# largest exponent 0. The sum then lies between 1 and the number of classes, and its logarithm is safe. And log p is
-# -1000, though p itself underflows to 0: work with log p, never with log of p. The expression max + log Σ e^(z - max)
-# is called **log-sum-exp**, a maximum with its corner rounded off.
+# **Notice.** In float32 already e^89 is infinite, and infinity over infinity is not a number. Subtracting the largest
+# logit makes the largest exponent 0. The sum then lies between 1 and the number of classes, and its logarithm is safe.
+# Here log p is -1000, although p itself underflows to 0. So compute log p directly, and never take the logarithm of a
+# computed p. The expression max + log Σ e^(z - max) is called **log-sum-exp**. It is a smooth version of the maximum.
 #
 # ## Large logits are not exotic
 #
-# The paper's program feeds pixels from 0 to 255. Take its untrained `Abs` network and 3,000 digits, with pixels from 0
-# to 1 and raw.
+# The paper's program uses pixels from 0 to 255. Take its untrained `Abs` network and 3,000 digits, once with pixels
+# from 0 to 1 and once with raw pixels.
 #
 # **Predict first.** A network that knows nothing should give every class about 1/10, a loss of ln 10 = 2.30 and pushes
 # of about +0.9 and -0.1. Does it, with either input?
@@ -123,16 +125,17 @@ for scale in ("unit", "raw"):
     print(f"  images whose pushes are all -1, 0 or +1 (within 0.01): {100 * np.mean(all_or_nothing):.0f}%")
 
 # %% [markdown]
-# **Notice.** With raw pixels the logits lie far apart, and the untrained network is certain of nearly everything,
-# mostly wrongly: losses of 50 on average and above 200 for some images. (log of p would have given infinity for more
-# than one image in ten.) The push is no longer a gentle opinion on ten outputs. For most images it is all or nothing:
-# one wrong logit down by a full 1, the right one up by a full 1, none of the others asked. Or nothing at all, where the
-# network is right by chance.
+# **Notice.** With raw pixels the logits lie far apart. The untrained network is certain of nearly everything, and
+# mostly wrong. The losses are 50 on average and above 200 for some images. (The logarithm of a computed p would have
+# given infinity for more than one image in ten.) The push is no longer spread over ten outputs. For most images it is
+# all or nothing. One wrong logit is pushed down by a full 1, the right one is pushed up by a full 1, and the others get
+# no push. Where the network is right by chance, there is no push at all.
 #
 # ## The paper's experiment, in one picture
 #
-# Two classes, the first is right. Draw the push at every point of the plane of the two numbers that the last linear
-# layer gives. Then put an activation between them and the loss, so that no logit can be negative.
+# Take two classes, of which the first is right. The plane holds the two numbers that the last linear layer gives. Draw
+# the push at every point of it. Then put an activation between these numbers and the loss, so that no logit can be
+# negative.
 #
 # **Predict first.** With nothing in between, every arrow points right and down. With `relu`: where has an arrow lost
 # one of its components, where both? Can a point to the left of the vertical axis ever come back?
@@ -165,12 +168,12 @@ figure.savefig(output / "06_cross_entropy.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** `relu` cuts the component of every output that is at 0. On the left, the right class has lost its push:
-# only the wrong output moves, down to 0, and below left there is no push at all. Whoever is on the left never moves to
-# the right again by a push of its own. `abs` cuts nothing. It turns the field round, so that on the left the right
-# class is pushed to *minus* infinity, which is as good. The loss is the same in all three pictures, and it asks for the
-# same. What differs is which of its requests arrive. That is the paper's experiment; lesson 8 watches it happen on all
-# digits.
+# **Notice.** `relu` cuts the component of every output that is at 0. On the left, the right class has lost its push.
+# Only the wrong output moves, down to 0, and in the lower left quadrant there is no push at all. A point on the left
+# never moves to the right again by a push of its own. `abs` cuts nothing. It turns the field round, so that on the left
+# the right class is pushed to *minus* infinity, which is as good. The loss function is the same in all three pictures,
+# and its gradient at the logits always has the same form. The pictures differ in how much of this gradient gets through
+# the activation. This is the paper's experiment. Lesson 8 follows it on all digits.
 #
 # **Exercise.** Write both ops: `python -m tinydist.exercises check log_softmax` and
 # `python -m tinydist.exercises check cross_entropy`. Then negate the activations in the last cell, as the paper's Neg

@@ -1,24 +1,25 @@
 # %% [markdown]
 # # 7. Intensity and distance
 #
-# After this lesson you can explain the two ways to read an output, what a `Neg` layer does to the reading, where each
-# reading wants a unit's zero plane, and what each of the paper's ten networks is forced to.
+# After this lesson you can explain the two ways to read an output and what a `Neg` layer does to the reading. You can
+# explain where each reading puts the zero plane of a unit. You also know which reading each of the paper's ten networks
+# is forced to.
 #
-# Let a unit compute |w·x + b|. Divided by the length of w, that is the distance of x from the plane w·x + b = 0. It can
+# Let a unit compute |w·x + b|. Divided by the length of w, this is the distance of x from the plane w·x + b = 0. It can
 # be read in two ways:
 #
 # - **intensity**: large means "this is here". The class lies far from the plane.
 # - **distance**: small means "this is near what I know". The class lies *on* the plane, and 0 is the best value.
 #
-# Nothing in the unit says which reading is meant. The loss does: cross-entropy takes a large logit for a likely class,
-# so an output that goes straight into it is an intensity. With logit = -output it is a distance. That minus sign is the
-# paper's **Neg** layer, and it has no parameters.
+# Nothing in the unit says which reading is meant. The loss does: cross-entropy takes a large logit for a likely class.
+# So an output that goes straight into the loss is an intensity. With logit = -output it is a distance. This minus sign
+# is the paper's **Neg** layer, and it has no parameters.
 #
 # ## Two digits in two dimensions
 #
-# Take the zeros and ones among 3,000 digits and project them on their two principal axes: the directions in which they
-# differ most, which the singular value decomposition gives. For one unit by hand, let w point from the mean of the
-# zeros to the mean of the ones, and let the plane pass through the mean of the zeros.
+# Take the zeros and ones among 3,000 digits and project them on their two principal axes. These are the directions in
+# which the digits differ most. The singular value decomposition gives them. Then build one unit by hand. Let w point
+# from the mean of the zeros to the mean of the ones. Let the plane pass through the mean of the zeros.
 #
 # **Predict first.** Is this a detector of zeros or of ones?
 
@@ -51,17 +52,17 @@ unit = np.abs(points @ w + b) / np.linalg.norm(w)
 print(f"the unit gives {unit[labels == 0].mean():.2f} on zeros and {unit[labels == 1].mean():.2f} on ones, on average")
 
 # %% [markdown]
-# **Notice.** Of both. It is small on zeros and large on ones: as a distance it knows zeros, as an intensity ones. One
-# and the same unit serves either class, and the reading decides.
+# **Notice.** The unit is a detector of both. Its output is small on zeros and large on ones. Read as a distance it
+# detects zeros, read as an intensity it detects ones. The same unit serves either class, and the reading decides which.
 #
-# Now let gradient descent place the planes: two units, one for each class, trained once with each reading.
+# Now let gradient descent place the planes. Train two units, one for each class, once with each reading.
 #
 # **Predict first.** Where will the plane of the unit for zeros come to lie in each reading?
 
 
 # %%
 def two_units(reading: str) -> td.nn.Sequential:
-    """Linear, Abs, and Neg for the reading "distance", trained on the points; both readings start alike."""
+    """Train Linear, Abs, and Neg for the reading "distance", on the points; both readings start alike."""
     layers = {"linear": td.nn.Linear(2, 2, rng=np.random.default_rng(0), dtype=float), "act": td.nn.Activation("Abs")}
     if reading == "distance":
         layers["neg"] = td.nn.Neg()
@@ -83,18 +84,18 @@ for reading, model in toys.items():
 
 # %% [markdown]
 # **Notice.** In the distance reading each plane passes through its own class. In the intensity reading it stays away
-# from its own class, and, there being only two, passes through the *other*. So with two classes the readings are one
-# network with its outputs swapped: they get the same images right. The figure shows it below.
+# from its own class. As there are only two classes, it passes through the *other* one. So with two classes the readings
+# are one network with its outputs swapped: they get the same images right. The figure shows it below.
 #
-# With ten classes there is no such swap. An intensity must be *larger* than the nine others, and can grow without end.
-# A distance must be *smaller* than the nine others; it can do no better than 0, and what cross-entropy asks beyond
-# that, the others have to give by moving away.
+# With ten classes there is no such swap. An intensity must be *larger* than the nine others, and it can grow without
+# end. A distance must be *smaller* than the nine others, and it cannot fall below 0. If cross-entropy pushes further,
+# the other outputs have to move away.
 #
 # ## Ten digits
 #
 # Train the paper's `Abs2` and `Abs2-Neg` on 3,000 digits for 150 epochs, with pixels from 0 to 1 and a learning rate of
-# 0.2. (Short and gentle, to see distributions. The paper has 60,000 digits, 5,000 epochs and raw pixels. Raw pixels
-# come in lesson 9.)
+# 0.2. (This run is short and has small steps, because it is meant to show distributions. The paper has 60,000 digits,
+# 5,000 epochs and raw pixels. Raw pixels come in lesson 9.)
 #
 # **Predict first.** For test images, will the output of the right class be above or below the other nine outputs in
 # each network? And will a class lie on both sides of its plane?
@@ -146,17 +147,17 @@ figure.savefig(folder / "07_intensity_and_distance.png", dpi=120)
 print("figure saved in", folder)
 
 # %% [markdown]
-# **Notice.** The readings do what they say: at a right class's test images the output is the large one in `Abs2` and
-# the small one in `Abs2-Neg`, and both networks classify equally well. In `Abs2` a class lies far from its plane, and
-# the other classes much nearer to it.
+# **Notice.** Both networks follow their reading. On the test images of a class, its output is the large one in `Abs2`
+# and the small one in `Abs2-Neg`. Both networks classify equally well. In `Abs2` a class lies far from its plane, and
+# the other classes lie much nearer to it.
 #
-# The last two columns hold a surprise. One might expect `Abs2-Neg` to lay each plane through the middle of its class,
-# half of it on either side. It lays it along the *edge*: nearly all of the class and practically everything else is on
-# one side, the class close to the plane and the others further away. There |w·x| is just w·x. So the network uses its
-# unit much as a linear layer would, with a zero at the near end, and Neg turns the axis round. Whether it still does so
-# with raw pixels is a question for lesson 9.
+# The last two columns hold a surprise. One might expect that `Abs2-Neg` puts each plane through the middle of its
+# class, with half of the class on either side. In fact the plane lies at the *edge* of the class. Nearly all of the
+# class and practically everything else is on one side, with the class close to the plane and the others further away.
+# On this side |w·x| is just w·x. So the network uses its unit much like a linear layer with its zero at the near end,
+# and Neg reverses the axis. Whether it still does so with raw pixels is a question for lesson 9.
 #
-# ## Who is forced to what
+# ## What each network is forced to
 #
 # | network | layers | the right class's output has to be |
 # |---|---|---|
@@ -168,8 +169,8 @@ print("figure saved in", folder)
 # | `ReLU-L2`, `Abs-L2` | Linear, activation, OffsetL2 | large: far from its point |
 # | `ReLU-L2-Neg`, `Abs-L2-Neg` | ..., OffsetL2, Neg | small: near its point, the prototype |
 #
-# Their last linear layer has no bias, so that it cannot shift its way round the constraint.
+# The last linear layer of these networks has no bias, so that a shift cannot get round the constraint.
 #
-# **Exercise.** A distance from a plane is 0 for far too many points; the distance from a point is not. Write it:
-# `python -m tinydist.exercises check weighted_distance`. Then put threes and sixes in place of zeros and ones, and say
-# beforehand where the planes will be.
+# **Exercise.** The distance from a plane is 0 for far too many points. The distance from a point is 0 only at the
+# point. Write it: `python -m tinydist.exercises check weighted_distance`. Then put threes and sixes in place of zeros
+# and ones, and say beforehand where the planes will be.

@@ -2,11 +2,11 @@
 # # 8. How ReLU2 dies
 #
 # After this lesson you can explain, step by step and on real digits, why the outputs of ReLU2 go silent within a few
-# steps, why those of Abs2 cannot, and how much of it is ReLU2's own fault.
+# steps. You can explain why those of Abs2 cannot, and how much of it is ReLU2's own fault.
 #
-# ReLU2 ends in a ReLU: an output is either on (positive) or off (exactly 0). In the paper, 20 runs of it reach 47%
-# on average where the other models reach 90 to 96%. The reason given there is that most of its outputs die. You are
-# going to watch that happen.
+# ReLU2 ends in a ReLU: an output is either on (positive) or off (exactly 0). In the paper, 20 runs of it reach 47% on
+# average where the other models reach 90 to 96%. The reason given there is that most of its outputs die. This lesson
+# lets you watch how that happens.
 
 # %%
 import os
@@ -28,8 +28,9 @@ images, labels = data.x_train, data.y_train
 # %% [markdown]
 # ## One digit, one backward pass
 #
-# `record_model` runs a backward pass and keeps every gradient on the way. At the output there are two to compare:
-# what the loss *asks* of the output, and what of it the last ReLU *lets back* to the linear layer under it.
+# `record_model` runs a backward pass and keeps every gradient on the way. At each output two gradients can be compared.
+# The first is what the loss *asks* of the output: the gradient that arrives there. The second is what the last ReLU
+# *lets back*: the gradient that reaches the linear layer under it.
 #
 # **Predict first.** Training image 7 is a 3. The untrained network gives class 0 the largest output, so the loss is
 # large, and it asks for output 3 to rise and output 0 to fall. Which of the two will happen?
@@ -44,24 +45,24 @@ for digit in range(10):
     print(f"{digit:5} {layer:8.1f} {output:8.1f} {asked:8.2f} {let_back:10.2f}{right}")
 
 # %% [markdown]
-# **Notice.** Descent moves against the gradient, so -1 asks for more and +1 for less. Both are asked for. But output
-# 3 is off, and a ReLU that is off answers every request with 0. Only the request to make output 0 *smaller* gets
-# through.
+# **Notice.** Descent moves against the gradient, so -1 asks for more and +1 asks for less. The loss asks for both. But
+# output 3 is off, and a ReLU that is off lets back 0 whatever is asked. Only the request to make output 0 *smaller*
+# gets through.
 #
-# This is no accident of this digit. The output that is asked to fall is the largest, so it is on, always. The output
+# This is not peculiar to this digit. The output that is asked to fall is the largest, so it is on, always. The output
 # that is asked to rise may be on or off. **Requests for less always get through; requests for more only sometimes.**
 #
 # ## All digits, step by step
 #
-# Now count over all images. The loss itself is fair: for each image the gradients of the outputs add up to 0
-# (lesson 6), so as much is asked up as down.
+# Now sum over all images. The loss itself is balanced: for each image the gradients of the outputs add up to 0 (lesson
+# 6). So as much is asked up as down.
 #
 # **Predict first.** How many steps until most images switch on no output at all?
 
 
 # %%
 def tally(model: td.nn.Sequential, x: np.ndarray) -> dict[str, float]:
-    """What one backward pass over all images asks of the outputs, and what it lets back."""
+    """Sum up what one backward pass over all images asks of the outputs, and what it lets back."""
     trace = td.trace.record_model(model, x, labels)
     outputs, asked, let_back = trace["act1"].value, trace["act1"].gradient, trace["linear1"].gradient
     if "neg" in trace.names:
@@ -80,7 +81,7 @@ def tally(model: td.nn.Sequential, x: np.ndarray) -> dict[str, float]:
 
 
 def watch(name: str, x: np.ndarray = images, lr: float = 0.001) -> list[dict[str, float]]:
-    """Train by full-batch steps, and tally before each."""
+    """Train by full-batch steps, and call `tally` before each."""
     model = td.build_model(name)
     optimizer = td.optim.SGD(model.parameters(), lr)
     tallies = []
@@ -99,14 +100,15 @@ for step, t in enumerate(relu2[:9]):
     )
 
 # %% [markdown]
-# **Notice.** Nearly everything that is asked down is let back, and at first about half of what is asked up, then
-# less, because more outputs are off. So the outputs sink. After four steps nearly every image is silent: all its
-# outputs are 0, its loss is ln 10 = 2.30, and *nothing* it asks for is let back. The loss is much lower than at the
-# start, which is what descent was asked for. It is also where learning ends.
+# **Notice.** Nearly everything that is asked down is let back. Of what is asked up, about half is let back at first,
+# and then less, because more outputs are off. So the outputs sink. After four steps nearly every image is silent: all
+# its outputs are 0, its loss is ln 10 = 2.30, and *nothing* it asks for is let back. The loss is much lower than at the
+# start, so gradient descent did its job. But learning ends here.
 #
-# Why do all images sink together, and not just those that asked? Because hidden activations are never negative.
-# A step that lowers output c for an image with activations h subtracts a multiple of h from row c of the last
-# weights, and so lowers output c for any other image h' by a multiple of h · h', which is never negative:
+# Why do the outputs sink for all images together, and not just for those that asked? Because hidden activations are
+# never negative. Take a step that lowers output c for an image with activations h. It subtracts a multiple of h from
+# row c of the last weights. So it lowers output c for any other image h' by a multiple of h · h', which is never
+# negative:
 
 # %%
 hidden = td.trace.record_model(td.build_model("ReLU2"), images, labels)["act0"].value  # (images, hidden)
@@ -117,9 +119,9 @@ print(f"cosine between the hidden activations of two images: mean {cosines.mean(
 # %% [markdown]
 # ## The same with Neg, and with Abs
 #
-# **Predict first.** In ReLU2-Neg the logit is the output negated, so the winner is the *smallest* output and the
-# right class is asked to go down to 0. In Abs2 the gradient is turned round for negative numbers, but never cut.
-# Which of them will have silent images?
+# **Predict first.** In ReLU2-Neg the logit is the output negated, so the winner is the *smallest* output and the right
+# class is asked to go down to 0. In Abs2 the gradient is turned round for negative numbers, but never cut. Which of
+# them will have silent images?
 
 # %%
 models = {"ReLU2": relu2, "ReLU2-Neg": watch("ReLU2-Neg"), "Abs2": watch("Abs2")}
@@ -151,18 +153,18 @@ figure.savefig(output / "08_how_relu2_dies.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** Abs2 lets everything back, always: 100%. It jumps about wildly at first, but it cannot die, and it
-# learns. ReLU2-Neg lets back little too. But look at what its zeros mean: with Neg, 0 is what the *right* class
-# should give. An image pushes its own class's output down and stops when it has reached 0, its goal, and the other
-# outputs are pushed *up*. The zeros are answers, hardly any image is silent, and no output dies. For ReLU2 a zero is
-# the *wrong* answer for the right class, and the way back is closed.
+# **Notice.** Abs2 lets everything back, always: 100%. Its loss jumps about at first, but its outputs cannot die, and it
+# learns. ReLU2-Neg lets back little too, but its zeros have another meaning. With Neg, 0 is what the *right* class
+# should give. An image pushes the output of its own class down until it has reached 0, its goal. It pushes the other
+# outputs *up*. So these zeros are useful answers, hardly any image is silent, and no output dies. For ReLU2 a zero is
+# the *wrong* answer for the right class, and it lets no gradient back.
 #
 # ## Is it the ReLU, or the step?
 #
-# A fair judge asks what else could be the reason. Raw pixels reach 255, so the first loss is not ln 10 = 2.3, as it
-# would be for a network that does not know anything, but far above: the softmax is certain, and wrong. Each image
-# asks for all or nothing, and each step is huge. Here is the same ReLU2 on the same images with pixels from 0 to 1
-# and a learning rate a hundred times larger, as suits such inputs.
+# A fair comparison has to ask what else could be the reason. Raw pixels reach 255. So the first loss is far above ln
+# 10 = 2.3, the loss of a network that does not know anything. The softmax is certain, and wrong. Each image asks for
+# all or nothing, and each step is huge. The next cell trains the same ReLU2 on the same images with pixels from 0 to 1.
+# Its learning rate is a hundred times larger, as suits such inputs.
 
 # %%
 unit = watch("ReLU2", images / np.float32(255), lr=0.1)
@@ -182,13 +184,14 @@ print(f"after {10 * EPOCHS} steps on pixels 0 to 1: {accuracy(test, data.y_test)
 
 # %% [markdown]
 # **Notice.** No output dies, and ReLU2 learns. With small logits the softmax spreads its requests: each of the nine
-# wrong classes is asked a little down, the right one firmly up, and no step is large enough to carry an output across
-# 0 for every image at once. So what this shows is: *ReLU2 dies when certain, wrong logits meet large steps.* It does
-# not show that a ReLU output cannot learn intensity. The paper says that its images were normalised; its program fed
-# raw pixels, and it is the raw pixels that make ReLU2 fail like this here. (One seed and 1,000 images: enough to see
-# a mechanism, not to judge a claim. Lesson 13 takes more seeds, and finds a milder form of the same death where the
-# input is normalised and the steps are large.)
+# wrong classes is asked a little down, the right one firmly up. No step is large enough to carry an output across 0 for
+# every image at once. So this shows: *ReLU2 dies when certain, wrong logits meet large steps.* It does not show that a
+# ReLU output cannot learn intensity.
 #
-# **Exercise.** Give ReLU2 a way out on raw pixels: in `watch`, try a learning rate of 0.00001, then a bias in the
-# last layer (`ReLU2-Bias`). Which of them keeps the outputs alive, and can you say why from the tally? To write the
-# test for death yourself: `python -m tinydist.exercises check dead_units`.
+# The paper says that its images were normalised, but its program used raw pixels. The raw pixels make ReLU2 fail like
+# this here. (One seed and 1,000 images are enough to see a mechanism, but not to judge a claim. Lesson 13 takes more
+# seeds. It finds a milder form of the same death where the input is normalised and the steps are large.)
+#
+# **Exercise.** Give ReLU2 a way out on raw pixels: in `watch`, try a learning rate of 0.00001, then a bias in the last
+# layer (`ReLU2-Bias`). Which of them keeps the outputs alive, and can you say why from the tally? To write the test for
+# death yourself: `python -m tinydist.exercises check dead_units`.

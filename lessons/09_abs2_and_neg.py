@@ -1,14 +1,16 @@
 # %% [markdown]
 # # 9. Abs2 and Abs2-Neg: an investigation
 #
-# After this lesson you can explain why Abs2 cannot die, what makes Abs2-Neg worse on raw pixels, and how to tell a
-# plausible mechanism from one that has passed a test.
+# After this lesson you can explain why Abs2 cannot die and what makes Abs2-Neg worse on raw pixels. You also know how
+# to tell a plausible mechanism from one that has passed a test.
 #
 # Abs turns a gradient round or leaves it as it is. It never cuts it (lesson 5), so no output of Abs2 can die. The same
-# holds for Abs2-Neg, and yet the paper gives 95.35 ± 0.17% for Abs2 and 90.08 ± 2.56% for Abs2-Neg: worse, and far less
-# stable. The two have the same first layer and differ in a sign. There is a ready explanation, **overshoot**: Abs2-Neg
-# must bring its right output to 0, a plane that a step can jump across, while Abs2 has all the room beyond. ReLU2-Neg,
-# where 0 is half of all space, has room as well. It sounds right. Is it?
+# holds for Abs2-Neg. And yet the paper gives 95.35 ± 0.17% for Abs2 and 90.08 ± 2.56% for Abs2-Neg: worse, and far less
+# stable. The two have the same first layer and differ in a sign.
+#
+# There is an obvious explanation, **overshoot**. Abs2-Neg must bring its right output to 0, a plane that a step can
+# jump across. Abs2 has all the room beyond the plane. ReLU2-Neg, where 0 is half of all space, has room as well. This
+# sounds right. Is it?
 #
 # **Predict first.** Of what the loss asks of the outputs, in absolute value, which share gets past the last activation
 # in each untrained network?
@@ -35,22 +37,26 @@ for name in ("ReLU2", "ReLU2-Neg", "Abs2", "Abs2-Neg"):
     print(f"{name:10} {100 * let_back / asked:5.1f}%")
 
 # %% [markdown]
-# **Notice.** Abs lets all of it back, with Neg and without. If Abs2-Neg fails, then not by death.
+# **Notice.** Abs lets all of it back, with Neg and without. If Abs2-Neg fails, the cause is not death.
 #
 # ## Watch the right output
 #
-# Three seeds each, 3,000 raw images, 200 steps. **This is not the paper's protocol** (60,000 images, 5,000 steps, 20
-# seeds): compare directions. Let z be the number that the right class gets before the last activation; for Abs2-Neg its
-# plane is z = 0. At every step, note how many images push their z at all, how many z have changed sign, how far they
-# moved compared with how large they are, and how far the pushes on a class's z **agree**: the size of their sum over
-# the sum of their sizes, 100% if all push the same way and 0% if half of them push up and half down.
+# Each model runs with three seeds, 3,000 raw images and 200 steps. **This is not the paper's protocol** (60,000 images,
+# 5,000 steps, 20 seeds): compare directions. Let z be the number that the right class gets before the last activation.
+# For Abs2-Neg its plane is z = 0. At every step, measure:
+#
+# - how many images push their z at all;
+# - how many z have changed sign;
+# - how far the z moved compared with how large they are;
+# - how far the pushes on a class's z **agree**: the size of their sum over the sum of their sizes. This is 100% if all
+#   push the same way and 0% if half of them push up and half down.
 #
 # **Predict first.** If overshoot holds Abs2-Neg back, what will its accuracy on the *training* images be?
 
 
 # %%
 def before_activation(model: td.nn.Sequential, x: td.sparse.SparseMatrix) -> td.Tensor:
-    """The outputs of the second linear layer, (images, 10)."""
+    """Return the outputs of the second linear layer, (images, 10)."""
     return model.linear1(model.act0(model.linear0(x)))
 
 
@@ -59,7 +65,7 @@ def logits_from(model: td.nn.Sequential, z: td.Tensor) -> td.Tensor:
 
 
 def agreement(pushes: np.ndarray) -> float:
-    """100 |sum of a class's pushes| / sum of the |pushes|, over all classes; pushes (images,)."""
+    """Return 100 |sum of a class's pushes| / sum of the |pushes|, over all classes; pushes (images,)."""
     together = sum(abs(pushes[labels == digit].sum()) for digit in range(10))
     return 100 * together / max(np.abs(pushes).sum(), 1e-30)  # there may be none
 
@@ -114,23 +120,25 @@ table(["Abs2", "Abs2-Neg", "ReLU2-Neg"])
 
 # %% [markdown]
 # **Notice.** Abs2-Neg gets all its training images right, like Abs2. It fails on *new* ones. Overshoot is real: in the
-# first 30 steps most z change sign at every step, and the median jump is larger than z itself. But it ends, and the fit
-# is perfect.
+# first 30 steps most z change sign at every step, and the median jump is larger than z itself. But the overshoot ends,
+# and the fit is perfect.
 #
-# Two other columns hint at what is wrong. For Abs2, |z| is the same on training and test images; for Abs2-Neg it is
-# twice as large on test images. What brought the training images to the plane did not bring their class. And the
-# pushes: in Abs2 they agree. In Abs2-Neg almost as much of the push comes from one side of the plane as from the other:
-# it has come to run through the *middle* of the class, and three quarters cancels. What cancels is what a class has in
-# common; what is left tells its images apart. To learn that is to learn by heart.
+# Two other columns hint at the cause. The first is |z|. For Abs2 it is the same on training and test images. For
+# Abs2-Neg it is twice as large on test images. Training brought the training images to the plane, but not the whole
+# class. The second is the agreement of the pushes. In Abs2 they agree. In Abs2-Neg almost as much of the push comes
+# from one side of the plane as from the other. The plane has come to run through the *middle* of the class, and three
+# quarters of the push cancels. The part that cancels is what the images of a class have in common. The part that is
+# left tells the images apart. A network that learns this part learns its images by heart.
 #
-# ReLU2-Neg wants 0 as well, but its zero has one side only: an image pushes z down, or not at all, so all pushes agree.
-# Few push, and 200 steps are not enough (see the README for 500), but its training and test images stay together.
+# ReLU2-Neg wants 0 as well, but its zero has one side only. An image pushes z down or not at all, so all pushes agree.
+# Few images push, and 200 steps are not enough (see the README for 500). But its accuracies on training and test images
+# stay together.
 #
 # ## Two tests
 #
 # An explanation earns trust from an experiment that could refute it. If overshoot does the harm, steps ten times
-# smaller must help. If the scatter of a class around its plane does it, a narrower start must help: with raw pixels the
-# random weights scatter z over tens of units before the first step; second-layer weights a hundred times smaller
+# smaller must help. If the scatter of a class around its plane does it, a narrower start must help. With raw pixels the
+# random weights scatter z over tens of units before the first step. Second-layer weights a hundred times smaller
 # scatter it over tenths.
 #
 # **Predict first.** Which of the two will help Abs2-Neg?
@@ -182,14 +190,16 @@ print("figure saved in", output)
 # **Notice.** With small steps there is little overshoot, at first hardly any, and Abs2-Neg is *worse*, also at equal
 # accuracy on the training images. With a small start there is plenty of overshoot, and it does as well as Abs2 with the
 # same start. So overshoot is neither needed for the harm nor enough for it. Where the pushes agree, less is lost
-# between training and test images; where they cancel, more. And with a small start the class ends up on one side of its
-# plane, as in lesson 7.
+# between training and test images. Where they cancel, more is lost. And with a small start the class ends up on one
+# side of its plane, as in lesson 7.
 #
-# What this supports: with 3,000 raw images, what makes Abs2-Neg worse than Abs2 is neither the overshoot nor the
-# reading as a distance, but the wide random start, from which it learns by heart. The larger spread between seeds goes
-# with it. What it does not: we have set the start, not the agreement, so cancelling pushes go with the harm and need
-# not be its cause. Three seeds say little about a spread. And at 60,000 images and 5,000 steps the paper's gap is 5
-# points, not 25; that it has the same cause is not shown here.
+# What do these runs support? With 3,000 raw images, neither the overshoot nor the reading as a distance makes Abs2-Neg
+# worse than Abs2. The wide random start does: from it the network learns by heart. The larger spread between seeds also
+# occurs with this start.
+#
+# What do they not support? We have set the start, not the agreement. So cancelling pushes occur together with the harm,
+# but need not be its cause. Three seeds say little about a spread. And at 60,000 images and 5,000 steps the paper's gap
+# is 5 points, not 25. These runs do not show that it has the same cause.
 #
 # **Exercise.** Learning by heart should be harder with more images. Predict the gap for `IMAGES` of 1,000 and 10,000,
 # then run it. To write the pieces: `python -m tinydist.exercises check training_step` and

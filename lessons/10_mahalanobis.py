@@ -1,22 +1,23 @@
 # %% [markdown]
 # # 10. Mahalanobis: a distance made of two layers
 #
-# After this lesson you can explain what the Mahalanobis distance measures, how a Linear and an OffsetL2 layer compute
-# it exactly, what it classifies on its own, and what the paper's trained networks share with it.
+# After this lesson you can explain what the Mahalanobis distance measures, and how a Linear and an OffsetL2 layer
+# compute it exactly. You can explain what it classifies on its own, and what the paper's trained networks share with
+# it.
 #
-# Threes vary, and not equally in all directions: slant changes a lot, other things hardly. A deviation is strange if it
-# is large *for its direction*. Let the images of a class have mean m and covariance Σ, with principal axes V (columns)
-# and variances Λ along them:
+# Threes vary, and not equally in all directions: their slant varies a lot, other features hardly. A deviation is
+# unusual if it is large *for its direction*. Let the images of a class have mean m and covariance Σ, with principal
+# axes V (columns) and variances Λ along them:
 #
 # $$\Sigma = V \Lambda V^T \qquad W = \Lambda^{-1/2} V^T \qquad d(x)^2 = (x-m)^T \Sigma^{-1} (x-m) = \| W x - W m \|^2$$
 #
-# Read W from the right: turn to the principal axes, then divide by the spread along each (**whitening**). What is left
+# Read W from the right: turn to the principal axes, then divide by the spread along each (**whitening**). After that, d
 # is the ordinary distance from the whitened mean. So a Linear layer with weight W, then an OffsetL2 with mu = W m and
 # alpha = 1, give d.
 #
 # To keep Σ small, average blocks of 2 × 2 pixels: 196 numbers an image. Pixels in the corners are 0 in every image, so
-# Σ has no inverse. **Regularise**: mix it with the identity, (1 - s) Σ + s I with s = 0.02, so that no direction has
-# less than a variance of 0.02. All distances below depend on that choice.
+# Σ has no inverse. **Regularise**: mix it with the identity, (1 - s) Σ + s I with s = 0.02. Then no direction has a
+# variance of less than 0.02. All distances below depend on that choice.
 #
 # **Predict first.** Two points are equally far from the mean of the threes in pixels, one along the first principal
 # axis, one along the last. How many times larger is the Mahalanobis distance of the second?
@@ -46,7 +47,7 @@ S = 0.02
 
 
 def blocks(images: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels in float64: (images, 784) to (images, 196)."""
+    """Return the means of 2 x 2 pixels in float64: (images, 784) to (images, 196)."""
     return images.astype(float).reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(len(images), 196)
 
 
@@ -60,7 +61,7 @@ def regularised_covariance(images: np.ndarray) -> np.ndarray:
 
 
 def mahalanobis_layers(means: np.ndarray, covariance: np.ndarray) -> td.nn.Sequential:
-    """Linear and OffsetL2 that give the distances from means (classes, pixels) under one covariance."""
+    """Build Linear and OffsetL2 that give the distances from means (classes, pixels) under one covariance."""
     variances, axes = np.linalg.eigh(covariance)  # axes in columns, smallest variance first
     whitening = axes.T / np.sqrt(variances)[:, None]
     classes, pixels = means.shape
@@ -81,8 +82,8 @@ last, first = layers(td.Tensor(mean + np.stack([axes[:, 0], axes[:, -1]]))).data
 print(f"one unit along the last axis: {last:.2f}, along the first: {first:.2f}, ratio {last / first:.1f}")
 
 # %% [markdown]
-# **Notice.** The ratio is the root of the ratio of the variances. To go one unit where threes vary is nothing special;
-# to go as far where they never do is.
+# **Notice.** The ratio is the root of the ratio of the variances. One unit along a direction in which threes vary is
+# nothing special. One unit along a direction in which they never vary is special.
 #
 # **Predict first.** Do the two layers give the Mahalanobis distance exactly, or roughly?
 
@@ -100,14 +101,14 @@ own, others = ours[labels_test == 3], ours[labels_test != 3]
 print(f"median distance from the mean of the threes: threes {np.median(own):.1f}, other digits {np.median(others):.1f}")
 
 # %% [markdown]
-# **Notice.** Exactly, to rounding. A typical three is not at a distance near 1, for 196 directions add up: without the
-# floor under the variances it would be near √196 = 14.
+# **Notice.** They give it exactly, up to rounding. A typical three is not at a distance near 1, because the squared
+# deviations along 196 directions add up. Without the lower bound on the variances the distance would be near √196 = 14.
 #
 # ## Classify with it
 #
 # Assign each test image to the class that is nearest. With a covariance for each class that takes ten whitenings, hence
-# ten Linear layers. A single Linear has to make do with the *shared* covariance within classes. And a Gaussian judges
-# by d² + log det Σ: a class with a wide cloud has to be that much nearer.
+# ten Linear layers. A single Linear can only use the *shared* covariance within classes. A Gaussian judges by d² + log
+# det Σ. For a class with a wide cloud, d² has to be smaller by the difference in log det Σ.
 #
 # **Predict first.** Put in order: ordinary distance, Mahalanobis with a shared covariance, with one for each class, and
 # that with the log-determinant.
@@ -138,14 +139,15 @@ if sklearn:
     print(f"scikit-learn's quadratic discriminant analysis decides alike for {same:.2%} of the images")
 
 # %% [markdown]
-# **Notice.** To measure along the axes of variation helps, and to give each class its own axes helps more: from 81 to
-# 96% without a single gradient step. The log-determinant changes little here. And scipy and scikit-learn, which know
-# nothing of layers, find the same.
+# **Notice.** To measure along the axes of variation helps. To give each class its own axes helps more: from 81 to 96%
+# without a single gradient step. The log-determinant changes little here. scipy and scikit-learn, which know nothing of
+# layers, find the same.
 #
 # ## The paper's network, trained
 #
 # `Abs-L2` and `Abs-L2-Neg` have the same two layers, with an Abs in between, and find their numbers by gradient
-# descent. (Here 200 steps on 10,000 small images, learning rate 0.3: a sketch. The paper takes 50,000.)
+# descent. (Here the run is short: 200 steps on 10,000 small images, with a learning rate of 0.3. The paper takes 50,000
+# steps.)
 #
 # **Predict first.** Will the trained Linear whiten, so that its outputs are uncorrelated? And will mu be the mean of
 # its class?
@@ -201,17 +203,20 @@ figure.savefig(output / "10_mahalanobis.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** It does not whiten: the outputs of its Linear layer are more correlated after training than before. In
+# **Notice.** The trained Linear does not whiten: its outputs are more correlated after training than before. In
 # `Abs-L2-Neg` each prototype lies nearer to its own class than to the others, but mostly because the others have moved
-# away. It is not the mean: it is further from it than the images of the class are. In `Abs-L2`, where far means likely,
-# mu is *further* from its own class than from the others: the opposite of a prototype.
+# away. The prototype is not the mean of its class: it is further from the mean than the images of the class are. In
+# `Abs-L2`, where far means likely, mu is *further* from its own class than from the others: the opposite of a
+# prototype.
 #
-# What the network shares with Mahalanobis is the form: a linear map, then a distance from one point for each class.
-# What it does not: one map serves all ten classes, an Abs folds its outputs, alpha rescales them for each class (and
-# may turn negative), and above all the aim. Mean and covariance *describe* a class; cross-entropy asks to *tell it
-# apart*. That two layers can compute a Mahalanobis distance does not say that training makes them do it. And after this
-# short training the network is behind the closed form. The paper's reach 97 to 98%, on other terms: all of MNIST, full
-# size, 50,000 steps.
+# The network and the Mahalanobis distance share their form: a linear map, then a distance from one point for each
+# class. They differ in four ways. One map serves all ten classes. An Abs folds the outputs of the map. alpha rescales
+# them for each class (and may turn negative). Above all, the aim differs. Mean and covariance *describe* a class;
+# cross-entropy asks to *tell it apart*.
+#
+# Two layers can compute a Mahalanobis distance, but this does not mean that training makes them do it. After this short
+# training the network is less accurate than the closed form. The paper's networks reach 97 to 98%, on other terms: all
+# of MNIST, full size, 50,000 steps.
 #
 # **Exercise.** Write the layer: `python -m tinydist.exercises check offset_l2`. Then set `S` to 0.1 and to 0.005. Which
 # of the four ways to classify depend on it, and what does that say about the value of the log-determinant?

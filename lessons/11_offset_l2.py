@@ -1,15 +1,16 @@
 # %% [markdown]
 # # 11. OffsetL2: a gradient that never dies
 #
-# After this lesson you can explain what the gradient of a distance looks like, what happens at its one singular
-# point, why that point does not matter in practice, and why OffsetL2 learns equally well with and without Neg.
+# After this lesson you can explain what the gradient of a distance looks like and what happens at its one singular
+# point. You can explain why that point does not matter in practice, and why OffsetL2 learns equally well with and
+# without Neg.
 #
 # OffsetL2 gives class i the distance of the hidden activations x from a learned prototype mu:
 #
 # $$d_i = \sqrt{\sum_k \alpha_{ik} (x_k - \mu_{ik})^2}$$
 #
-# The gradient of a distance with respect to the point is easy to say in words: it points straight away from the
-# prototype, and (for alpha = 1) its length is 1, *however far away the point is*.
+# The gradient of a distance with respect to the point is easy to describe. It points straight away from the prototype.
+# For alpha = 1 its length is 1, *however far away the point is*.
 
 # %%
 import os
@@ -27,7 +28,7 @@ IMAGES, EPOCHS = (200, 5) if FAST else (1000, 100)
 
 
 def distance(points: td.Tensor, prototype: tuple[float, float]) -> td.Tensor:
-    """Distance of every point from one prototype; (points, 2) to (points, 1)."""
+    """Return the distance of every point from one prototype; (points, 2) to (points, 1)."""
     return points.weighted_distance(np.array([prototype]), np.ones((1, 2)))
 
 
@@ -46,7 +47,7 @@ for point, gradient in zip(points.data, points.grad, strict=True):
 
 
 def naive_distance(x: np.ndarray) -> td.ops.Result:
-    """Distance from the origin; (points, 2) to (points,)."""
+    """Return the distance from the origin; (points, 2) to (points,)."""
     d = np.sqrt((x**2).sum(axis=1))
     return d, (lambda g: g[:, None] * x / d[:, None],)
 
@@ -59,13 +60,13 @@ except td.errors.NotFiniteError as problem:
     print(textwrap.fill(str(problem).splitlines()[0], 90))
 
 # %% [markdown]
-# **Notice.** A NaN, and one NaN is enough: after the next step every weight is NaN. This library gives 0 there (the
-# last line of the first output). Zero is a subgradient: all directions away from the prototype are equally good, so
-# none is preferred.
+# **Notice.** The rule gives a NaN, and one NaN is enough: after the next step every weight is NaN. This library gives 0
+# there (the last line of the first output). Zero is a subgradient: all directions away from the prototype are equally
+# good, so none is preferred.
 #
 # ## Three kinds of zero
 #
-# The three output layers of the paper differ in *where* they are zero, and so in what an image can get stuck on:
+# The three output layers of the paper differ in *where* they are zero, and so in where an image can get stuck:
 #
 # | output | is zero on | its gradient there |
 # |---|---|---|
@@ -73,9 +74,8 @@ except td.errors.NotFiniteError as problem:
 # | `abs(w·x)` | a plane through space | 0 on the plane; turned round across it |
 # | OffsetL2 | a single point | 0 at the point; any direction around it |
 #
-# **Predict first.** Take 1,000 digits and the hidden layer of an untrained network. For how many of the 10,000
-# outputs (one for each image and class) does no gradient come back? And how close does the nearest image come to a
-# prototype?
+# **Predict first.** Take 1,000 digits and the hidden layer of an untrained network. For how many of the 10,000 outputs
+# (one for each image and class) does no gradient come back? And how close does the nearest image come to a prototype?
 
 # %%
 data = td.datasets.load("mnist", input="raw", train_size=IMAGES)
@@ -86,9 +86,9 @@ for name in ("ReLU2", "Abs2", "Abs-L2"):
     print(f"{name:7} closed for {closed:6.1%} of its outputs; the smallest output is {outputs.min():.3g}")
 
 # %% [markdown]
-# **Notice.** ReLU closes the way for about half. For the other two it is open everywhere. And no image is anywhere
-# near a prototype: with raw pixels the distances are in the hundreds. The singular point exists on paper; in 128
-# dimensions nothing falls into it by chance.
+# **Notice.** ReLU lets no gradient back for about half of its outputs. The other two layers let it back everywhere. And
+# no image is anywhere near a prototype: with raw pixels the distances are in the hundreds. The singular point is only a
+# theoretical problem: in 128 dimensions no image falls into it by chance.
 #
 # ## Why the sign does not matter
 #
@@ -142,17 +142,17 @@ figure.savefig(output / "11_offset_l2.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** The first gradients are nearly exact opposites: what one model is asked to push away, the other is asked
-# to pull in, by the same amount. And both can oblige, for a reason that the figure gives away: *no image is close to
-# any prototype, in either model*. All distances are in the hundreds, and the classes differ by a few units in them.
-# Seen from that far, a sphere round a prototype is flat: d changes like a linear function of x. So here OffsetL2
-# works as a linear layer whose output happens to be positive, and a linear layer does not care about the sign.
+# **Notice.** The first gradients are nearly exact opposites. Where one model is asked to push away, the other is asked
+# to pull in, by the same amount. And both can do it. The figure shows the reason: *no image is close to any prototype,
+# in either model*. All distances are in the hundreds, and the classes differ by a few units in them. Seen from so far
+# away, a sphere round a prototype is flat: d changes like a linear function of x. So here OffsetL2 works like a linear
+# layer whose output happens to be positive, and a linear layer does not care about the sign.
 #
-# That is a different story from "the network measures how close an image is to its prototype". At this short
-# training (1,000 images, one seed) it is what the numbers say; whether the prototypes come closer in the paper's
-# 50,000 epochs is for the long runs to show.
+# This differs from the statement "the network measures how close an image is to its prototype". The numbers of this
+# short training (1,000 images, one seed) support the linear picture. Whether the prototypes come closer in the paper's
+# 50,000 epochs is a question for the long runs.
 #
-# **Exercise.** Write the op and its three gradient rules: `python -m tinydist.exercises check weighted_distance`,
-# then the layer: `python -m tinydist.exercises check offset_l2`. Then look at the field of gradients around two
-# prototypes next to those of ReLU2 and Abs2: `python -m tinydist.trace ReLU2 Abs2 Abs-L2 --figures results/trace`
-# draws it in `gradient_field.png`.
+# **Exercise.** Write the op and its three gradient rules: `python -m tinydist.exercises check weighted_distance`, then
+# the layer: `python -m tinydist.exercises check offset_l2`. Then look at the field of gradients around two prototypes
+# next to those of ReLU2 and Abs2: `python -m tinydist.trace ReLU2 Abs2 Abs-L2 --figures results/trace` draws it in
+# `gradient_field.png`.

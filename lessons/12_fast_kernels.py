@@ -1,16 +1,16 @@
 # %% [markdown]
 # # 12. From loops to fast kernels
 #
-# After this lesson you can explain why the same sum takes thousands of times longer in one form than in another, why
-# a matrix full of zeros need not be multiplied, and how a sum shared between threads can still give the same bits
-# every time.
+# After this lesson you can explain why the same sum takes thousands of times longer in one form than in another. You
+# can explain why a matrix full of zeros need not be multiplied. You also know how a sum shared between threads can
+# still give the same bits every time.
 #
-# Nearly all of the training time goes into the first layer: $z_{ij} = \sum_k x_{ik} w_{kj}$, with 784 pixels k and
-# 128 hidden units j. One image costs 2 · 784 · 128 floating-point operations (*flops*), a multiplication and an
-# addition each. GFlop/s, billions of them in a second, tells how well a machine is used.
+# Nearly all of the training time goes into the first layer: $z_{ij} = \sum_k x_{ik} w_{kj}$, with 784 pixels k and 128
+# hidden units j. One image costs 2 · 784 · 128 floating-point operations (*flops*): each product takes a multiplication
+# and an addition. The rate in GFlop/s, billions of flops in a second, shows how well a machine is used.
 #
-# All times are measured where you run this: the median of several runs. Yours will differ, and other programs that
-# run at the same time make them worse.
+# All times are measured where you run this. Each is the median of several runs. Yours will differ, and other programs
+# that run at the same time make them worse.
 
 # %%
 import os
@@ -37,7 +37,7 @@ times = {}  # of each form: microseconds an image, run by run
 
 
 def run(function, *arguments):
-    """Seconds of the first call, seconds of REPEATS more, and what was returned."""
+    """Return the seconds of the first call, the seconds of REPEATS more, and the result."""
     seconds = []
     for _ in range(1 + REPEATS):
         time.sleep(0.02)  # lets the threads of the call before come to rest
@@ -48,7 +48,7 @@ def run(function, *arguments):
 
 
 def rung(name, function, *arguments, images=IMAGES, work=1.0):
-    """Time a product, compare it with float64, print a line; `work` is the share of all flops that it does."""
+    """Time a product, compare it with float64, and print a line; `work` is the share of all flops that it does."""
     first, seconds, product = run(function, *arguments)
     error = np.abs(product - exact[:images]).max() / np.abs(exact).max()
     times[name] = 1e6 * seconds / images
@@ -65,8 +65,8 @@ print(f"{'':22}{'on images':>10}{'call in s':>11}{'image':>12}{'done':>10}{'usef
 # ## Loops, whole arrays, compiled loops
 #
 # **Predict first.** The same three loops run in Python and then, word for word, compiled by numba. How many times
-# faster is the second? And where does NumPy's broadcasting stand, which has no Python loop either? The slow forms
-# get few images, and their time an image is taken from those.
+# faster is the second? And how fast is NumPy's broadcasting, which has no Python loop either? The slow forms get few
+# images, and their time for one image is taken from those.
 
 
 # %%
@@ -88,15 +88,16 @@ rung("NumPy broadcasting", broadcasting, x[:50], w, images=50)
 rung("numba, same loops", numba.njit(three_loops), x[:500], w, images=500)
 
 # %% [markdown]
-# **Notice.** Python finds out 100,000 times an image what `*` means; compiled code knows, and is hundreds of times
-# faster. Its first call pays for the compiling and is timed apart. Broadcasting gets about as far, although it writes
-# every product to memory and reads it back to add it up: 400 kB for an image of 3 kB. Both use little of the machine.
+# **Notice.** For every image, Python looks up 100,000 times what `*` means. Compiled code knows it beforehand, and is
+# hundreds of times faster. Its first call includes the compilation and is timed separately. Broadcasting is about as
+# fast as the compiled loops. But it writes every product to memory and reads it back to add it up: 400 kB for an image
+# of 3 kB. Both forms use little of the machine.
 #
 # ## The order of the loops, and all cores
 #
-# Memory comes in lines of 64 bytes: 16 numbers of float32. The innermost loop above walks *down a column* of `w` and
-# uses one number of each line. Put the loop over j innermost, and it walks *along a row*: every number of a line is
-# used, and vector instructions take 4 to 16 of them at once. The sums stay the same, in the same order.
+# Memory is read in lines of 64 bytes: 16 numbers of float32. The innermost loop above walks *down a column* of `w` and
+# uses one number of each line. Put the loop over j innermost, and it walks *along a row*. Then every number of a line
+# is used, and vector instructions take 4 to 16 of them at once. The sums stay the same, in the same order.
 
 
 # %%
@@ -114,13 +115,13 @@ rung("numba, all threads", numba.njit(parallel=True)(along_rows), x, w)
 rung("BLAS, NumPy's @", np.matmul, x, w)
 
 # %% [markdown]
-# **Notice.** Two lines swapped are worth more than a second core. BLAS, the library behind `@`, is faster again: it
-# cuts the product into blocks that fit the caches and keeps its sums in registers.
+# **Notice.** The order of two loops matters more than a second core. BLAS, the library behind `@`, is faster again. It
+# cuts the product into blocks that fit the caches, and keeps its sums in registers.
 #
 # ## Do not multiply zeros
 #
-# Only flops with a pixel that is not zero are *useful*: four in five of those above are 0 times something.
-# Compressed sparse rows (CSR) hold, row by row, the other values and their columns.
+# Only flops with a pixel that is not zero are *useful*: four in five of those above are 0 times something. Compressed
+# sparse rows (CSR) hold, row by row, the other values and their columns.
 #
 # **Predict first.** The CSR loop below does a fifth of BLAS's work. Does it take a fifth of the time?
 
@@ -144,11 +145,12 @@ rung("CSR, all threads", csr_product, pointers, columns, values, w, work=density
 rung("SparseMatrix", pixels.times, w, np.zeros(128, np.float32), work=density)
 
 # %% [markdown]
-# **Notice.** A fifth of the work is not a fifth of the time: each step looks up a column, fetches that row from
-# anywhere in the 400 kB of `w`, and loads and stores its sums. Its GFlop/s are well below BLAS's. tinydist's
-# `SparseMatrix` does the same sums (see `tinydist/kernels/rows.py`), but cuts the columns into blocks whose rows of
-# `w` stay in the nearest cache, keeps the sums in registers and holds a non-zero in two bytes. Only the useful rate
-# compares all forms fairly; the other one flatters whoever multiplies zeros.
+# **Notice.** A fifth of the work is not a fifth of the time. Each step looks up a column, fetches that row from
+# anywhere in the 400 kB of `w`, and loads and stores its sums. Its GFlop/s are well below BLAS's.
+#
+# tinydist's `SparseMatrix` does the same sums (see `tinydist/kernels/rows.py`), but with three differences. It cuts the
+# columns into blocks whose rows of `w` stay in the nearest cache. It keeps the sums in registers. It holds a non-zero
+# in two bytes. Only the useful rate compares all forms fairly. The other rate favours the forms that multiply zeros.
 
 # %%
 names = list(times)[::-1]
@@ -169,7 +171,7 @@ print("figure saved in", output)
 # ## Memory that nobody needs
 #
 # OffsetL2 takes $s_{ij} = \sum_k a_{jk} (h_{ik} - c_{jk})^2$ for every image and class. Broadcasting first builds all
-# differences, (images, classes, hidden); the kernel keeps one sum in a register and writes nothing but the result.
+# differences, (images, classes, hidden). The kernel keeps one sum in a register and writes nothing but the result.
 
 # %%
 hidden = np.abs(pixels.times(w, np.zeros(128, np.float32)))  # (images, hidden)
@@ -189,13 +191,16 @@ for name, function in (("broadcasting", by_broadcasting), ("kernel", weighted_sq
     print(f"{name:14}{1e6 * np.median(seconds) / IMAGES:6.2f} µs an image; agrees: {np.allclose(result, squares)}")
 
 # %% [markdown]
-# **Notice.** The arithmetic is the same. What costs is the way to memory and back, and space for three such arrays.
+# **Notice.** The arithmetic is the same. Broadcasting takes longer because of the way to memory and back, and it needs
+# space for three such arrays.
 #
 # ## The same bits with any number of threads
 #
-# Rounding makes the order of a sum matter. **Predict first.** The function cuts a sum into chunks, which the threads
-# share out, and the chunks' sums are added in order. With as many chunks as threads, which is what numba does with a
-# `+=` in a `prange`, or with 16 chunks always: which prints the same digits on every line?
+# Rounding makes the order of a sum matter. The function below cuts a sum into chunks, which the threads share out. Then
+# it adds the sums of the chunks in order. The number of chunks is chosen in two ways. The first takes as many chunks as
+# threads, as numba does with a `+=` in a `prange`. The second always takes 16 chunks.
+#
+# **Predict first.** Which of the two prints the same digits on every line?
 
 
 # %%
@@ -217,14 +222,14 @@ print(f"{'float64':>8}{numbers.sum(dtype=float):20,.0f}")
 
 # %% [markdown]
 # **Notice.** With another number of threads, the first column rounds in other places (on one core you see one line).
-# Neither column is exact, but the second is the same everywhere. tinydist cuts every large sum by the data and never
-# by the threads, so that a seed gives the same bits on two cores and on twenty.
+# Neither column is exact, but the second is the same everywhere. tinydist cuts every large sum by the data and never by
+# the threads. So a seed gives the same bits on two cores and on twenty.
 #
-# **Exercise.** Write three pieces of this ladder that were taken out of the library:
+# **Exercise.** Write three pieces of this lesson that were taken out of the library:
 #
 #     python -m tinydist.exercises check matmul_numba
 #     python -m tinydist.exercises check compress
 #     python -m tinydist.exercises check weighted_squares_numba
 #
 # Then, without a checker: expand the square in $s_{ij}$, so that BLAS does the work in two products without a large
-# temporary. Time it, put a centre on a row of `hidden`, and compare with float64: what did the speed cost?
+# temporary. Time it, put a centre on a row of `hidden`, and compare with float64. What accuracy did the speed cost?

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 13. Judging a claim
 #
-# After this lesson you can explain what a p-value answers and what it does not, why "not significant" is not "equal",
-# what a handful of runs can show at best, and how far the paper's claims hold when the input is scaled differently.
+# After this lesson you can explain what a p-value answers and what it does not, and why "not significant" is not
+# "equal". You can explain what a handful of runs can show at best. You also know how far the paper's claims hold when
+# the input is scaled differently.
 #
 # A run of a network is a random draw: its seed picks the starting weights. A claim such as "ReLU2-Neg recovers" is
-# about the distribution behind the runs, and runs are all we see of it.
+# about the distribution behind the runs, and we see nothing of this distribution but the runs.
 
 # %%
 import csv
@@ -30,10 +31,10 @@ SEEDS, EPOCHS, TRAIN_SIZE = (2, 5, 200) if FAST else (5, 200, 1000)
 # %% [markdown]
 # ## A test done again
 #
-# The paper reports, over 20 runs each, ReLU with 95.64 ± 0.19 % and Abs with 95.26 ± 0.19 %, and that "paired
-# t-tests" find no significant difference: t(38) = 1.14, p = 0.26.
+# The paper reports, over 20 runs each, ReLU with 95.64 ± 0.19 % and Abs with 95.26 ± 0.19 %. It also reports that
+# "paired t-tests" find no significant difference: t(38) = 1.14, p = 0.26.
 #
-# **Predict first.** The means are two standard deviations apart, with 20 runs on each side. Do these numbers go with
+# **Predict first.** The means are two standard deviations apart, with 20 runs on each side. Do these numbers agree with
 # p = 0.26? And how many degrees of freedom has a paired test of 20 pairs?
 
 # %%
@@ -44,24 +45,25 @@ print(f"t = {t:.2f} (by hand {by_hand:.2f}), p = {p:.0e}; t = 1.14 needs means {
 
 # %% [markdown]
 # **Notice.** The difference is over six times its standard error. The published means and deviations contradict the
-# published t, and nothing in the paper says which of them is the slip. The test was not paired either: 20 pairs leave
-# 19 degrees of freedom, 38 belong to two separate samples of 20. Recomputing takes one line. Do it before you build
-# on a p-value.
+# published t, and nothing in the paper says which of them is wrong. The test was not paired either: 20 pairs leave 19
+# degrees of freedom, and 38 belong to two separate samples of 20. Recomputing takes one line. Do it before you build on
+# a p-value.
 #
-# How *large* is the difference? p does not say, for it shrinks with the number of runs alone. **Cohen's d** does: the
-# difference of the means over the pooled standard deviation. Here d = 0.38 / 0.19 = 2: two bells that overlap by a
-# third. And 0.38 points may still be too small to matter. That is a third question, and it has a test of its own.
+# How *large* is the difference? p does not say, because it shrinks merely when the number of runs grows. **Cohen's d**
+# does: the difference of the means over the pooled standard deviation. Here d = 0.38 / 0.19 = 2: two bell curves that
+# overlap by a third. And 0.38 points may still be too small to matter. That is a third question, and it has a test of
+# its own.
 #
 # ## "Not significant" is not "equal"
 #
-# A large p says that the runs cannot tell; two noisy runs get it for any two models. To *show* that two models are
-# equal for all practical purposes, first choose a margin that would matter, here 1 point, then reject both "worse by
-# more" and "better by more" with one-sided tests. The larger of the two p counts.
+# A large p says that the runs cannot decide. Two noisy sets of runs give a large p for any two models. To *show* that
+# two models are equal for all practical purposes, first choose a margin that would matter, here 1 point. Then reject
+# both "worse by more" and "better by more" with one-sided tests. The larger of the two p counts.
 
 
 # %%
 def equivalence_p(a, b, margin=1.0):
-    """p of two one-sided Welch tests; a and b are (mean, standard deviation, runs)."""
+    """Return p of two one-sided Welch tests; a and b are (mean, standard deviation, runs)."""
     options = {"equal_var": False}
     not_worse = stats.ttest_ind_from_stats(a[0] + margin, *a[1:], *b, alternative="greater", **options).pvalue
     not_better = stats.ttest_ind_from_stats(a[0] - margin, *a[1:], *b, alternative="less", **options).pvalue
@@ -71,15 +73,15 @@ def equivalence_p(a, b, margin=1.0):
 print(f"published ReLU and Abs: different, p = {p:.0e}; less than 1 point apart, p = {equivalence_p(relu, abs_):.0e}")
 
 # %% [markdown]
-# **Notice.** Both hold at once: surely different, and surely less than a point apart.
+# **Notice.** Both hold at once: the models surely differ, and they surely differ by less than a point.
 #
 # ## Many comparisons
 #
 # **Predict first.** Ten models that are all the same, 20 runs each. Test all 45 pairs at p < 0.05. In how many of such
 # studies does at least one pair come out "significant"?
 #
-# Holm's correction counters this: sort the p-values, multiply the smallest by their number m, the next by m - 1 and so
-# on, and never let a later one fall below an earlier one.
+# Holm's correction counters this. Sort the p-values. Multiply the smallest by their number m, the next by m - 1 and so
+# on. Never let a later one fall below an earlier one.
 
 
 # %%
@@ -99,12 +101,13 @@ print(f"at least one p < 0.05: in {np.mean(p_values.min(axis=1) < 0.05):.0%} of 
 print(f"with Holm's correction in {np.mean(corrected.min(axis=1) < 0.05):.0%}")
 
 # %% [markdown]
-# **Notice.** More than half of the studies of nothing find something. The correction keeps that to one in twenty.
+# **Notice.** More than half of the studies find a difference where there is none. The correction keeps that to one in
+# twenty.
 #
 # ## Seven claims, three runs
 #
 # Now for this project's own quick run: raw pixels, 3,000 images, 500 epochs, three seeds. **This is a reduced
-# protocol**, not the paper's. Welch's test does not assume equal spreads, which is wise: ReLU2's runs differ by
+# protocol**, not the paper's. Welch's test does not assume equal spreads. Here that matters: ReLU2's runs differ by
 # points, ReLU's by tenths.
 #
 # **Predict first.** Which of the pairs will three runs show to be different, which to be equal, and which stay open?
@@ -125,12 +128,13 @@ for (a, b), p_different, p_equal in zip(pairs, different, equal, strict=True):
     print(f"{a + ' - ' + b:24}{difference:11.2f}{cohens_d(quick[a], quick[b]):8.1f}{p_different:12.3f}{p_equal:17.3f}")
 
 # %% [markdown]
-# **Notice.** ReLU2's collapse and Abs2-Neg's loss stand out even with three runs. ReLU-L2 and its Neg are shown to be
-# within a point of each other. Everything else stays open: ReLU and Abs are shown neither to differ nor to be alike.
-# ReLU2-Neg is 4.6 points behind ReLU, with a huge d, and still open: three runs know the spread too badly.
+# **Notice.** ReLU2's collapse and Abs2-Neg's loss are significant even with three runs. ReLU-L2 and its Neg are shown
+# to be within a point of each other. Everything else stays open: ReLU and Abs are shown neither to differ nor to be
+# alike. ReLU2-Neg is 4.6 points behind ReLU, with a huge d, and still open: three runs determine the spread too poorly.
 #
-# A check that assumes no bell curve at all: if the names of two models meant nothing, any way to deal the six runs out
-# to them would be as likely as the one seen. The **permutation test** counts how many differ at least as much.
+# The next test does not assume a normal distribution. Suppose that the names of two models meant nothing. Then any way
+# to deal the six runs out to them would be as likely as the one seen. The **permutation test** counts how many differ
+# at least as much.
 #
 # **Predict first.** ReLU and ReLU2 are 61 points apart. What is the smallest p that three runs against three can give?
 
@@ -150,13 +154,14 @@ for other in ("ReLU2", "Abs"):
     print(f"Welch p {welch_p(*samples):.4f}")
 
 # %% [markdown]
-# **Notice.** 20 deals, two of them as extreme: p = 0.1 is the floor, whatever happens. Welch's test goes lower on the
-# strength of an assumption, normal runs, which three runs cannot check. More runs are the only cure.
+# **Notice.** There are 20 deals, and two of them are as extreme: p = 0.1 is the smallest possible value, whatever
+# happens. Welch's test goes lower because it assumes normal runs, which three runs cannot check. Only more runs help.
 #
 # ## Raw or normalised input?
 #
-# The paper says that its images are normalised; its program feeds raw pixels, 0 to 255. Those are some 80 times larger,
-# so the same learning rate makes a far larger step. Does ReLU2's collapse come from the layer, or from that step?
+# The paper says that its images are normalised, but its program uses raw pixels, 0 to 255. Those are some 80 times
+# larger, so the same learning rate makes a far larger step. Does ReLU2's collapse come from the layer, or from that
+# step?
 #
 # **Predict first.** On normalised images, will ReLU2 lose outputs at the paper's rate of 0.001? And at 0.5, one of the
 # largest with which plain ReLU still trains well? Five seeds, 1,000 images, 200 epochs: **reduced once more**, and at
@@ -180,21 +185,22 @@ for scale, rate in settings:
     print(f"permutation p {permutation_p(neg, plain):.3f}")
 
 # %% [markdown]
-# **Notice.** At 0.001, normalised input kills no output, and Neg is not a rescue but a loss: so early in training, it
-# makes a bad start worse. At 0.5, where ReLU trains well, ReLU2 fails in some runs, by dead outputs again, and equals
-# ReLU in others; with Neg, all runs are fine. So the weakness is the layer's, and how much of it shows depends on the
-# step: here only raw pixels make *every* run collapse. (The 0.5 was picked after trying four rates. A choice made after
-# seeing results is a reason for doubt, so the exercise tries two of the others.)
+# **Notice.** At 0.001, normalised input kills no output, and Neg does not help ReLU2 but harms it: so early in
+# training, it makes a bad start worse. At 0.5, where ReLU trains well, ReLU2 fails in some runs, by dead outputs again,
+# and equals ReLU in others. With Neg, all runs are fine. So the weakness is the layer's, and how much of it shows
+# depends on the step: here only raw pixels make *every* run collapse. (The 0.5 was picked after trying four rates. A
+# choice made after seeing results is a reason for doubt, so the exercise tries two of the others.)
 #
 # Where Welch and the permutation test disagree, ask why. Welch sees a difference that ReLU2's huge spread could make by
-# chance; the permutation test also sees that nearly every Neg run is the better one. Choose the test before the data,
-# and look at the runs: the right-hand panel shows what no mean ± deviation can say, a mixture of sound and dead.
+# chance. The permutation test also sees that nearly every Neg run is the better one. Choose the test before the data,
+# and look at the runs. The right-hand panel shows what no mean ± deviation can say, a mixture of networks that train
+# well and networks with dead outputs.
 #
 # ## The same at full size
 #
 # A thousand images and 200 epochs are few. `data/results/evidence` holds what `python -m tinydist.reproduce` found with
-# all 60,000 images, 1,000 epochs and four seeds, with both inputs: **still a reduced protocol** (the paper has 5,000
-# epochs and 20 seeds), but the paper's data and steps.
+# all 60,000 images, 1,000 epochs and four seeds, with both inputs. This is **still a reduced protocol** (the paper has
+# 5,000 epochs and 20 seeds), but with the paper's data and steps.
 #
 # **Predict first.** The paper reports 33% dead outputs for ReLU2, and 53.5% active for less than 5% of the inputs. How
 # many will it be here, with raw pixels and with normalised ones?
@@ -210,10 +216,11 @@ for setting, results in evidence.items():
         print(f"{name:12}{outcome.accuracy!s:>15}  runs {runs}  dead {dead:4.0%}, active < 5% {rare:4.0%}")
 
 # %% [markdown]
-# **Notice.** With raw pixels a third of ReLU2's outputs are dead and more than half are hardly ever active: the paper's
-# shares, from four runs of a fifth of the length. With normalised ones none is, and Neg, the rescue, does harm. Even so
-# the ledger (`verdicts.txt` there) leaves "ReLU2 fails" open on raw pixels: its runs reach from 18 to 71%, and four so
-# different runs know their mean too badly to survive the correction for 17 comparisons.
+# **Notice.** With raw pixels a third of ReLU2's outputs are dead and more than half are hardly ever active. These are
+# the paper's shares, from four runs of a fifth of the length. With normalised pixels no output of ReLU2 is dead, and
+# Neg does harm instead of helping. Even so the ledger (`verdicts.txt` there) leaves "ReLU2 fails" open on raw pixels.
+# Its runs reach from 18 to 71%. Four runs that differ so much determine their mean too poorly to survive the correction
+# for 17 comparisons.
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")

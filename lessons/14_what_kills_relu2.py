@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 14. What kills ReLU2: the task, or the step?
 #
-# After this lesson you can take a learning rate apart into the start and the step it gives a network, and say which
-# of them kills the outputs of ReLU2. You will also know how far the paper's conclusion reaches.
+# After this lesson you can split the effect of a learning rate into the start and the step it gives a network. You can
+# say which of them kills the outputs of ReLU2. You will also know how far the paper's conclusion reaches.
 #
-# Lesson 8 showed *how* the outputs of ReLU2 die on raw pixels. The paper concludes that networks do not like
-# to learn intensities. But there is a second suspect: pixels up to 255 with a learning rate of 0.001. To tell the two
-# apart, change one and keep the other.
+# Lesson 8 showed *how* the outputs of ReLU2 die on raw pixels. The paper concludes that networks do not like to learn
+# intensities. But there is a second possible cause: pixels up to 255 with a learning rate of 0.001. To separate the
+# two, change one and keep the other.
 
 # %%
 import os
@@ -30,12 +30,12 @@ small_images = td.datasets.load("mnist", input="unit", train_size=IMAGES, layout
 # ## One scale, two effects
 #
 # Divide all pixels by 255, and two things happen at once. The first layer computes $z = W x + b$, so it *starts* with
-# pre-activations 255 times smaller. And its gradient with respect to $W$ is $g x^T$, so with the same learning rate
-# $W$ *moves* 255 times less; as its move is multiplied by the small x again, a step changes $z$
-# $255^2 = 65{,}025$ times less.
+# pre-activations 255 times smaller. Its gradient with respect to $W$ is $g x^T$, so with the same learning rate $W$
+# *moves* 255 times less. This move is multiplied by the small x again, so a step changes $z$ $255^2 = 65{,}025$ times
+# less.
 #
-# Nothing forces the two to go together. On raw pixels, multiply the initial weights by `start` and the learning rate
-# of this one layer by `step`:
+# Nothing forces the two to go together. On raw pixels, multiply the initial weights by `start` and the learning rate of
+# this one layer by `step`:
 #
 # | | start | step |
 # |---|---|---|
@@ -44,13 +44,13 @@ small_images = td.datasets.load("mnist", input="unit", train_size=IMAGES, layout
 # | starts like small pixels, moves like raw ones | 1/255 | 1 |
 # | starts like raw pixels, moves like small ones | 1 | 1/255² |
 #
-# First a check that this is more than a manner of speaking: the second row and a network that is really fed small
-# pixels are the same function, before and after a step.
+# First check that the two effects are exactly these. The second row and a network that is really fed small pixels are
+# the same function, before and after a step.
 
 
 # %%
 def build(name: str, seed: int, start: float, step: float, lr: float) -> tuple[td.nn.Sequential, list[td.optim.SGD]]:
-    """A model and its optimisers: one for the weights of the first layer, one for all else."""
+    """Build a model and its optimisers: one for the weights of the first layer, one for all else."""
     model = td.build_model(name, seed=seed)
     first = model.linear0.weight
     first.data *= np.float32(start)
@@ -61,7 +61,7 @@ def build(name: str, seed: int, start: float, step: float, lr: float) -> tuple[t
 def descend(
     model: td.nn.Sequential, optimizers: list[td.optim.SGD], x: td.sparse.SparseMatrix
 ) -> tuple[np.ndarray, float]:
-    """One full-batch step; the outputs and the loss before it."""
+    """Take one full-batch step, and return the outputs and the loss before it."""
     outputs = model(x)
     loss = outputs.cross_entropy(labels)
     for optimizer in optimizers:
@@ -87,7 +87,7 @@ for step in range(3):
 
 # %%
 def run(name: str, seed: int, start: float, step: float, lr: float = 0.001) -> tuple[float, list[int]]:
-    """Train; test accuracy in percent, and the dead outputs before each step."""
+    """Train, and return the test accuracy in percent and the dead outputs before each step."""
     model, optimizers = build(name, seed, start, step, lr)
     dead = [int(dead_units(descend(model, optimizers, images)[0]).sum()) for _ in range(STEPS)]
     with td.no_grad():
@@ -95,7 +95,7 @@ def run(name: str, seed: int, start: float, step: float, lr: float = 0.001) -> t
 
 
 def table(corners: dict[str, tuple[float, float, float]], names: tuple[str, ...]) -> dict[str, list]:
-    """Run every model in every corner with every seed, and print what became of it."""
+    """Run every model in every corner with every seed, and print the results."""
     results = {}
     print(f"{'':42}{'model':8}test accuracy % (dead outputs), a seed each")
     for corner, (start, step, lr) in corners.items():
@@ -117,20 +117,20 @@ corners = table(
 )
 
 # %% [markdown]
-# **Notice.** Raw, ReLU2 is dead, and ReLU is not: the paper's failure. In the corner with a small start and the
-# *large* step something remarkable happens: two of three networks lose all their outputs, and the third reaches what
-# ReLU reaches, with none dead. So it is a matter of luck there whether a step goes too far, not of what
-# ReLU2 is able to learn. In the corner of large start and small step outputs may die slowly or not at all, yet
-# ReLU2 learns nothing in so few steps: many of its outputs are off for most images from the beginning.
+# **Notice.** With raw pixels ReLU2 is dead, and ReLU is not: the paper's failure. In the corner with a small start and
+# the *large* step something remarkable happens. Two of three networks lose all their outputs, and the third reaches
+# what ReLU reaches, with none dead. So in this corner it is a matter of luck whether a step goes too far. It is not a
+# matter of what ReLU2 is able to learn. In the corner of large start and small step outputs may die slowly or not at
+# all. Yet ReLU2 learns nothing in so few steps: many of its outputs are off for most images from the beginning.
 #
 # The last corner looks like a failure, too, but there ReLU fails the same way. With steps this small, 300 of them lead
-# nowhere. That is not evidence about intensities at all, only about patience. So give small pixels a learning rate
-# that fits them.
+# nowhere. This is evidence that training was too short, not evidence about intensities. So give small pixels a learning
+# rate that fits them.
 #
 # ## The same start, a fitting step
 #
-# **Predict first.** Pixels from 0 to 1, ReLU2, and learning rates 10, 100 and 1,000 times the paper's. How many
-# outputs will be dead?
+# **Predict first.** Pixels from 0 to 1, ReLU2, and learning rates 10, 100 and 1,000 times the paper's. How many outputs
+# will be dead?
 
 # %%
 rates = table(
@@ -139,14 +139,13 @@ rates = table(
 )
 
 # %% [markdown]
-# **Notice.** ReLU2 learns as well as ReLU, with all of its outputs alive. It *can* learn an intensity, without any
-# Neg. What the raw pixels measured was the step: at learning rate 0.001 they make it so long that the outputs are
-# thrown into the flat side of the ReLU before they have learned anything.
+# **Notice.** ReLU2 learns as well as ReLU, with all of its outputs alive. It *can* learn an intensity, without any Neg.
+# What the raw pixels measured was the step. At learning rate 0.001 they make it so long that the outputs are thrown
+# into the flat side of the ReLU before they have learned anything.
 #
 # Be as careful with this conclusion as with the paper's. It holds for 1,000 digits, 300 steps and these seeds. It says
 # that dead outputs are no *necessity* of intensities. It does not say that the two kinds of output are equally easy to
-# learn: with the long step, ReLU2-Neg survives where ReLU2 does not, and that asymmetry, which lesson 9 explains, is
-# real.
+# learn. With the long step, ReLU2-Neg survives where ReLU2 does not. That asymmetry, which lesson 9 explains, is real.
 #
 # ## The first steps
 #
@@ -177,16 +176,16 @@ figure.savefig(path, dpi=120)
 print(f"saved {path}")
 
 # %% [markdown]
-# With the large step most of it is over within ten steps. In the network that survives, even outputs that were dead
-# come back: the hidden layer goes on changing as long as one output lets a gradient through. With the fitting step
-# nothing dies, early or late.
+# With the large step most of the outputs that die are dead within ten steps. In the network that survives, even outputs
+# that were dead come back: the hidden layer goes on changing as long as one output lets a gradient through. With the
+# fitting step nothing dies, early or late.
 #
-# `python -m tinydist.reproduce --study dying` does all this on 3,000 digits with five seeds, varies width and
-# initialisation as well, and tests what it says. One of its arms needs neither smaller pixels nor a smaller step: make
-# the output weights positive at the start, by `np.abs(model.linear1.weight.data)`, and ReLU2 learns on raw pixels at
-# the paper's learning rate. All outputs start on the side where they have a gradient, and stay there.
+# `python -m tinydist.reproduce --study dying` does all this on 3,000 digits with five seeds. It varies width and
+# initialisation as well, and tests its statements. One of its arms needs neither smaller pixels nor a smaller step. It
+# makes the output weights positive at the start, by `np.abs(model.linear1.weight.data)`, and ReLU2 learns on raw pixels
+# at the paper's learning rate. All outputs start on the side where they have a gradient, and stay there.
 #
-# `python -m tinydist.reproduce --study activations` asks the other half of the question: is it the ReLU, whose flat
+# `python -m tinydist.reproduce --study activations` asks the other half of the question. Is it the ReLU, whose flat
 # side has no slope, or would any activation do the same? GELU is nearly as flat there, but not quite.
 #
 # **Exercise.** Write GELU and its gradient rule:

@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 15. A flat side
 #
-# After this lesson you can read off the curve of an activation whether outputs behind it may get stuck, and you will
-# know eight of them well enough to predict which of the paper's models survive with each.
+# After this lesson you can read off the curve of an activation whether outputs behind it may get stuck. You will also
+# know eight activations well enough to predict which of the paper's models survive with each.
 #
 # The paper has two activations: ReLU, which is flat on one side, and Abs, which is flat nowhere. ReLU2 fails, Abs2 does
-# not. But the two differ in more than that. ReLU is exactly 0 on half of its inputs, Abs hardly ever; ReLU is
-# monotonic, Abs is not. Which of these matters? Other activations have other mixtures.
+# not. But the two differ in more than that. ReLU is exactly 0 on half of its inputs, Abs hardly ever. ReLU is
+# monotonic, Abs is not. Which of these differences matters? Other activations have other combinations of these
+# properties.
 
 # %%
 import os
@@ -28,13 +29,14 @@ NAMES = ("ReLU", "LeakyReLU", "GELU", "SiLU", "Softplus", "ELU", "Tanh", "Abs")
 # %% [markdown]
 # ## The curve and its slope
 #
-# The gradient rule of an elementwise activation is one product: what comes back from above, times the slope. So the
-# slope is all that an activation has to say about learning. It comes for free: the gradient of the sum of the outputs.
+# The gradient rule of an elementwise activation is one product: the gradient from above, times the slope. So an
+# activation affects learning only through its slope. The slope is easy to get: it is the gradient of the sum of the
+# outputs.
 
 
 # %%
 def curve(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An activation and its slope at each of these points."""
+    """Return an activation and its slope at each of these points."""
     points = td.Tensor(x, requires_grad=True)
     y = Activation(name)(points)
     y.sum().backward()
@@ -47,13 +49,14 @@ for name in NAMES:
     print(f"{name:10}" + "".join(f"{s:10.4f}" for s in slope))
 
 # %% [markdown]
-# **Predict first.** Put each of these behind the outputs, so that the network is forced to answer by intensity, on raw
-# pixels, where pre-activations are in the tens. Whose outputs will get stuck? Write down a group of those that fail.
+# **Predict first.** Put each of these behind the outputs, so that the network is forced to answer by intensity. The
+# pixels are raw, so pre-activations are in the tens. Whose outputs will get stuck? Write down a group of those that
+# fail.
 
 
 # %%
 def run(name: str, seed: int) -> tuple[float, int]:
-    """Train; test accuracy in percent, and outputs that stand where the activation is flat, on every image."""
+    """Train, and return the test accuracy in percent and the outputs that are stuck on every image."""
     model = td.build_model(name, seed=seed)
     optimizer = td.optim.SGD(model.parameters(), lr=0.001)
     for _ in range(STEPS):
@@ -76,22 +79,22 @@ for act in NAMES:
     print(f"{act:10} plain {plain}    {act + '2':11} {forced}")
 
 # %% [markdown]
-# **Notice.** Without the second activation all of them learn; they are fine as hidden units. With it, ReLU, GELU,
-# SiLU, Softplus and ELU all fail, with several outputs stuck for good.
+# **Notice.** Without the second activation all of them learn: all are good activations for hidden units. With it, ReLU,
+# GELU, SiLU, Softplus and ELU all fail, with several outputs stuck for good.
 #
 # * Being exactly 0 is not the reason: Softplus is positive everywhere, SiLU and GELU dip below 0, ELU goes to -1.
-# * Being non-negative is not it either. Abs is non-negative and does well; ELU is not and fails.
-# * What those five share is a *side on which the slope vanishes*: far out, nothing that comes back from above gets
-#   through. LeakyReLU keeps a hundredth of the slope there. No output is stuck for good, yet recovery is slow.
-# * Tanh is flat on both sides, and yet it loses some ten points at most, from a baseline that is poor to begin with,
-#   and no output is stuck. It is bounded: an output can never tower over the others, so a wrong one costs little, and
+# * Being non-negative is not the reason either. Abs is non-negative and does well; ELU is not and fails.
+# * Those five share a *side on which the slope vanishes*: far out, no gradient from above gets through. LeakyReLU keeps
+#   a hundredth of the slope there. No output is stuck for good, yet recovery is slow.
+# * Tanh is flat on both sides. Yet it loses some ten points at most, from a baseline that is poor to begin with, and no
+#   output is stuck. It is bounded: an output can never be much larger than the others, so a wrong one costs little, and
 #   pushes little.
 #
-# That is eight curves; it would be easy to find another story that fits them all. The study
-# `python -m tinydist.reproduce --study activations` runs eleven with all five heads, tests each property with a
-# correction for their number, and says plainly that eleven are too few to settle it.
+# These are only eight curves, and it would be easy to find another explanation that fits them all. The study
+# `python -m tinydist.reproduce --study activations` runs eleven with all five heads. It tests each property with a
+# correction for their number, and says plainly that eleven are too few to settle the question.
 #
-# And keep lesson 14 in mind: a flat side is dangerous only if something throws the outputs far onto it.
+# Lesson 14 still holds: a flat side is dangerous only if something throws the outputs far onto it.
 
 # %%
 figure, all_axes = plt.subplots(2, 4, figsize=(11, 5.2), layout="constrained", sharex=True)
@@ -123,5 +126,5 @@ print(f"saved {path}")
 #
 # `python -m tinydist.exercises check gelu`
 #
-# Then make an activation of your own with a slope that never falls below 0.1, put it into
-# `tinydist.ops.ACTIVATIONS` and its name into `NAMES` at the top of this lesson, and see whether its outputs get stuck.
+# Then make an activation of your own with a slope that never falls below 0.1. Put it into `tinydist.ops.ACTIVATIONS`
+# and its name into `NAMES` at the top of this lesson, and see whether its outputs get stuck.

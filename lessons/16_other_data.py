@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 16. Not only digits
 #
-# After this lesson you can feed the paper's models anything that is a row of numbers, beat or fail to beat two simple
-# distance classifiers with them, and tell what of the paper's story belongs to its models and what to its pixels.
+# After this lesson you can train the paper's models on any data whose rows are numbers. You can compare them with two
+# simple distance classifiers. You can also tell which of the paper's findings belong to its models and which to its
+# pixels.
 #
 # Everything so far was MNIST. Here are two sets of time series that come with this repository: 24 hours of a country's
-# power demand (winter or summer?), and 150 positions of a hand (drawing a gun, or pointing?). Both are small, have
-# two classes, and say which rows to test on.
+# power demand (winter or summer?), and 150 positions of a hand (drawing a gun, or pointing?). Both are small, have two
+# classes, and say which rows to test on.
 
 # %%
 import os
@@ -30,18 +31,18 @@ for name, data in sets.items():
 
 # %% [markdown]
 # `td.datasets.load` takes a name or a path: `FILE.csv:COLUMN` for a table of your own, `NAME_TRAIN.ts` for series. The
-# input "normalized" means here that every column has mean 0 and deviation 1 over the *training* rows; the test rows are
-# scaled with the same numbers, or they would leak into the training.
+# input "normalized" means here that every column has mean 0 and deviation 1 over the *training* rows. The test rows are
+# scaled with the same numbers, because otherwise they would leak into the training.
 #
-# ## First, a ruler
+# ## First, a baseline
 #
-# The question of this course is distance or intensity. Two classifiers are pure distance and need no training: the
+# The question of this course is distance or intensity. Two classifiers use only distance and need no training: the
 # class of the nearest training row, and the class of the nearest mean.
 
 
 # %%
 def nearest(points: np.ndarray, labels: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The label of the point nearest to each row of x."""
+    """Return the label of the point nearest to each row of x."""
     squares = ((x[:, None] - points) ** 2).sum(axis=2)  # (rows, points)
     return labels[squares.argmin(axis=1)]
 
@@ -65,7 +66,7 @@ for name, data in sets.items():
 
 # %%
 def run(model_name: str, data: td.datasets.Dataset, seed: int, factor: float) -> tuple[float, int] | None:
-    """Train on the rows times `factor`; test accuracy in percent and dead outputs, or None if the loss blows up."""
+    """Train on the rows times `factor`; return test accuracy and dead outputs, or None if the loss blows up."""
     model = td.build_model(model_name, data.x_train.shape[1], hidden=64, classes=data.classes, seed=seed)
     optimizer = td.optim.SGD(model.parameters(), lr=0.1)
     x_train, x_test = (td.Tensor(x * np.float32(factor)) for x in (data.x_train, data.x_test))
@@ -90,25 +91,25 @@ for name, data in sets.items():
             print(f"  {model:12}" + "   ".join("blown up " if r is None else f"{r[0]:5.1f} ({r[1]})" for r in runs))
 
 # %% [markdown]
-# **Notice.** On normalised series ReLU2 mostly stands. Where it falls, one of two outputs has died, and what is left is
-# chance. So the collapse of lesson 8 is no law about ReLU2; it is about ReLU2 on raw pixels at one learning rate, as
-# lesson 14 concluded from the digits themselves.
+# **Notice.** On normalised series ReLU2 mostly learns. Where it fails, one of two outputs has died, and its accuracy is
+# that of chance. So the collapse of lesson 8 does not belong to ReLU2 in general. It belongs to ReLU2 on raw pixels at
+# one learning rate, as lesson 14 concluded from the digits themselves.
 #
-# Multiply the values by 10, which makes a step a hundred times as long in function space, and the models part:
+# Multiply the values by 10, and a step becomes a hundred times as long in function space. Now the models differ:
 #
-# * On the power demand ReLU does not mind, and ReLU2 loses an output in every other run. On the other set ReLU blows
-#   up, and the outputs of ReLU2 die, with and without Neg. Abs2 blows up on both.
-# * OffsetL2 does not mind anything. On the second set it is even a little better than before. A likely reason: the
-#   gradient of a distance with respect to its input has a bounded length (lesson 10), however large the input is, so an
-#   error that has grown does not come back to the layer below grown as well. The ruler would then be good not for a
+# * On the power demand ReLU does not change much, and ReLU2 loses an output in every other run. On the other set ReLU
+#   blows up, and the outputs of ReLU2 die, with and without Neg. Abs2 blows up on both.
+# * OffsetL2 does not suffer at all. On the second set it is even a little better than before. A likely reason: the
+#   gradient of a distance with respect to its input has a bounded length (lesson 10), however large the input is. So an
+#   error that has grown does not reach the layer below as a larger gradient. The distance would then be good not for a
 #   better fit, but for a better-behaved step, of which the paper does not speak.
 #
 # Now compare with the two simple distance classifiers. The networks are above the nearest mean on both sets, and most
-# of them a little above the nearest row. On sets this small that is a strong opponent, and honesty begins with asking
-# it.
+# of them a little above the nearest row. On sets this small the nearest row is a strong opponent. An honest comparison
+# includes it.
 #
 # `python -m tinydist.reproduce --study sequential` does the same with ten seeds, six sets and four classifiers of
-# scikit-learn, and tests every difference; `--study tabular` and `--study datasets` do it for tables and images.
+# scikit-learn, and tests every difference. `--study tabular` and `--study datasets` do it for tables and images.
 
 # %%
 figure, all_axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 17. A convolution in front
 #
-# After this lesson you can compute a convolution and both of its gradients by hand, explain why one of them turns the
-# kernel around, and say whether better features save a network that is forced to answer by intensity.
+# After this lesson you can compute a convolution and both of its gradients by hand, and explain why one of them turns
+# the kernel around. You can also say whether better features save a network that is forced to answer by intensity.
 #
-# All models so far look at pixels one by one: shuffle the pixels of all images in the same way, and nothing changes.
-# A convolution looks at neighbourhoods. It slides a small kernel over the image and writes down, at every place, how
-# well the kernel matches what lies under it.
+# All models so far look at pixels one by one: shuffle the pixels of all images in the same way, and nothing changes. A
+# convolution looks at neighbourhoods. It slides a small kernel over the image and computes, at every place, how well
+# the kernel matches the pixels under it.
 
 # %%
 import os
@@ -27,8 +27,8 @@ IMAGES, STEPS, SEEDS = (60, 4, 1) if FAST else (300, 60, 2)
 # ## Forward: a sum for every place
 #
 # $y_{r,c} = \sum_{i,j} W_{i,j}\, x_{r+i,\,c+j}$. Mathematicians call this a cross-correlation; a convolution proper
-# would turn the kernel by 180° first. Networks learn the kernel anyway, so nobody turns it. Write the sum out, and
-# compare it with the op.
+# would turn the kernel by 180° first. Networks learn the kernel anyway, so libraries for networks do not turn it. Write
+# the sum out, and compare it with the op.
 
 # %%
 rng = np.random.default_rng(0)
@@ -39,15 +39,16 @@ y, (to_x, to_weight) = ops.conv2d(x[None, None], weight[None, None])  # (batch, 
 print(f"{by_hand.shape}: by hand and by the op differ by at most {np.abs(by_hand - y[0, 0]).max():.1e}")
 
 # %% [markdown]
-# **Predict first.** Let g be what the loss sends back to y. Which entries of y did the pixel $x_{a,b}$ have a part in,
-# and with which entry of W? Write the gradient of x as a sum. In which order do the entries of W stand in it?
+# **Predict first.** Let g be the gradient of the loss with respect to y. Which entries of y did the pixel $x_{a,b}$
+# have a part in, and with which entry of W? Write the gradient of x as a sum. In which order do the entries of W stand
+# in it?
 #
 # ## Backward: the same sum, seen from the pixel
 #
 # The pixel $x_{a,b}$ lay under $W_{i,j}$ exactly when the kernel stood at $(a-i, b-j)$. So its gradient is
 # $\sum_{i,j} W_{i,j}\, g_{a-i,\,b-j}$: the *minus* signs walk through W backwards. Put zeros around g, so that places
-# outside do not count, and it is the forward sum again, with the kernel turned by 180°. For the weight nothing is
-# turned: $W_{i,j}$ met the pixel $x_{r+i,c+j}$ at every place, so its gradient is x correlated with g.
+# outside do not count. Then it is the forward sum again, with the kernel turned by 180°. For the weight nothing is
+# turned: $W_{i,j}$ was multiplied by the pixel $x_{r+i,c+j}$ at every place, so its gradient is x correlated with g.
 
 # %%
 g = rng.normal(size=y[0, 0].shape)
@@ -63,8 +64,9 @@ td.gradcheck(lambda x, weight: td.apply(ops.conv2d, x, weight), x[None, None], w
 print("and both agree with finite differences")
 
 # %% [markdown]
-# Max pooling keeps the largest of every 2 × 2 pixels. Its gradient rule is a switch, as ReLU's is: what comes back goes
-# to the pixel that won; the others had no part in the output. Average pooling shares it out equally.
+# Max pooling keeps the largest of every 2 × 2 pixels. Its gradient rule is a switch, as ReLU's is. The whole gradient
+# goes to the largest pixel, because the others had no part in the output. Average pooling shares the gradient out
+# equally.
 
 # %%
 window = td.Tensor([[[[1.0, 4.0], [2.0, 3.0]]]], requires_grad=True)
@@ -77,13 +79,13 @@ for op in (ops.max_pool2d, ops.avg_pool2d):
 # ## Do better features save ReLU2?
 #
 # `Conv-` before a name puts 8 kernels of 5 × 5, the activation, and max pooling in front of the model. The heads stay
-# as they are, and so does the question. A convolution makes better features. Does the network then dare to answer by
+# as they are, and so does the question. A convolution makes better features. Does the network then learn to answer by
 # intensity?
 
 
 # %%
 def run(name: str, seed: int, data: td.datasets.Dataset, lr: float) -> tuple[str, td.nn.Sequential]:
-    """Train on digits; test accuracy in percent with dead outputs, or that the loss blew up; and the model."""
+    """Train on digits; return test accuracy and dead outputs as text, or "blown up", and the model."""
     model = td.build_model(name, seed=seed)
     optimizer = td.optim.SGD(model.parameters(), lr=lr)
     images = td.Tensor(data.x_train)
@@ -110,14 +112,14 @@ for scale, lr in (("raw", 0.001), ("unit", 0.1)):
         print(f"  {name:15}" + "   ".join(f"{told:9}" for told, _ in runs))
 
 # %% [markdown]
-# **Notice.** The convolution helps where the network can learn: Conv-ReLU is ahead of ReLU. It does not save ReLU2.
-# On raw pixels Conv-ReLU2 loses fewer outputs here than ReLU2, but loses them all the same, and stays far behind
-# Conv-ReLU; the step that kills them is in the head, and better features do not make it shorter. One run of Conv-Abs2
-# even blows up. With pixels from 0 to 1 and a learning rate that fits, ReLU2 learns, with a convolution in front or
-# without. It is the finding of lesson 14 once more, one architecture further: what decides is the step.
+# **Notice.** The convolution helps where the network can learn: Conv-ReLU is ahead of ReLU. It does not save ReLU2. On
+# raw pixels Conv-ReLU2 loses fewer outputs here than ReLU2. But it does lose outputs, and stays far behind Conv-ReLU.
+# The step that kills them is in the head, and better features do not make it shorter. One run of Conv-Abs2 even blows
+# up. With pixels from 0 to 1 and a learning rate that fits, ReLU2 learns, with a convolution in front or without. This
+# is the finding of lesson 14 again, for one more architecture: the step decides.
 #
-# How far does this reach? 300 images, 60 steps, two seeds: enough to see a collapse, not to compare 70 with 75%. For
-# that there is `python -m tinydist.reproduce --models ReLU,Conv-ReLU,ReLU2,Conv-ReLU2 --runs 5`.
+# How far does this reach? 300 images, 60 steps and two seeds are enough to see a collapse, but not to compare 70 with
+# 75%. For such a comparison there is `python -m tinydist.reproduce --models ReLU,Conv-ReLU,ReLU2,Conv-ReLU2 --runs 5`.
 #
 # ## What the kernels have become
 
@@ -141,9 +143,9 @@ figure.savefig(path, dpi=120)
 print(f"saved {path}")
 
 # %% [markdown]
-# **Exercise.** You have written all three sums above. Put them together to an op:
+# **Exercise.** You have written all three sums above. Combine them in an op:
 #
 # `python -m tinydist.exercises check conv2d`
 #
 # Then replace max pooling by average pooling: build the layers of Conv-ReLU2 yourself with `td.nn.Sequential` and
-# `td.nn.AvgPool2d`. Does more gradient coming back through the pooling change what dies?
+# `td.nn.AvgPool2d`. Does more gradient coming back through the pooling change which outputs die?
