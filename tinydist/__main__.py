@@ -20,7 +20,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, or list them; returns the exit status of the command."""
+    """Run a command and return its exit status; without a command, list all of them and return 2."""
     rows = "\n".join(f"  {name:11}{words}" for name, words in COMMANDS.items())
     parser = command_parser(
         "tinydist",

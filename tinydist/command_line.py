@@ -1,4 +1,4 @@
-"""What the command lines share: types of arguments, options of one name and meaning, and how a command ends."""
+"""The shared parts of the command lines: types of arguments, options of several commands, and the exit status."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def model_name(text: str) -> str:
 
 
 def model_list(text: str) -> list[str]:
-    """Return names of models that commas separate, each once."""
+    """Return the names of models in a comma-separated text, each once."""
     return list(dict.fromkeys(map(model_name, text.split(","))))
 
 
 def input_list(text: str) -> list[str]:
-    """Return ways of feeding an image that commas separate, each once."""
+    """Return the names of inputs in a comma-separated text, each once; see :data:`tinydist.datasets.INPUTS`."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in INPUTS:
@@ -64,7 +64,7 @@ positive_real = _number(float, lambda r: 0 < r < float("inf"), "a positive numbe
 
 
 def time_span(text: str) -> int:
-    """Return a time such as 90m, 2h, 1h30m, 45s or 2d, in seconds."""
+    """Read a time such as 90m, 2h, 1h30m, 45s or 2d, and return it in seconds."""
     try:
         return read_span(text)
     except ValueError as problem:
@@ -87,7 +87,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def command_parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser as all commands have it: texts as they are written, no abbreviated options."""
+    """Return a parser with the settings of all commands: texts keep their line breaks, options have no short forms."""
     return argparse.ArgumentParser(
         prog=prog,
         description=description,
@@ -98,7 +98,7 @@ def command_parser(prog: str, description: str, epilog: str | None = None) -> ar
 
 
 def add_commands(parser: argparse.ArgumentParser, title: str = "commands") -> Callable[..., argparse.ArgumentParser]:
-    """Give a parser sub-commands.
+    """Prepare a parser for sub-commands.
 
     Returns:
         A function that adds one, given its name, what runs it (from the parsed options to an exit status) and what it

@@ -90,7 +90,7 @@ HEADS: dict[str, Head] = {
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model name taken apart.
+    """The parts of a model name.
 
     Attributes:
         activation: key of ``ACTIVATIONS``.
@@ -112,17 +112,17 @@ class ModelSpec:
 
     @property
     def output(self) -> str:
-        """The head, and ``-Neg`` if the output is negated: "", "2", "2-Neg", "-L2", "-L2-Neg"."""
+        """Return the head, and ``-Neg`` if the output is negated: "", "2", "2-Neg", "-L2", "-L2-Neg"."""
         return f"{self.head}{'-Neg' if self.neg else ''}"
 
     @property
     def again(self) -> bool:
-        """Whether the activation follows the outputs."""
+        """Return whether the activation follows the outputs."""
         return HEADS[self.head].again
 
     @property
     def prototypes(self) -> bool:
-        """Whether the outputs are distances from prototypes."""
+        """Return whether the outputs are distances from prototypes."""
         return HEADS[self.head].prototypes
 
 
@@ -139,10 +139,10 @@ def model_names() -> list[str]:
 
 
 def parse_model_name(name: str) -> ModelSpec:
-    """Take a model name apart.
+    """Return the parts of a model name; an alias such as Swish stands for its activation.
 
     Raises:
-        ModelNameError: explains the grammar and suggests the nearest name.
+        ModelNameError: if the name is unknown; explains the grammar and suggests the nearest name.
     """
     specs = _specs()
     for alias, meant in ALIASES.items():
@@ -185,8 +185,8 @@ def build_model(
             square number, one channel of a square image is the default.
 
     Raises:
-        ModelNameError: if the name is not in the grammar.
-        ValueError: if a size is not positive, or ``Conv-`` does not know the shape of an image, or it does not fit.
+        ModelNameError: if the name is unknown.
+        ValueError: if a size is not positive, or if, with ``Conv-``, the shape of an image is unknown or does not fit.
     """
     spec = parse_model_name(name)
     if min(in_features, hidden, classes) < 1:
@@ -211,10 +211,10 @@ def build_model(
 
 
 def _image_shape(in_features: int, image_shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
-    """Return (channels, height, width) of an input row, given or concluded.
+    """Return (channels, height, width) of an input row, given or inferred from its size.
 
     Raises:
-        ValueError: if it cannot be concluded, does not fit the row, or leaves nothing for the pooling.
+        ValueError: if it cannot be inferred, does not fit the row, or leaves nothing for the pooling.
     """
     side = math.isqrt(in_features)
     if image_shape is None and side**2 != in_features:

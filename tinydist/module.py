@@ -22,18 +22,18 @@ class Module:
     """
 
     def forward(self, x: Any) -> Tensor:
-        """Compute the output for `x`, a tensor or a sparse matrix."""
+        """Compute the output for `x`, a tensor or a sparse matrix. Each subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x)")
 
     def __call__(self, x: Tensor | SparseMatrix | ArrayLike) -> Tensor:
         return self.forward(x if isinstance(x, Tensor | SparseMatrix) else Tensor(x))
 
     def children(self) -> Iterator[tuple[str, Module]]:
-        """Return the modules directly inside this one, with their names, in the order of definition."""
+        """Return an iterator over the modules directly inside this one, with names, in the order of definition."""
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Return all parameters with their full names, in the order of definition."""
+        """Yield all parameters with their full names, in the order of definition."""
         for name, value in vars(self).items():
             if isinstance(value, Tensor) and value.requires_grad:
                 yield name, value

@@ -66,7 +66,11 @@ class Linear(Module):
         self.bias = Tensor(rng.uniform(-bound, bound, out_features), requires_grad=True, dtype=dtype) if bias else None
 
     def forward(self, x: Tensor | SparseMatrix) -> Tensor:
-        """Map (batch, in_features) to (batch, out_features)."""
+        """Map (batch, in_features) to (batch, out_features).
+
+        Raises:
+            ShapeError: if x has another shape.
+        """
         in_features = self.weight.shape[1]
         if x.ndim != 2 or x.shape[1] != in_features:
             raise ShapeError(f"{self!r} takes x of shape (batch, {in_features}), got {x.shape}")
@@ -97,6 +101,9 @@ class OffsetL2(Module):
 
     Attributes:
         mu, alpha: (out_features, in_features).
+
+    Raises:
+        ValueError: if the form is unknown.
     """
 
     form: str
@@ -122,7 +129,11 @@ class OffsetL2(Module):
         self.alpha = Tensor(np.ones((out_features, in_features)), requires_grad=True, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, in_features) to the distances (batch, out_features)."""
+        """Map (batch, in_features) to the distances (batch, out_features).
+
+        Raises:
+            ShapeError: if x has another shape.
+        """
         in_features = self.mu.shape[1]
         if x.ndim != 2 or x.shape[1] != in_features:
             raise ShapeError(f"{self!r} takes x of shape (batch, {in_features}), got {x.shape}")
@@ -142,7 +153,7 @@ class Activation(Module):
         name: key of :data:`tinydist.ops.ACTIVATIONS`, such as "ReLU" or "Abs".
 
     Raises:
-        ValueError: if there is no activation of this name.
+        ValueError: if the name is unknown.
     """
 
     name: str
@@ -212,7 +223,11 @@ class Conv2d(Module):
         self.bias = Tensor(rng.uniform(-bound, bound, out_channels), requires_grad=True, dtype=dtype) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, in_channels, height, width) to (batch, out_channels, rows, columns)."""
+        """Map (batch, in_channels, height, width) to (batch, out_channels, rows, columns).
+
+        Raises:
+            ShapeError: if x is not a batch of images with so many channels.
+        """
         in_channels = self.weight.shape[1]
         if x.ndim != 4 or x.shape[1] != in_channels:
             raise ShapeError(f"{self!r} takes x of shape (batch, {in_channels}, height, width), got {x.shape}")
@@ -226,7 +241,7 @@ class Conv2d(Module):
 
 
 class MaxPool2d(Module):
-    """The largest entry of every window of side `size`, see :func:`tinydist.ops.max_pool2d`."""
+    """Maximum of every window of side `size`, see :func:`tinydist.ops.max_pool2d`."""
 
     size: int
 
@@ -242,7 +257,7 @@ class MaxPool2d(Module):
 
 
 class AvgPool2d(Module):
-    """The mean of every window of side `size`, see :func:`tinydist.ops.avg_pool2d`."""
+    """Mean of every window of side `size`, see :func:`tinydist.ops.avg_pool2d`."""
 
     size: int
 

@@ -1,6 +1,6 @@
-"""Switches beside the computation itself: whether ops record a graph, and the watchers that see them run.
+"""Switches for ops: whether they record a graph, and which watchers are called when they run.
 
-Nothing here needs to know what a tensor is, so that :mod:`tinydist.tensor` can import it.
+Nothing here needs the class of tensors, so that :mod:`tinydist.tensor` can import this module.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_recording() -> bool:
 
 @contextmanager
 def keeping_gradients(leaves: Sequence[Any]) -> Iterator[None]:
-    """Give the leaves, which are tensors, back the ``grad`` that they had before this block."""
+    """Restore, after this block, the ``grad`` that the leaves, which are tensors, had before it."""
     before = [leaf.grad for leaf in leaves]
     try:
         yield
@@ -43,15 +43,15 @@ def keeping_gradients(leaves: Sequence[Any]) -> Iterator[None]:
 
 
 class Watcher(ABC):
-    """Sees every op as it runs, forward and backward, within :func:`watching`."""
+    """Base class of objects whose methods are called for every op, forward and backward, within :func:`watching`."""
 
     @abstractmethod
     def computed(self, op: str, inputs: Sequence[Any], result: Any) -> None:
-        """See that the op of this name has computed the tensor `result` from the tensors `inputs`."""
+        """Take note that the op of this name has computed the tensor `result` from the tensors `inputs`."""
 
     @abstractmethod
     def pulled_back(self, tensor: Any, gradient: NDArray[Any], contributions: Sequence[NDArray[Any] | None]) -> None:
-        """See that backward has reached `tensor` with its complete gradient.
+        """Take note that backward has reached `tensor` with its complete gradient.
 
         Args:
             tensor: with its graph still there, even if backward frees it next.
@@ -66,7 +66,7 @@ _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Let `watcher` see every op that runs within this block. Blocks may be nested; each watcher sees everything."""
+    """Call `watcher` for every op that runs within this block. Blocks may be nested; each watcher gets every op."""
     token = _watchers.set((*_watchers.get(), watcher))
     try:
         yield

@@ -24,7 +24,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def _method(op: Callable[..., ops.Result]) -> Callable[..., Tensor]:
-    """The op as a method: tensor.op(...)."""
+    """Return the op as a method: tensor.op(...)."""
 
     @functools.wraps(op)
     def method(self: Tensor, *inputs: Operand, **options: Any) -> Tensor:
@@ -34,7 +34,7 @@ def _method(op: Callable[..., ops.Result]) -> Callable[..., Tensor]:
 
 
 def _reflected(op: Callable[..., ops.Result]) -> Callable[[Tensor, Operand], Tensor]:
-    """The op as the method Python calls for `other op tensor`."""
+    """Return the op as the method that Python calls for `other op tensor`."""
     return lambda self, other: apply(op, other, self)
 
 
@@ -53,6 +53,10 @@ class Tensor:
         op: name of the op that computed this tensor, None for a leaf.
         function: that op with its options, from the inputs' arrays to ``(value, vjps)``; None for a leaf.
         inputs: the tensors it was computed from, empty for a leaf and for a freed graph.
+
+    Raises:
+        TypeError: if `data` is a Tensor or a SparseMatrix.
+        DTypeError: if the data are not real numbers, or require a gradient and are not floating-point.
     """
 
     __slots__ = ("__weakref__", "_vjps", "data", "function", "grad", "inputs", "op", "requires_grad")
@@ -90,7 +94,7 @@ class Tensor:
 
         Raises:
             BackwardError: if nothing here requires a gradient, or `gradient` is needed and missing.
-            ShapeError: if `gradient` has another shape.
+            ShapeError: if `gradient` has another shape than this tensor, or a rule's gradient than its input.
             GraphFreedError: if an earlier pass has freed part of the graph.
         """
         gradients = {id(self): self._seed(gradient)}
@@ -135,7 +139,7 @@ class Tensor:
         return seed
 
     def _pull_back(self, g: Array) -> list[Array | None]:
-        """What the op's rules make of the gradient of this tensor, for each input that requires a gradient."""
+        """Return the gradient of each input, given that of this tensor; None for an input that requires none."""
         pairs = zip(self.inputs, self._vjps or (), strict=True)
         return [self._checked(vjp(g), parent) if parent.requires_grad else None for parent, vjp in pairs]
 
@@ -181,11 +185,15 @@ class Tensor:
         raise TypeError("NumPy would lose this tensor's gradient; use a Tensor method, or .data for the bare array")
 
     def item(self) -> float:
-        """The single entry as a Python number."""
+        """Return the single entry as a Python number.
+
+        Raises:
+            ValueError: if there are several entries, or none.
+        """
         return self.data.item()
 
     def detach(self) -> Tensor:
-        """A tensor with the same data, outside the graph."""
+        """Return a tensor outside the graph, which shares the data of this one."""
         return Tensor(self.data)
 
     # --- ops: each method runs the op of that name in tinydist.ops ------------------------------------------------
@@ -246,7 +254,10 @@ def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
 
 
 def linear(x: Tensor | SparseMatrix, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Affine map ``x weight^T + bias``: (batch, in), (out, in), (out,) to (batch, out). `x` may be sparse."""
+    """Compute the affine map ``x weight^T + bias``, for a dense or sparse `x`.
+
+    Shapes: (batch, in), (out, in) and (out,) give (batch, out).
+    """
     parameters = (weight,) if bias is None else (weight, bias)
     if isinstance(x, SparseMatrix):
         return apply(ops.sparse_linear, *parameters, x=x)
@@ -260,6 +271,9 @@ def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Te
         op: a function from arrays (and `options`) to ``(value, vjps)``, as in :mod:`tinydist.ops`, or your own.
         inputs: tensors; arrays and numbers count as constants. A Python number takes the dtype of the tensors.
         options: passed to `op`; never differentiated.
+
+    Raises:
+        TypeError: if `op` does not return a value and one vjp for each input.
     """
     dtypes = [x.dtype for x in inputs if isinstance(x, Tensor | np.ndarray)]
     tensors = tuple(x if isinstance(x, Tensor) else Tensor(_constant(x, dtypes)) for x in inputs)
@@ -287,24 +301,24 @@ def _name(op: Callable[..., Any]) -> str:
 
 
 def _array(x: Any) -> Any:
-    """The array of a tensor; anything else as it is."""
+    """Return the array of a tensor; anything else as it is."""
     return x.data if isinstance(x, Tensor) else x
 
 
 def _sizes(arguments: tuple[Any, ...]) -> tuple[int, ...]:
-    """The arguments of f(2, 3) and of f((2, 3)) alike."""
+    """Return one tuple of sizes for the arguments of f(2, 3) and of f((2, 3)) alike."""
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else arguments
 
 
 def _constant(x: ArrayLike, dtypes: list[np.dtype[Any]]) -> ArrayLike:
-    """A Python number in the dtype it takes beside arrays of these dtypes; anything else as it is."""
+    """Return a Python number in the dtype it takes beside arrays of these dtypes; anything else as it is."""
     if isinstance(x, bool | int | float) and dtypes:
         return np.asarray(x, dtype=np.result_type(*dtypes, x))
     return x
 
 
 def topological_order(root: Tensor) -> list[Tensor]:
-    """The tensors that `root` was computed from and that require a gradient, inputs before results.
+    """Return `root`, and all tensors behind it that require a gradient, inputs before results.
 
     A depth-first walk with a stack of its own, so the depth of the graph is not limited by Python's.
     """

@@ -1,4 +1,4 @@
-"""Spans of time as text, and text as spans of time."""
+"""Conversion of spans of time to text, and of text to spans of time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
 def read_span(text: str) -> int:
-    """Return a time such as 90m, 2h, 1h30m, 45s or 2d, in seconds.
+    """Read a time such as 90m, 2h, 1h30m, 45s or 2d, and return it in seconds.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if the text is not such a time, or the time is zero.
     """
     found = re.fullmatch("".join(f"(?:([0-9]{{1,6}}){unit})?" for unit in UNITS), text.strip())
     counts = found.groups("0") if found else ()
@@ -23,7 +23,7 @@ def read_span(text: str) -> int:
 
 
 def written_span(seconds: int) -> str:
-    """Return a time as :func:`read_span` reads it, in the largest units: 5400 seconds are 1h30m."""
+    """Return the text of a time as :func:`read_span` reads it, in the largest units: 5400 seconds are 1h30m."""
     written = ""
     for unit, size in UNITS.items():
         count, seconds = divmod(seconds, size)
@@ -32,7 +32,7 @@ def written_span(seconds: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the two largest units that it needs; seconds only below ten minutes."""
+    """Return the text of a time, in the two largest units that it needs; seconds only below ten minutes."""
     whole = max(1, round(seconds))
     minutes = round(seconds / 60)
     if whole < 60:

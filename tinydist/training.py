@@ -1,4 +1,4 @@
-"""One training run: gradient descent, full-batch or by mini-batches, watched as it goes."""
+"""Training: gradient descent, full-batch or by mini-batches, with measurements on the way."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class Measurement:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Measurement:
-        """A measurement back from what ``asdict`` gives, by way of JSON, which knows no tuples."""
+        """Return a measurement from the fields that ``asdict`` gives, read back from JSON, so with lists for tuples."""
         return cls(**{**fields, "output_activity": tuple(fields["output_activity"])})
 
 
 def measured_epochs(epochs: int, points: int = 20) -> set[int]:
-    """The epochs at which a run is measured: 0, the last, and about `points` evenly spaced on a log axis."""
+    """Return the epochs at which a run is measured: 0, the last, and about `points` evenly spaced on a log axis."""
     return {0, *(round(e) for e in np.geomspace(1, epochs, points))}
 
 
 def accuracy(logits: Array, labels: Array) -> float:
-    """Percent of rows whose largest logit is at the label; (batch, classes) and (batch,)."""
+    """Return the percentage of rows whose largest logit is at the label; (batch, classes) and (batch,)."""
     return 100 * _correct(logits, labels) / len(labels)
 
 
@@ -64,7 +64,7 @@ def _correct(logits: Array, labels: Array) -> int:
 
 
 def training_step(loss: Tensor, optimizer: Optimizer) -> None:
-    """One step downhill: the gradients of this loss alone, then the parameters moved against them.
+    """Take one step downhill: compute the gradients of this loss alone, then move the parameters against them.
 
     Args:
         loss: a single number, computed from the optimiser's parameters; its graph is used up.
@@ -76,7 +76,7 @@ def training_step(loss: Tensor, optimizer: Optimizer) -> None:
 
 
 def accumulated_step(model: Sequential, optimizer: Optimizer, chunks: Iterable[Chunk], rows: int) -> float:
-    """One step downhill on all rows, of which only a chunk is in memory at a time.
+    """Take one step downhill on all rows, of which only a chunk is in memory at a time.
 
     The mean loss over all rows is the sum of the chunks' mean losses, each weighted by its share of the rows; so is
     its gradient, which the backward passes add up.
@@ -135,7 +135,8 @@ def train(
 
     Raises:
         DivergedError: as soon as the loss is not finite.
-        ValueError: if sparse images are to be cut into batches or chunks, or rows on disk are not.
+        ValueError: if `epochs` is below 1 or `start` out of range; if sparse images are to be cut into batches or
+            chunks, or rows on disk are not.
     """
     if epochs < 1:
         raise ValueError(f"training needs at least one epoch, got {epochs}")
@@ -158,7 +159,11 @@ def train(
 def _descend(
     model: Sequential, optimizer: Optimizer, data: Dataset | StreamedDataset, epoch: int, batching: Batching
 ) -> None:
-    """The steps of one epoch."""
+    """Take the steps of one epoch.
+
+    Raises:
+        DivergedError: as soon as the loss is not finite.
+    """
     steps = epoch * batching.steps_an_epoch(len(data.y_train))
     for chunks in batching.steps(data.x_train, data.y_train, epoch):
         if batching.chunk_size is None:
@@ -191,7 +196,7 @@ def _measure(
 
 @dataclass(frozen=True)
 class _Look:
-    """What chunks of rows show of a model.
+    """Loss, correct rows and dead units of a model on some rows.
 
     Attributes:
         rows: how many there are.

@@ -43,7 +43,7 @@ EXPECTED = (DataError, ProcessError, ValueError, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
+    """Run the command and return its exit status: 0, 2 for bad input, 130 after Ctrl-C."""
     options = _options(arguments)
 
     def work() -> int:
@@ -111,7 +111,7 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
 
 
 def _kernels(options: argparse.Namespace) -> dict[str, dict[str, object]]:
-    """Time the kernels, print a table, draw the roofline, and return the figures by kernel."""
+    """Time the kernels, print a table, draw the roofline, and return the numbers by kernel."""
     label = f"{options.train_size:,} images, 784-128-10, float32, {options.threads} threads"
     with threads(options.threads):
         machine = measure_machine()
@@ -128,7 +128,7 @@ def _kernels(options: argparse.Namespace) -> dict[str, dict[str, object]]:
 
 
 def _growth(options: argparse.Namespace) -> list[dict[str, object]]:
-    """Measure how the cost of an epoch grows, print a table, draw it, and return the figures by row and library."""
+    """Measure how the cost of an epoch grows, print a table, draw it, and return the numbers by row and library."""
     check_threads(options.threads)
     load_images(options.train_size)  # so that what is wrong with the data is said before minutes of work
     (model,) = options.models
@@ -185,7 +185,7 @@ def _check_models(what: str, models: Sequence[str]) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return what was given, over the defaults of the command."""
+    """Return the options: those given, and the defaults of the command for the others."""
     parser = _parser()
     given = vars(parser.parse_args(arguments))
     if strange := given.keys() - DEFAULTS[given["what"]].keys() - {"run", "what", "json", "threads"}:
@@ -206,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_options(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the options of one command, none with a value unless it is given."""
+    """Add the options of one command. None has a default here, since :func:`_options` fills them in."""
     defaults, absent = DEFAULTS[what], argparse.SUPPRESS
     if "models" in defaults:
         models = ",".join(defaults["models"])

@@ -27,7 +27,7 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 if a checked answer does not pass, 2 for bad use, 130 after Ctrl-C."""
+    """Run the command and return its exit status: 0, 1 if an answer does not pass, 2 for bad use, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.run is None:

@@ -5,7 +5,7 @@
     from tinydist import reproduce
 
     results = reproduce.run(models=["ReLU", "ReLU2"], runs=5, epochs=200)
-    results  # a table of accuracies, and what became of the paper's claims
+    results  # a table of accuracies, and the verdicts on the paper's claims
     results.records[0].final.test_accuracy
 """
 

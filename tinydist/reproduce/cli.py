@@ -1,4 +1,4 @@
-"""Command line of ``python -m tinydist.reproduce``: from words to a plan, and from its results to words."""
+"""Command line of ``python -m tinydist.reproduce``: turns options into a plan, has it done, and prints the results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ EXPECTED = (DataError, PoolError, ValueError, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
+    """Run the command and return its exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.run is not _run:

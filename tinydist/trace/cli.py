@@ -56,7 +56,7 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
+    """Run the command and return its exit status: 0, 2 for bad input, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
 
     def work() -> int:
@@ -98,7 +98,11 @@ def _run(options: argparse.Namespace, data: Dataset) -> None:
 
 
 def _trained(name: str, options: argparse.Namespace, data: Dataset) -> Module:
-    """The model after the steps asked for."""
+    """Return the model after the training steps that the options ask for.
+
+    Raises:
+        DivergedError: if the loss is not finite; names the model.
+    """
     model = build_model(name, in_features=data.x_train.shape[1], seed=options.seed)
     x, labels = Tensor(np.asarray(data.x_train)[: options.train_size]), data.y_train[: options.train_size]
     optimizer = SGD(model.parameters(), options.lr)
@@ -113,7 +117,7 @@ def _trained(name: str, options: argparse.Namespace, data: Dataset) -> Module:
 
 @contextmanager
 def _named_if_diverged(name: str) -> Iterator[None]:
-    """Within this block the model of that name trains: an error that it diverged says so."""
+    """Put the name of the model before the message of a DivergedError that is raised within this block."""
     try:
         yield
     except DivergedError as problem:

@@ -39,9 +39,9 @@ class Claim:
         number: 1 to 8, with a letter where the paper says several things at once.
         statement: what the paper says.
         source: where, and on what numbers.
-        protocol: the one that it speaks of.
+        protocol: the one that it is about.
         comparisons: what has to be shown for it to hold, all of it.
-        only_there: whether it makes no sense under any other protocol.
+        only_there: whether it can be tested under this protocol only.
     """
 
     number: str

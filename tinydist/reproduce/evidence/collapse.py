@@ -1,4 +1,4 @@
-"""Whether models collapse: fall more than ten points below their baseline."""
+"""The collapse of a model: a mean accuracy more than ten points below that of its baseline."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tinydist.reproduce.evidence.outcomes import Outcomes
 
 COLLAPSED, STANDS, NO_COMPARISON = "collapsed", "stands", "no comparison"
 """What is decided of a model beside its baseline: shown to be more than ten points below; shown not to be; nothing, as
-no two runs of either ended well, or the baseline itself has not learned. A fourth word is ``OPEN``."""
+one of the two has fewer than two successful runs, or the baseline itself has not learned. A fourth word is ``OPEN``."""
 WORDS = {SHOWN: COLLAPSED, REFUTED: STANDS, OPEN: OPEN}
 LEARNED = 20.0
-"""Test accuracy that a baseline has to reach, in percent: ten points above chance, so that there is a height to fall
-from."""
+"""Mean test accuracy that a baseline has to reach, in percent: ten points above the chance of ten classes, so that a
+model can be ten points below it."""
 
 Pair = TypeVar("Pair", bound=Hashable)
 
 
 def learned(results: Outcomes, baseline: str) -> bool:
-    """Return whether a baseline is high enough to fall from."""
+    """Return whether a baseline has a mean test accuracy of at least ``LEARNED`` percent."""
     return baseline in results and results[baseline].mean >= LEARNED
 
 

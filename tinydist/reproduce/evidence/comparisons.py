@@ -1,4 +1,4 @@
-"""Ways to compare models, each of which can speak for what a claim says and against it.
+"""Comparisons of models: statements that runs can be evidence for or against.
 
 Every comparison names a statement about the models behind the runs, and gives two one-sided p-values: `for_it`, how
 often runs would speak for the statement at least this much if it were false, and `against_it`, the same for its
@@ -21,7 +21,7 @@ from tinydist.reproduce.evidence.outcomes import Outcomes
 
 
 class Comparison(ABC):
-    """A statement about models that runs can speak for or against."""
+    """A statement about models that runs can be evidence for or against."""
 
     min_runs: ClassVar[int]
     """Runs of each model without which nothing can be said."""
@@ -29,11 +29,11 @@ class Comparison(ABC):
     @property
     @abstractmethod
     def models(self) -> tuple[str, ...]:
-        """The models it speaks of."""
+        """Return the models that the statement is about."""
 
     @abstractmethod
     def examine(self, results: Outcomes) -> Finding:
-        """Return what the runs say; `results` must hold `min_runs` of each model."""
+        """Return the evidence of the runs; `results` must hold at least `min_runs` of each model."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _points(number: float) -> str:
 
 
 def _difference(results: Outcomes, a: str, b: str) -> str:
-    """Return difference, interval, effect size and sizes; and, where the seeds agree, the p of the paired test."""
+    """Return as text difference, interval, effect size and sample sizes; for equal seeds also p of the paired test."""
     one, other = results[a], results[b]
     test = welch(one.accuracy, other.accuracy)
     low, high = test.interval()

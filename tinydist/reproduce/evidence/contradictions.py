@@ -1,4 +1,4 @@
-"""Where the paper's numbers contradict each other, recomputed from its own means and deviations.
+"""Contradictions among the paper's numbers, recomputed from its own means and deviations.
 
 The paper gives no single runs, so each t below comes from two published means and deviations of 20 runs. Rounding to
 two decimals moves such a t by less than a tenth of itself.
@@ -19,20 +19,25 @@ RUNS, OUTPUTS = 20, 10
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two things that the paper, its author's notes or program say, and the numbers that show the two apart."""
+    """A statement of the paper that its own numbers, its author's notes or program contradict, and the evidence.
+
+    Attributes:
+        stated: what the paper says, or the paper and the notes or program.
+        recomputed: the numbers that show the contradiction.
+    """
 
     stated: str
     recomputed: str
 
 
 def discussion(model: str) -> Summary:
-    """The 5,000-epoch number of the Discussion (or the bias table) as a sample of 20 runs."""
+    """Return the 5,000-epoch number of the Discussion (or the bias table) as a sample of 20 runs."""
     number = AFTER_5000_EPOCHS[model]
     return Summary(number.mean, number.sd, RUNS)
 
 
 def first_table(model: str) -> Summary:
-    """The number that table 2 prints as a sample of 20 runs."""
+    """Return the number that table 2 prints as a sample of 20 runs."""
     return Summary(*FIRST_TABLE[model], RUNS)
 
 
@@ -42,7 +47,7 @@ def _t(test: TTest) -> str:
 
 
 def _t_in_both(a: str, b: str) -> str:
-    """Student's t for two models, by the Discussion's numbers and by those of table 2."""
+    """Return, as text, Student's t for two models, by the Discussion's numbers and by those of table 2."""
     in_discussion, in_table = (student(of(a), of(b)) for of in (discussion, first_table))
     return f"{a} - {b}: by the Discussion's numbers {_t(in_discussion)}; by table 2 {_t(in_table)}"
 

@@ -24,7 +24,7 @@ Statement = TypeVar("Statement", bound=Hashable)
 
 @dataclass(frozen=True)
 class Finding:
-    """What runs say about one statement, before any correction.
+    """The evidence of runs on one statement, before any correction.
 
     Attributes:
         for_it: how often runs would speak for the statement at least this much if it were false.
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of one statement.
+    """The decision on one statement.
 
     Attributes:
         statement: in words; where it could not be decided, what is missing.
@@ -56,7 +56,7 @@ class Decision:
 
     @property
     def text(self) -> str:
-        """The statement and, if there were runs to decide it on, its corrected p-values."""
+        """Return the statement and, if there were runs to decide it on, its corrected p-values."""
         if not self.numbers:
             return self.statement
         return f"{self.statement}; p for it {p_text(self.for_it)}, against it {p_text(self.against_it)}"
@@ -67,6 +67,9 @@ def decide(findings: Mapping[Statement, Finding]) -> dict[Statement, Decision]:
 
     Args:
         findings: by statement, whose text is taken into the decision.
+
+    Returns:
+        The decision on each statement.
     """
     shown = holm([finding.for_it for finding in findings.values()])
     refuted = holm([finding.against_it for finding in findings.values()])
@@ -79,5 +82,5 @@ def decide(findings: Mapping[Statement, Finding]) -> dict[Statement, Decision]:
 
 
 def p_text(p: float) -> str:
-    """Return a p-value in two digits; what is below 0.0001 is called that."""
+    """Return a p-value in two significant digits; below 0.0001, return "< 0.0001"."""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"

@@ -33,7 +33,7 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
 
 
 def protocol_notes(setting: Setting, fewest: int) -> str:
-    """Return what a reader has to know before looking at a number; arguments as for :func:`protocol_label`."""
+    """Return the notes that a reader needs with the numbers; arguments as for :func:`protocol_label`."""
     paper = PROTOCOLS["paper"]
     sizes = [(setting.epochs, paper.epochs, "epochs"), (fewest, paper.runs, "runs")]
     if rows_are(setting.dataset) == "images":

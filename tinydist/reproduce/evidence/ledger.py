@@ -1,4 +1,4 @@
-"""Verdicts on the paper's claims from whatever runs there are.
+"""The ledger: verdicts on the paper's claims from the runs there are.
 
 A claim comes down to comparisons of models, each a statement with a size: "more than 10 points above", "within 1 point
 of". All comparisons of the ledger that can be made are decided together (:mod:`tinydist.reproduce.evidence.decisions`).
@@ -28,12 +28,12 @@ HELD, NOT_HELD, NOT_ENOUGH, NOT_TESTED = RESULTS = "held", "did not hold", "not 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim, and how far from the paper's protocol.
+    """The verdict on a claim, and whether its runs follow the paper's protocol.
 
     Attributes:
         claim: the claim.
         result: one of ``RESULTS``.
-        decisions: one for each comparison of the claim; for a claim that is not tested one, of what is missing.
+        decisions: one for each comparison of the claim; for a claim that is not tested a single one, which says why.
         setting: of the runs, whose input the verdict is for.
         protocol: "the paper's protocol", "reduced protocol" or "another protocol", as the claim sees it. Raw input, as
             the author's program feeds it, and normalized input, as the paper describes it, both count as the paper's.
@@ -68,7 +68,7 @@ def _too_few(comparison: Comparison) -> Decision:
 
 
 def _possible(claim: Claim, results: Outcomes) -> list[Comparison]:
-    """Return the comparisons of a claim for which there are runs enough."""
+    """Return the comparisons of a claim for which there are enough runs."""
     return [c for c in claim.comparisons if all(results[m].accuracy.n >= c.min_runs for m in c.models)]
 
 

@@ -1,4 +1,4 @@
-"""Runs as the claims see them: accuracies and dead outputs by model, never mixing two settings."""
+"""The outcomes of runs that the claims are about: accuracies and dead outputs by model, never mixing two settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Outcome:
 
     Attributes:
         accuracies: on the test images, percent.
-        dead_outputs: silent on every training image.
+        dead_outputs: outputs that are silent on every training image.
         seeds: of the initial weights.
         dead_hidden: hidden units that are silent on every training image.
         below_1, below_5: outputs active on less than 1% and 5% of the training images, the dead ones among them.
@@ -41,7 +41,7 @@ class Outcome:
 
     @property
     def by_seed(self) -> tuple[float, ...]:
-        """The accuracies in the order of their seeds."""
+        """Return the accuracies in the order of their seeds."""
         return tuple(accuracy for _, accuracy in sorted(zip(self.seeds, self.accuracies, strict=True)))
 
     @property
@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def dead_nodes(self) -> tuple[int, ...]:
-        """Dead hidden units and outputs together."""
+        """Return the dead hidden units and outputs together, run by run."""
         return tuple(map(sum, zip(self.dead_outputs, self.dead_hidden, strict=True)))
 
 
@@ -65,12 +65,12 @@ Run = tuple[str, int, float, int, int, int, int, int]  # model, outputs, then as
 
 
 def outcomes(records: Iterable[RunRecord]) -> dict[str, Outcome]:
-    """Successful runs grouped by model, in order of first appearance."""
+    """Group successful runs by model, in order of first appearance."""
     return _by_model(_run(record.row()) for record in records if record.status == "ok")
 
 
 def grouped(records: Iterable[RunRecord]) -> dict[Setting, list[RunRecord]]:
-    """All runs, failed ones too, by setting, in order of first appearance."""
+    """Group all runs, failed ones too, by setting, in order of first appearance."""
     groups: dict[Setting, list[RunRecord]] = {}
     for record in records:
         groups.setdefault(record.config.setting, []).append(record)
@@ -78,15 +78,16 @@ def grouped(records: Iterable[RunRecord]) -> dict[Setting, list[RunRecord]]:
 
 
 def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]]:
-    """Successful runs grouped by setting, then by model."""
+    """Group successful runs by setting, then by model."""
     return {setting: outcomes(group) for setting, group in grouped(records).items()}
 
 
 def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
-    """The runs of a ``results.csv``, grouped as by :func:`by_setting`.
+    """Read the runs of a ``results.csv``, grouped as by :func:`by_setting`.
 
     Raises:
         DataError: if a row is not that of a run.
+        OSError: if the file cannot be read.
     """
     runs: dict[Setting, list[Run]] = {}
     with path.open(encoding="utf-8", newline="") as file:
@@ -104,7 +105,7 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    """A run from its row of results.csv, read from there or not written yet."""
+    """Return a run from its row of results.csv, read from there or not written yet."""
     dead, seed, hidden, below_1, below_5 = (int(row[name]) for name in COUNTS)
     outputs = int(
         row.get("outputs", 10)

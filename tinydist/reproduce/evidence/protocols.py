@@ -1,4 +1,4 @@
-"""Protocols: how much data, how long, how often."""
+"""Protocols: training images, epochs and runs of an experiment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Protocol:
     Attributes:
         train_size: training images, the first ones of the data set.
         epochs: passes over them; the paper takes one step in each.
-        runs: seeds 0, 1, … for each model.
+        runs: of each model, each with a seed of its own.
     """
 
     train_size: int

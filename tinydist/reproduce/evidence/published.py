@@ -76,7 +76,7 @@ FIRST_TABLE = {
 
 
 def published(model: str, epochs: int) -> Published | None:
-    """The published number for a model whose protocol is nearest to `epochs`; None if there is none.
+    """Return the published number for a model whose protocol is nearest to `epochs`; None if there is none.
 
     For 50,000 epochs the number of the model with a bias stands in where the paper has no other.
     """

@@ -70,7 +70,7 @@ class Choice:
 def within(
     budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int, out: Path, pace: PaceFunction
 ) -> Choice:
-    """The choice that the results folder `out` holds; if it holds none, a new one, which it holds from then on.
+    """Return the choice that the results folder `out` holds; if it holds none, make one and store it there.
 
     Args:
         budget: seconds.
@@ -98,7 +98,7 @@ def within(
 
 
 def choose(budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int, pace: PaceFunction) -> Choice:
-    """The largest protocol of the ladder that should be done within the budget; the arguments are as in `within`.
+    """Choose the largest protocol of the ladder that should be done within the budget; arguments as for `within`.
 
     The pace is measured from the largest protocol down, wherever the training images or the runs at a time change.
 
@@ -132,7 +132,7 @@ def choose(budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int,
 
 
 def estimate(protocol: Protocol, paces: Collection[float], jobs: int) -> float:
-    """Seconds that a protocol takes, all told.
+    """Estimate the seconds that a protocol takes, runs and everything around them.
 
     Args:
         protocol: the sizes.
@@ -191,7 +191,11 @@ def _time_steps(configs: Sequence[RunConfig]) -> dict[str, list[float]]:
 
 
 def _load(path: Path, settings: Mapping[str, str]) -> Choice:
-    """The stored choice, if it was made for these settings."""
+    """Read the stored choice.
+
+    Raises:
+        DataError: if the file is damaged, or the choice was made for other settings than these.
+    """
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))
         sizes = contents["protocol"]
@@ -212,7 +216,7 @@ def _load(path: Path, settings: Mapping[str, str]) -> Choice:
 
 
 def _settings(budget: int, models: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
-    """What has to be the same for a choice to hold, in words; the order of the models does not matter."""
+    """Return, in words, what must be the same for a choice to be used; the order of the models does not matter."""
     return {
         "budget": written_span(budget),
         "models": ", ".join(sorted(models)),

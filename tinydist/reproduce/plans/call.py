@@ -31,7 +31,8 @@ def run(**request: Any) -> Results:
     Raises:
         TypeError: for an unknown option.
         ValueError: for options that contradict each other, or values out of range.
-        DataError: if data or results are damaged or not there.
+        DataError: if data or results are damaged or missing.
+        PoolError: if a process that does runs ends early; what was saved is kept.
         OSError: if something cannot be read or written.
     """
     try:

@@ -1,4 +1,4 @@
-"""Plans: what a user asks for, turned into runs and the folder of their results; and their carrying out."""
+"""Plans: the request of a user turned into runs and the folder of their results, and the execution of a plan."""
 
 from __future__ import annotations
 
@@ -53,12 +53,15 @@ STUDIES: dict[str, Study] = {"activations": activations.STUDY, "dying": dying.ST
 
 
 class PlanError(ValueError):
-    """Wishes that contradict each other. Names them as options of the command line, such as ``--train-size``."""
+    """A request with options that contradict each other, or with a value out of range.
+
+    The message names them as options of the command line, such as ``--train-size``.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a user asks for. None stands for what the protocol or the study has.
+    """The request of a user. None stands for the value of the protocol or of the study.
 
     Attributes:
         models: names of the form ``[Conv-]Act[2][-L2][-Neg][-Bias]``; the paper's ten by default.
@@ -107,10 +110,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """The runs to do, and where and how.
 
     Attributes:
-        study: that says what the runs show.
+        study: that writes what the runs show.
         configs: the runs, seed by seed, so that an interrupted sweep has some of every model.
         out: results folder.
         heading: what is to be run, in words.
@@ -131,7 +134,7 @@ class Plan:
 
     @property
     def saved(self) -> str:
-        """How many runs are finished and half done in the results folder."""
+        """Return, in words, how many runs are finished and half done in the results folder."""
         finished = [config for config in self.configs if is_finished(config, self.out)]
         begun = [config for config in self.configs if (config.folder(self.out) / CHECKPOINT).exists()]
         half_done = len(set(begun) - set(finished))
@@ -140,7 +143,7 @@ class Plan:
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """What became of a plan.
+    """The results of a plan.
 
     Attributes:
         records: of the runs, failed ones among them.
@@ -158,7 +161,7 @@ class Results:
 
     @property
     def failures(self) -> str:
-        """The runs that failed, one a line; empty if none did."""
+        """Return the runs that failed, one a line; empty if none did."""
         return failures(self.records)
 
     def __repr__(self) -> str:
@@ -174,12 +177,14 @@ class Results:
 
 
 def make_plan(request: Request) -> Plan:
-    """Turn wishes into runs. Reads the data, so that what is wrong with them is said before any work.
+    """Turn a request into a plan. Read the data, so that errors in them are reported before any work.
 
     Raises:
-        PlanError: if wishes contradict each other.
-        DataError: if the data are damaged or not there, or something that a study needs is not installed.
-        ValueError: if a value is out of range, or a model does not fit the data.
+        PlanError: if options contradict each other, or a value is out of range.
+        DataError: if the data are damaged or missing, or a package that a study needs is not installed.
+        BudgetError: if not even the smallest protocol fits the budget.
+        ValueError: if a name is unknown, or a model or the number of rows does not fit the data.
+        PoolError: if a process ends early while it measures the pace for a budget.
         OSError: if a file cannot be read.
     """
     study = _study(request)
@@ -230,13 +235,13 @@ def make_plan(request: Request) -> Plan:
 
 
 def carry_out(plan: Plan) -> Results:
-    """Have all runs done that the results folder does not hold yet, and write what all of them show.
+    """Do all runs that the results folder does not hold yet, and write what all of them show.
 
     Progress goes to standard error.
 
     Raises:
         DataError: if the results folder holds runs with other settings or damaged ones.
-        PoolError: if those who do the runs are lost.
+        PoolError: if a process that does runs ends early.
         OSError: if something cannot be written.
         KeyboardInterrupt: on Ctrl-C; finished runs, and checkpoints of the others, are on disk by then.
     """
@@ -260,10 +265,10 @@ def carry_out(plan: Plan) -> Results:
 
 
 def _study(request: Request) -> Study:
-    """Return the study, if what is asked for goes with it.
+    """Return the study of a request.
 
     Raises:
-        PlanError: if it does not.
+        PlanError: if it is unknown, or other options of the request exclude it.
     """
     if not request.study:
         return PAPER
@@ -280,7 +285,11 @@ def _study(request: Request) -> Study:
 
 
 def _inputs(request: Request, study: Study) -> list[str]:
-    """Return the ways of feeding an image, each once."""
+    """Return the names of the inputs, each once.
+
+    Raises:
+        PlanError: if one is unknown.
+    """
     given = [request.input] if isinstance(request.input, str) else request.input or study.inputs
     for name in given:
         if name not in datasets.INPUTS:
@@ -289,7 +298,12 @@ def _inputs(request: Request, study: Study) -> list[str]:
 
 
 def _check(request: Request) -> None:
-    """Raise a PlanError unless every value is in range, and no two are given that exclude each other."""
+    """Check that every value is in range, and that no two are given that exclude each other.
+
+    Raises:
+        PlanError: if not.
+        ValueError: if both `batch_size` and `chunk_size` are given.
+    """
     for name in ("runs", "epochs", "train_size", "batch_size", "chunk_size", "jobs"):
         value = getattr(request, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
@@ -323,7 +337,8 @@ def _with_layout(request: Request, models: Sequence[str], names: Sequence[str]) 
     """Return the request with the layout, and for rows on disk the chunks, that it needs.
 
     Raises:
-        PlanError: if the layout that was asked for cannot be had, or the name of a data set is unknown.
+        PlanError: if the request's layout, or its budget, does not fit the data or the models; if a data set is
+            unknown or missing.
     """
     try:
         streamed = [name for name in names if datasets.is_streamed(name)]
@@ -362,7 +377,7 @@ def _seconds(budget: str | int) -> int:
     """Return a budget in seconds.
 
     Raises:
-        PlanError: if it is no time.
+        PlanError: if it is not a time.
     """
     try:
         return budget if isinstance(budget, int) and budget > 0 else read_span(str(budget))
@@ -373,9 +388,11 @@ def _seconds(budget: str | int) -> int:
 def _within_budget(
     seconds: int, request: Request, models: Sequence[str], inputs: Sequence[str], dataset: str, jobs: int, out: Path
 ) -> budget.Choice:
-    """Return the protocol that the budget allows.
+    """Return the choice of the protocol that the budget allows.
 
     Raises:
+        BudgetError, DataError: as :func:`tinydist.reproduce.plans.budget.within`.
+        PoolError: if a process ends early while it measures the pace.
         ValueError: if the data set has too few rows for it to choose among.
     """
     configs = [
@@ -398,7 +415,7 @@ def _within_budget(
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A data set as the runs will find it: its name, how it is held, how many training rows, and all that in words."""
+    """A data set as the runs will use it: its name, how it is held, how many training rows, and all that in words."""
 
     name: str
     layout: str
@@ -407,7 +424,12 @@ class _Loaded:
 
 
 def _look_at(name: str, request: Request, models: Sequence[str], input: str, protocol: Protocol) -> _Loaded:
-    """Read a data set, and check that every model fits it."""
+    """Read a data set, check that every model fits it, and return what the plan needs of it.
+
+    Raises:
+        TrainSizeError: if the request has more training rows than there are.
+        ValueError: if a model does not fit.
+    """
     try:
         data = load_data(name, input, protocol.train_size, request.layout)
     except TrainSizeError as problem:

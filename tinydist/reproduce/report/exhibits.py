@@ -1,4 +1,4 @@
-"""What there is to see of the runs of one setting: each exhibit a figure, a table and a few words.
+"""Exhibits: what the report shows of the runs of one setting, each a figure, a table and a few words.
 
 The first ones come from the runs' records, the others from their trained weights, on the test images. They only put
 together what :mod:`tinydist.reproduce.report.figures` and :mod:`tinydist.analysis` compute and draw.
@@ -32,7 +32,7 @@ from tinydist.tables import text_table
 Array = NDArray[Any]
 
 RUNS = 5
-"""Runs of each model whose weights are looked at, at most: the first ones by seed."""
+"""Runs of each model whose weights are analysed, at most: the first ones by seed."""
 DYING = 9
 """Runs whose dying outputs are drawn, at most."""
 UNITS = 8
@@ -43,7 +43,7 @@ LAYER_IMAGES, NODE_IMAGES = 2_000, 500
 
 @dataclass(frozen=True)
 class Exhibit:
-    """Something to see.
+    """A figure with its title, its table and a text.
 
     Attributes:
         name: for files, such as "learning-curves".
@@ -80,23 +80,23 @@ class Trained:
 
     @property
     def one_run(self) -> str:
-        """The label of a figure that shows the first run of each model only."""
+        """Return the label of a figure that shows the first run of each model only."""
         return f"{self.label}; one run of each model, seed {', '.join(map(str, sorted(set(self.seeds.values()))))}"
 
     @property
     def first(self) -> dict[str, Sequential]:
-        """The first run of each model."""
+        """Return the first run of each model, by name."""
         return {model: runs[0] for model, runs in self.models.items()}
 
     @property
     def drawable(self) -> bool:
-        """Whether a row is a grey square image."""
+        """Return whether a row is a grey square image."""
         shape = self.data.image_shape
         return shape is not None and shape[0] == 1 and shape[1] == shape[2]
 
     @property
     def left_out(self) -> str:
-        """What is not drawn of these models, and why; empty if all is."""
+        """Return what is not drawn of these models, and why; empty if all is."""
         if not self.drawable:
             return f"Weights and prototypes are drawn for grey square images alone, which {self.data.name} has not."
         convolutions = [model for model in self.models if not _has_unit_images(model)]
@@ -108,18 +108,18 @@ class Trained:
 
     @cached_property
     def images(self) -> Array:
-        """The test images as a dense array, (images, pixels)."""
+        """Return the test images as a dense array, (images, pixels)."""
         x = self.data.x_test
         return x.dense() if isinstance(x, SparseMatrix) else x
 
 
 def _has_unit_images(model: str) -> bool:
-    """Whether the hidden units look at the pixels themselves."""
+    """Return whether the hidden units take the pixels themselves as input, not a convolution of them."""
     return not parse_model_name(model).conv
 
 
 def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
-    """What the records of one setting show, whatever became of the runs.
+    """Yield the exhibits that need the records of one setting only.
 
     Args:
         records: of one setting, at least one of them successful.
@@ -163,7 +163,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
 
 
 def _curves_table(records: Sequence[RunRecord]) -> str:
-    """A line a model: mean test error over its runs at about eight of the measured epochs."""
+    """Return a table with a row for each model: mean test error over its runs at about eight of the measured epochs."""
     succeeded = [record for record in records if record.status == "ok"]
     epochs = [m.epoch for m in succeeded[0].curve]
     columns = sorted({round(i) for i in np.linspace(0, len(epochs) - 1, 8)})
@@ -176,7 +176,7 @@ def _curves_table(records: Sequence[RunRecord]) -> str:
 
 
 def from_weights(trained: Trained) -> Iterator[Exhibit]:
-    """What the trained weights show, exhibit by exhibit, each computed when it is asked for."""
+    """Yield the exhibits that need trained weights, each computed when it is asked for."""
     for make in (_activity, _clamped_layers, _clamped_nodes, _outputs, _planes):
         yield make(trained)
     if trained.drawable:
@@ -283,7 +283,7 @@ def _telling(network: Sequential, trained: Trained) -> NDArray[np.int64]:
 
 
 def _unit_images(trained: Trained) -> Exhibit:
-    """The learned part alone, since a short training leaves most of the random start."""
+    """Return the exhibit of what units learned: without their random start, most of which a short training leaves."""
     images: list[Array] = []
     titles: list[str] = []
     rows: list[tuple[str, ...]] = [("model", "unit", "length of the start", "of what was learned")]
@@ -309,7 +309,7 @@ def _unit_images(trained: Trained) -> Exhibit:
 
 
 def _sizes(network: Sequential) -> tuple[int, int]:
-    """Pixels and hidden units."""
+    """Return the number of pixels and the number of hidden units."""
     hidden, pixels = prototypes.unit_images(network).shape
     return pixels, hidden
 

@@ -26,13 +26,13 @@ PERCENT_TICKS = (0.01, 0.1, 1, 2, 3, 5, 10, 20, 30, 50, 100)
 
 
 def family(model: str) -> str:
-    """The activation of a model, and whether a convolution is in front: "ReLU", "Conv-ReLU"."""
+    """Return the activation of a model, and whether a convolution is in front: "ReLU", "Conv-ReLU"."""
     spec = parse_model_name(model)
     return f"{'Conv-' if spec.conv else ''}{spec.activation}"
 
 
 def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
-    """Test accuracy: every run a dot; mean, 95% interval and standard deviation below; dead outputs at the edge.
+    """Draw test accuracy: every run a dot; mean, 95% interval and standard deviation below; dead outputs at the edge.
 
     Args:
         records: the runs; failed ones cannot be drawn.
@@ -73,10 +73,14 @@ CURVES: dict[str, Callable[[Measurement], float]] = {
 
 
 def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
-    """Loss, training error and test error against epochs, a column for each activation, with and without ``Conv-``.
+    """Draw loss, training and test error against epochs, a column for each activation, with and without ``Conv-``.
 
     The line is the mean, the band goes from the best to the worst run. An error of less than half an image of the
     training set, such as 0, is drawn as half an image, since a logarithm has no 0.
+
+    Args:
+        records: the runs, at least one; failed ones cannot be drawn.
+        label: the protocol, shown under the title.
     """
     succeeded = [record for record in records if record.status == "ok"]
     families: dict[str, list[RunRecord]] = {name: [] for name in (*ACTIVATIONS, *(f"Conv-{a}" for a in ACTIVATIONS))}

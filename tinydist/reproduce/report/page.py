@@ -46,19 +46,19 @@ SYMBOLS = {ledger.HELD: "✓", ledger.NOT_HELD: "✗", ledger.NOT_ENOUGH: "?", l
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says about the runs of one setting.
+    """The section of the page on the runs of one setting.
 
     Attributes:
         setting: what the runs share.
-        name: a short one for it, by what tells it from the other settings; names its folder of figures, too.
+        name: a short one, made of what differs from the other settings; its folder of figures has it, too.
         label: the protocol in a line.
-        notes: what has to be known before looking at a number.
+        notes: what a reader has to know about the numbers.
         results: the successful runs.
         failed: how many runs of a model failed, where some did.
         verdicts: one for each claim, by its number.
-        exhibits: what there is to see.
-        missing: why there are no exhibits from trained weights; empty if there are.
-        left_out: which of them there are not, and why; empty if there are all.
+        exhibits: figures, each with a table and a text.
+        missing: why there are no exhibits from trained weights; empty if there are some.
+        left_out: which of these exhibits are left out, and why; empty if none is.
     """
 
     setting: Setting
@@ -74,13 +74,13 @@ class Section:
 
     @property
     def counts(self) -> list[tuple[str, int]]:
-        """How many verdicts there are of each kind."""
+        """Count the verdicts of each kind, in the order of ``ledger.RESULTS``."""
         found = [verdict.result for verdict in self.verdicts.values()]
         return [(result, found.count(result)) for result in ledger.RESULTS]
 
     @property
     def accuracies(self) -> list[tuple[str, ...]]:
-        """A row a model, under ``ACCURACY_HEAD``."""
+        """Return the rows of the table under ``ACCURACY_HEAD``, one for each model."""
         rows = []
         for model, outcome in self.results.items():
             summary, half = outcome.accuracy, outcome.accuracy.half_interval()
@@ -95,14 +95,14 @@ class Section:
         ]
 
     def accuracy_of(self, model: str) -> str:
-        """The accuracy of a model, or why there is none."""
+        """Return the accuracy of a model, or why there is none."""
         if outcome := self.results.get(model):
             return f"{outcome.accuracy}, n {outcome.accuracy.n}"
         return f"all {self.failed[model]} failed" if model in self.failed else "no run"
 
 
 def finished_records(out: Path) -> list[RunRecord]:
-    """The records of all finished runs in `out`, by input, model and seed, as the paper orders them.
+    """Return the records of all finished runs in `out`, sorted as by :func:`in_order`.
 
     Raises:
         DataError: if there are none, or one is damaged.
@@ -114,7 +114,7 @@ def finished_records(out: Path) -> list[RunRecord]:
 
 
 def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """By setting, raw input first, then by model as in the paper, then by seed."""
+    """Sort records by setting, raw input first, then by model as in the paper, then by seed."""
 
     def place(record: RunRecord) -> tuple[object, ...]:
         config = record.config
@@ -132,9 +132,12 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         out: results folder, which holds the runs and their trained weights.
         records: of finished runs in it, failed ones among them, at least one.
 
+    Returns:
+        The path of the page.
+
     Raises:
-        DataError: if the config of a run is damaged. Weights that are absent or damaged are told of on the page.
-        OSError: if something cannot be written; the page that was there before stays.
+        DataError: if the config of a run is damaged. Weights that are missing or damaged are reported on the page.
+        OSError: if something cannot be written; an earlier page stays.
     """
     records = in_order(records)
     groups = grouped(records)
@@ -170,7 +173,7 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
 
 
 def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """A name for each setting: its input, and whatever else not all of them share."""
+    """Return a name for each setting: its input, and the value of every other field in which they differ."""
     differing = [
         field.name
         for field in fields(Setting)
@@ -212,7 +215,7 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
 
 
 def _on_the_same_rows(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
-    """All of them, or the successful runs of the first seed, where each seed has its own rows to train and test on."""
+    """Return all records; where each seed splits the rows anew, those of the first seed that were successful."""
     first = next(record.config for record in records if record.status == "ok")
     if not find_source(first.dataset).splits:
         return records
@@ -229,7 +232,7 @@ def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:
 
 
 def _compared(claim: Claim, sections: Sequence[Section]) -> list[tuple[str, ...]]:
-    """For each model that the claim speaks of: its name, the published number, and ours in every setting."""
+    """Return, for each model that the claim is about, its name, the published number, and ours in every setting."""
     return [
         (
             model,
@@ -241,14 +244,14 @@ def _compared(claim: Claim, sections: Sequence[Section]) -> list[tuple[str, ...]
 
 
 def _rows(records: Sequence[RunRecord]) -> list[list[str]]:
-    """The rows of results.csv for reading, headings first; numbers that are not whole in six digits."""
+    """Return the rows of results.csv as text, headings first; fractional numbers have six significant digits."""
     rows = [record.row() for record in records]
     cells = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     return [[name.replace("_", " ") for name in rows[0]], *cells]
 
 
 def _origins(records: Sequence[RunRecord], out: Path) -> list[dict[str, str]]:
-    """On what and by which commands the runs were computed, and how many runs by each."""
+    """Return on what and by which commands the runs were computed, and how many parts of runs by each."""
     counts: dict[tuple[str, str, str], int] = {}
     for record in records:
         _, parts = load_config(record.config.folder(out))

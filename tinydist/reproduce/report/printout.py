@@ -1,4 +1,4 @@
-"""The printed report: what was run, how it went, which claims held."""
+"""The printed report: the protocol and the results of the runs, and the verdicts on the claims."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULE = (
 
 
 def results_table(records: Sequence[RunRecord]) -> str:
-    """One line a model of one setting: accuracy, dead nodes, and the paper's number under the paper's own protocol."""
+    """Return a table with a row for each model of one setting: accuracy, dead nodes, and the number of the paper."""
     results = outcomes(records)
     rows: list[tuple[str, ...]] = [
         ("model", "test accuracy %", "n", "dead outputs", "dead hidden", "the paper's (60,000 images, 20 runs)")
@@ -35,7 +35,7 @@ def results_table(records: Sequence[RunRecord]) -> str:
 
 
 def published_for(model: str, setting: Setting) -> str:
-    """The paper's number for a model, or that there is none; it has numbers on MNIST alone."""
+    """Return the paper's number for a model, or that there is none; it has numbers on MNIST alone."""
     number = published(model, setting.epochs) if setting.dataset == "mnist" else None
     return str(number or "none published")
 
@@ -48,12 +48,12 @@ def _measured(outcome: Outcome | None) -> tuple[str, ...]:
 
 
 def verdicts(records: Sequence[RunRecord]) -> str:
-    """The ledger of the paper's claims, for each setting among these runs a section of its own."""
+    """Return the ledger of the paper's claims, with a section for each setting among these runs."""
     return "\n\n".join(verdicts_on(setting, results) for setting, results in by_setting(records).items())
 
 
 def verdicts_on(setting: Setting, results: Outcomes) -> str:
-    """The verdicts on the runs of one setting, grouped, each with its evidence."""
+    """Return the verdicts on the runs of one setting, grouped by result, each with its evidence."""
     judged = ledger.verdicts(results, setting)
     made = sum(bool(decision.numbers) for verdict in judged for decision in verdict.decisions)
     lines = _wrapped(f"Claims of the paper, on {setting}. {RULE.format(compared=f'all comparisons made, {made} here')}")
@@ -67,7 +67,7 @@ def verdicts_on(setting: Setting, results: Outcomes) -> str:
 
 
 def _verdict_lines(verdict: ledger.Verdict) -> list[str]:
-    """The claim, for which input and protocol, what the paper bases it on, and the evidence."""
+    """Return the lines on a claim: for which input and protocol, what the paper bases it on, and the evidence."""
     claim, indent = verdict.claim, 6
     under = "" if verdict.result == ledger.NOT_TESTED else f", {verdict.protocol}"
     lines = _wrapped(f"{claim.number:4}{claim.statement} ({verdict.setting.input} input{under})", 2, indent)
@@ -81,7 +81,7 @@ def _verdict_lines(verdict: ledger.Verdict) -> list[str]:
 
 
 def contradictions() -> str:
-    """What the paper's own numbers say against each other."""
+    """Return the contradictions among the paper's own numbers, as text."""
     lines = _wrapped("The paper against itself: numbers recomputed from its own tables, with 20 runs a model.")
     for entry in CONTRADICTIONS:
         lines += _wrapped(f"* {entry.stated}", indent=2, hanging=4)
@@ -94,7 +94,7 @@ def _wrapped(text: str, indent: int = 0, hanging: int = 0) -> list[str]:
 
 
 def printed(records: Sequence[RunRecord]) -> str:
-    """Everything to print when runs are finished: setting by setting the table and its protocol, then the verdicts."""
+    """Return all to print when runs are finished: setting by setting the table and its protocol, then the verdicts."""
     parts = []
     for setting, group in grouped(records).items():
         runs = run_counts(group)

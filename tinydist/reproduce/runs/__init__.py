@@ -1,1 +1,1 @@
-"""Runs: what decides one, how it is computed, and what it leaves on disk."""
+"""Runs: the settings of a run, how it is computed, and the files that it writes."""

@@ -1,4 +1,4 @@
-"""The state of a half-done run, from which it goes on to the same bits as if it had never stopped.
+"""Checkpoints: the state of a half-done run, from which it goes on to the same bits as if it had never stopped.
 
 ``checkpoint.npz`` holds ``about`` (the names of the other arrays, the settings, the epoch, the time spent and the
 measurements so far, as JSON), ``weights.NAME`` for each parameter of the model and ``optimizer.NAME`` for each array
@@ -31,21 +31,21 @@ DAMAGE = (
     *(ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What reading a damaged .npz file raises; OSError if it points outside itself."""
+"""Exceptions that reading a damaged .npz file raises; OSError if an offset in it points outside the file."""
 
 
 class ForeignCheckpointError(DataError):
-    """A whole checkpoint in the folder of another run."""
+    """An intact checkpoint in the folder of another run."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after `epoch` steps.
+    """The state of a run after `epoch` epochs.
 
     Attributes:
         config: the settings of the run.
-        epoch: steps taken.
-        seconds: wall time spent.
+        epoch: epochs done.
+        seconds: wall time spent on them.
         curve: the measurements before `epoch`; the one at `epoch`, if it is due, is made when the run goes on.
         weights: the model's state_dict.
         optimizer: the optimiser's state_dict.
@@ -59,7 +59,7 @@ class Checkpoint:
     optimizer: Arrays
 
     def save(self, out: Path) -> None:
-        """Replace the checkpoint of the run; a crash on the way leaves the one before."""
+        """Replace the checkpoint of the run in `out`; a crash while it is written leaves the one before intact."""
         arrays = {f"weights.{name}": array for name, array in self.weights.items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.items()}
         about = {
@@ -82,7 +82,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint back.
 
     Raises:
-        DataError: if the file is not a whole checkpoint; every array in it is under a checksum.
+        DataError: if the file is damaged; every array in it is under a checksum.
+        OSError: if the file cannot be read.
     """
     contents = io.BytesIO(path.read_bytes())
     try:
@@ -112,7 +113,7 @@ def _below(prefix: str, arrays: Arrays) -> Arrays:
 
 
 def find_checkpoint(config: RunConfig, out: Path) -> Checkpoint | None:
-    """The checkpoint of a run; None if there is none.
+    """Return the checkpoint of a run in `out`, or None if there is none.
 
     Raises:
         ForeignCheckpointError: if it belongs to a run with other settings.

@@ -1,8 +1,8 @@
-"""Runs done by the workers of a dask.distributed scheduler, on as many machines as there are.
+"""A pool of the workers of a dask.distributed scheduler, on any number of machines.
 
 They write into the results folder themselves, so it must be one that all of them share, and a run whose worker dies
 goes on from its checkpoint on another one. While a sweep goes on, a hidden folder in the results folder holds its
-progress; workers end their runs when it is gone.
+progress; workers stop their runs when it has been removed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def connect(address: str) -> Iterator[ClusterPool]:
-    """The workers of the scheduler at `address`; they are let go at the end, whatever they are doing.
+    """Yield a pool of the workers of the scheduler at `address`; disconnect at the end, whatever they are doing.
 
     Raises:
         DataError: if the scheduler does not answer, has no workers, or has some with several threads.
@@ -66,7 +66,14 @@ def connect(address: str) -> Iterator[ClusterPool]:
 
 
 async def _greet(address: str) -> None:
-    """Ask who is there; a Client would wait without end for some that do not answer, and cannot be got rid of then."""
+    """Check that a dask scheduler answers at `address`.
+
+    A Client would wait without end for some servers that do not answer, and could not be closed then.
+
+    Raises:
+        ValueError: if something else answers, such as a worker.
+        OSError: if nothing answers.
+    """
     security = Security().get_connection_args("client")
     async with rpc(address, timeout=CONNECT_PATIENCE / 2, connection_args=security) as server:
         kind = (await server.identity())["type"]
@@ -91,7 +98,7 @@ class ClusterPool:
         return max(1, len(self._client.nthreads()))
 
     def check_workers(self) -> None:
-        """Wait for a first worker.
+        """Wait for a first worker, and check that every worker has one thread.
 
         Raises:
             DataError: if none comes, or one has several threads.
@@ -112,7 +119,7 @@ class ClusterPool:
 
     @contextmanager
     def scratch(self, out: Path, /) -> Iterator[Path]:
-        """A hidden folder in `out`. Those of earlier sweeps are removed, so that runs still done for them end.
+        """Yield a hidden folder in `out`; remove those of earlier sweeps, so that runs still done for them stop.
 
         Raises:
             DataError: if some workers cannot see it.
@@ -172,12 +179,12 @@ class ClusterPool:
 
 
 def _look(token: Path) -> tuple[str, str, dict[str, str]]:
-    """On a worker: what it sees in the file, the name of its machine, and its versions."""
+    """Read a file on a worker; return the contents, the name of the machine, and its versions."""
     return token.read_text(encoding="utf-8"), platform.node(), versions()
 
 
 def _do_alone(task: Task) -> RunRecord:
-    """On a worker: do a run with one thread, and no other at the same time."""
+    """Do a run on a worker, with one thread and no other run at the same time, and return its record."""
     with _one_at_a_time, threadpool_limits(1):
         numba.set_num_threads(1)
         return task.do()

@@ -1,4 +1,4 @@
-"""Where and with what a run is computed."""
+"""The environment of a run: the machine, the versions and the command line that it is computed with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinydist.cores import available_cores
 
 
 def environment() -> dict[str, object]:
-    """Versions and machine of this process. None of it decides the outcome of a run, except by rounding."""
+    """Return versions and machine of this process. They affect the outcome of a run by rounding only."""
     return {
         "versions": versions(),
         "machine": {"platform": platform.platform(), "processor": _processor(), "cores": available_cores()},
@@ -23,7 +23,7 @@ def environment() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what computes the numbers."""
+    """Return the versions of Python and of the packages that compute the numbers."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -33,12 +33,12 @@ def versions() -> dict[str, str]:
 
 
 def command() -> str:
-    """The command line that started this process."""
+    """Return the command line that started this process, quoted for a shell."""
     return shlex.join(sys.orig_argv)
 
 
 def _processor() -> str:
-    """The processor's name; on Linux Python itself gives only its kind."""
+    """Return the name of the processor; on Linux from /proc/cpuinfo, since Python itself gives only its kind."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -56,6 +56,10 @@ def write_events(path: Path, config: RunConfig, curve: Sequence[Measurement], be
         path: the file; its folder is made, and an older file replaced.
         config, curve: of the run.
         began: when the run did, in seconds since 1970; all events carry this time, for measurements have none.
+
+    Raises:
+        DataError: if tensorboardX is not installed.
+        OSError: if the file cannot be written.
     """
     try:
         from tensorboardX import RecordWriter  # here, because only this format needs it, and it is not always installed

@@ -1,6 +1,6 @@
-"""Who does the runs of a sweep: this process, one after the other, or several on this machine, side by side.
+"""Pools, which do the runs of a sweep: in this process one after the other, or in several on this machine in parallel.
 
-:mod:`tinydist.reproduce.runs.cluster` has them done by other machines.
+:mod:`tinydist.reproduce.runs.cluster` has a pool of workers on other machines.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from tinydist.reproduce.runs.settings import RunConfig
 
 
 class PoolError(RuntimeError):
-    """Those who do the runs are lost. What they have saved is not, and the same command goes on from there."""
+    """The processes that do the runs ended early. What they saved is kept, and the same command goes on from there."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run to do, wherever that will be.
+    """One run to do, in this process or in another one, perhaps on another machine.
 
     Attributes:
         config: the run.
         out: results folder.
         checkpoint_every: seconds from one checkpoint to the next.
-        start: how the sweep was started, for ``config.json`` to tell.
+        start: how the sweep was started, which ``config.json`` records.
         progress: file of :mod:`tinydist.reproduce.runs.progress`.
         slot: place of the run in it.
     """
@@ -53,7 +53,7 @@ class Task:
     slot: int
 
     def do(self) -> RunRecord:
-        """Do the run here, or the rest of it.
+        """Do the run in this process, or the rest of it, and return its record.
 
         Raises:
             AbandonedError: if the sweep was stopped meanwhile.
@@ -66,24 +66,24 @@ class Task:
 
 
 class Pool(Protocol):
-    """What :func:`tinydist.reproduce.runs.sweep.sweep` needs."""
+    """The interface of a pool, as :func:`tinydist.reproduce.runs.sweep.sweep` uses it."""
 
     @property
     def jobs(self) -> int:
-        """Runs that can be done at a time."""
+        """Return how many runs can be done at a time."""
 
     def scratch(self, out: Path, /) -> AbstractContextManager[Path]:
-        """A temporary folder that all who do runs for the results folder `out` can see.
+        """Return, as a context manager, a temporary folder that all processes doing runs for `out` can see.
 
         Raises:
-            DataError: if some of them cannot see `out`.
+            DataError: if some of them cannot see `out`, the results folder.
         """
 
     def do(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
-        """Do all tasks; give the record of each when it is done, in any order.
+        """Do all tasks, and yield the record of each when it is done, in any order.
 
         Raises:
-            PoolError: if those who do the runs are lost.
+            PoolError: if a process that does runs ends early.
         """
 
 
@@ -91,7 +91,7 @@ class LocalPool:
     """Processes on this machine, each with an equal share of its cores as threads.
 
     Args:
-        jobs: how many; if 1 is enough, it is this one.
+        jobs: how many; for one job, or one task, this process itself.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -128,7 +128,7 @@ def _do_in_worker(parent: int, task: Task) -> RunRecord:
 
 @functools.cache  # one watch is enough for all the runs of a worker
 def _end_with(parent: int) -> None:
-    """End this process when its parent is gone, so that nothing is left at work on a sweep that was killed."""
+    """End this process when its parent has ended, so that no worker goes on with a sweep that was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,8 +1,7 @@
-"""How far a sweep is: told by the processes that do its runs, through a file, to the one that shows it.
+"""The progress of a sweep: written into a file by the processes that do its runs, and shown by the one that started it.
 
 The file holds the epochs that each run has done, as little-endian int64. It is opened anew whenever it is read or
-written, because that is when a network file system brings it up to date. That it is gone tells something, too: whoever
-started the sweep has stopped it.
+written, because that is when a network file system brings it up to date. If it is missing, the sweep has been stopped.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from tinydist.reproduce.runs.settings import RunConfig
 BAR = "{percentage:3.0f}% |{bar:30}| {n:,}/{total:,} epochs, {elapsed} gone, {remaining} left{postfix}"
 
 INTERVAL = 0.5
-"""Seconds from one look at the file to the next, and from one note in it to the next."""
+"""Seconds from one reading of the file to the next, and from one writing by a run to the next."""
 
 
 class AbandonedError(DataError):
-    """A run that nobody waits for any more."""
+    """A run whose sweep has been stopped."""
 
 
 class Counter:
-    """Notes in the file how many epochs one run has done. Called after each epoch; most calls cost next to nothing.
+    """The epochs of one run, written into the file. Called after each epoch; most calls cost next to nothing.
 
     Args:
         path: the file.
@@ -45,19 +44,19 @@ class Counter:
         self._due = time.monotonic()
 
     def __call__(self, epoch: int) -> None:
-        """Note the epoch if a note is due.
+        """Write the number of epochs done, unless it was last written less than ``INTERVAL`` ago.
 
         Raises:
-            AbandonedError: if the file is gone.
+            AbandonedError: if the file is missing.
         """
         if time.monotonic() >= self._due:
             self.write(epoch)
 
     def write(self, epoch: int) -> None:
-        """Note the epoch now.
+        """Write the number of epochs done now. If that fails, the progress shown is out of date for a while.
 
         Raises:
-            AbandonedError: if the file is gone.
+            AbandonedError: if the file is missing.
         """
         self._due = time.monotonic() + INTERVAL
         try:
@@ -71,7 +70,7 @@ class Counter:
 
 
 class Progress:
-    """Shows how many epochs all runs have done together, and how long the rest will take, on standard error.
+    """A progress bar on standard error: the epochs that all runs have done together, and how long the rest will take.
 
     Args:
         done: epochs that were done before, for each run; its order gives the slots.
@@ -108,7 +107,7 @@ class Progress:
         self._bar.close()
 
     def finished(self, record: RunRecord) -> None:
-        """Count a finished run, and say so if it failed."""
+        """Count a finished run, and print its status if it failed."""
         self._runs_done += 1
         self._bar.set_postfix_str(f"{self._runs_done}/{self._runs} runs", refresh=False)
         if record.status != "ok":

@@ -1,4 +1,4 @@
-"""Runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-INPUT-seedN``, with these files
+"""Records: runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-INPUT-seedN``, with these files
 (in a study with several arms it is ``MODEL-INPUT-ARM-seedN``):
 
 * ``config.json``: ``settings`` and ``data`` (checksums), which decide the outcome and must agree for a run to be
@@ -6,7 +6,7 @@
   computed, an entry for each time it was begun or continued;
 * ``metrics.jsonl``: the measurements, a line each, written as they are made;
 * ``checkpoint.npz``: what the run needs to go on, see :mod:`tinydist.reproduce.runs.checkpoints`;
-* ``model.npz``: the trained weights, for ``model.load_state_dict(np.load(path))``; absent if the run failed;
+* ``model.npz``: the trained weights, for ``model.load_state_dict(np.load(path))``; missing if the run failed;
 * ``result.json``: the outcome. It is written last, and it alone says that the run is finished.
 
 ``DIR/results.csv`` is a view of all finished runs, rewritten whenever one is added.
@@ -60,7 +60,7 @@ class RunRecord:
         return self.curve[-1]
 
     def row(self) -> dict[str, object]:
-        """The run as a row of results.csv."""
+        """Return the run as a row of results.csv, by column; what was not measured is empty."""
         measured: dict[str, object] = dict.fromkeys(MEASURED, "")
         if self.curve:
             final = self.final
@@ -73,22 +73,22 @@ class RunRecord:
         return {**settings, **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
     def save(self, out: Path) -> None:
-        """Write ``result.json``: from then on the run is finished."""
+        """Write ``result.json`` of the run in `out`: from then on the run is finished."""
         outcome = {"status": self.status, "seconds": self.seconds, "curve": [asdict(m) for m in self.curve]}
         write_atomically(self.config.folder(out) / RESULT, json.dumps(outcome, indent=1))
 
 
 def write_config(config: RunConfig, out: Path, parts: list[dict[str, Any]]) -> None:
-    """Write ``config.json``, and with it make the folder of the run."""
+    """Write ``config.json``, and make the folder of the run in `out` for it."""
     contents = {"settings": asdict(config), "data": config.checksums(), "parts": parts}
     write_atomically(config.folder(out) / CONFIG, json.dumps(contents, indent=1))
 
 
 def load_config(folder: Path) -> tuple[RunConfig, list[dict[str, Any]]]:
-    """The settings of the run in `folder`, and the parts in which it was computed.
+    """Return the settings of the run in `folder`, and the parts in which it was computed.
 
     Raises:
-        DataError: if ``config.json`` is absent, damaged, of another run, or names other data than today's.
+        DataError: if ``config.json`` is missing, damaged or of another run, or if its data set has other checksums now.
     """
     path = folder / CONFIG
     try:
@@ -107,7 +107,8 @@ def load_record(folder: Path) -> RunRecord:
     """Read back the finished run in `folder`.
 
     Raises:
-        DataError: if ``config.json`` or ``result.json`` is not whole.
+        DataError: if ``config.json`` is missing or damaged, or ``result.json`` is damaged.
+        OSError: if ``result.json`` cannot be read.
     """
     config, _ = load_config(folder)
     path = folder / RESULT
@@ -122,10 +123,10 @@ def load_record(folder: Path) -> RunRecord:
 
 
 def load_curve(config: RunConfig, out: Path) -> tuple[Measurement, ...]:
-    """The measurements of a run in `out`: of its result or, if it is half done or has failed, those made so far.
+    """Return the measurements of a run in `out`: of its result or, if it is half done or has failed, those made so far.
 
     Raises:
-        DataError: if the files of the run are not whole.
+        DataError: if a file of the run is damaged.
     """
     folder = config.folder(out)
     if is_finished(config, out) and (record := load_record(folder)).status == "ok":
@@ -145,10 +146,10 @@ def _remedy(folder: Path) -> str:
 
 
 def load_configs(out: Path) -> list[RunConfig]:
-    """The settings of all runs in `out`, finished or not, by input, arm, model and seed.
+    """Return the settings of all runs in `out`, finished or not, sorted by input, arm, model and seed.
 
     Raises:
-        DataError: if one is damaged, or `out` holds records of an older form.
+        DataError: if one is damaged, or `out` holds records of an older version.
     """
     old = sorted((out / "runs").glob("*.json"))
     if old:
@@ -165,7 +166,7 @@ def is_finished(config: RunConfig, out: Path) -> bool:
 
 
 def load_finished(configs: Iterable[RunConfig], out: Path) -> dict[RunConfig, RunRecord]:
-    """The records in `out` of those runs that are already finished.
+    """Return the records in `out` of those runs that are already finished.
 
     Raises:
         DataError: if a run in `out`, finished or not, has other settings, or is damaged.
@@ -186,16 +187,16 @@ def load_finished(configs: Iterable[RunConfig], out: Path) -> dict[RunConfig, Ru
 
 
 def all_finished(out: Path) -> list[RunRecord]:
-    """The records of all finished runs in `out`, by input, model and seed.
+    """Return the records of all finished runs in `out`, sorted by input, arm, model and seed.
 
     Raises:
-        DataError: if a run is damaged, or `out` holds records of an older form.
+        DataError: if a run is damaged, or `out` holds records of an older version.
     """
     return [load_record(config.folder(out)) for config in load_configs(out) if is_finished(config, out)]
 
 
 def write_csv(out: Path) -> Path:
-    """Rewrite ``results.csv`` from all finished runs in `out`."""
+    """Rewrite ``results.csv`` from all finished runs in `out`, and return its path."""
     records = all_finished(out)
     text = io.StringIO()
     if records:

@@ -1,4 +1,4 @@
-"""One run, recorded as it goes, so that it can be stopped at any moment and continued."""
+"""The execution of one run, recorded as it goes, so that it can be stopped at any moment and continued."""
 
 from __future__ import annotations
 
@@ -47,21 +47,29 @@ AnyDataset = datasets.Dataset | datasets.StreamedDataset
 
 
 def data_of(config: RunConfig) -> AnyDataset:
-    """The data of a run, kept for the next one; the seed chooses the rows to test on where the data set does not."""
+    """Return the data of a run, kept for the next one; the seed splits the rows where the data set does not.
+
+    Raises:
+        DataError, ValueError: as :func:`tinydist.datasets.load`.
+    """
     split = config.seed if datasets.find_source(config.dataset).splits else 0
     return load_data(config.dataset, config.input, config.train_size, config.layout, split)
 
 
 @functools.lru_cache(maxsize=1)
 def load_data(dataset: str, input: str, train_size: int | None, layout: str, split: int = 0) -> AnyDataset:
-    """A data set, kept in case it is the next one, too; rows on disk stay there."""
+    """Load a data set, and keep it in case it is the next one, too; rows on disk stay there.
+
+    Raises:
+        DataError, ValueError: as :func:`tinydist.datasets.load`.
+    """
     if datasets.is_streamed(dataset):
         return datasets.stream(dataset, input, train_size)
     return datasets.load(dataset, input, train_size, layout, split)
 
 
 def data_in_memory(config: RunConfig, rows: int = 10_000) -> datasets.Dataset:
-    """The data of a run; of those that stay on disk the first `rows` images to train and to test on."""
+    """Return the data of a run; of those that stay on disk the first `rows` images to train and to test on."""
     data = data_of(config)
     return data.head(rows) if isinstance(data, datasets.StreamedDataset) else data
 
@@ -73,13 +81,13 @@ def execute(
     environment: dict[str, object],
     on_epoch: Callable[[int], None],
 ) -> RunRecord:
-    """Do one run, from its checkpoint if it has one, and save its record.
+    """Do one run, from its checkpoint if it has one; save its record, also if training diverged, and return it.
 
     Args:
         config: the run.
         out: results folder; ``config.json`` of the run is there.
         checkpoint_every: seconds from one checkpoint to the next.
-        environment: what ``config.json`` tells about this part of the run.
+        environment: what ``config.json`` records about this part of the run.
         on_epoch: called with the number of epochs done, after each of them.
 
     Raises:
@@ -111,7 +119,7 @@ def execute(
 
 
 class _Recorder:
-    """Writes the measurements and checkpoints of a run.
+    """Recorder of the measurements and checkpoints of a run.
 
     Attributes:
         start: epochs that were done before.
@@ -128,7 +136,7 @@ class _Recorder:
         self.curve: list[Measurement] = []
 
     def begin(self, environment: dict[str, object]) -> None:
-        """Go back to the last checkpoint, if there is one, and forget what was written after it."""
+        """Load the last checkpoint, if there is one, and discard what was written after it."""
         _remove_half_written(self._config.folder(self._out))
         checkpoint = find_checkpoint(self._config, self._out)
         if checkpoint:
@@ -160,7 +168,7 @@ class _Recorder:
         self._saved = time.perf_counter()
 
     def seconds(self) -> float:
-        """Wall time spent on the run, without what was lost after a checkpoint."""
+        """Return the wall time spent on the run in seconds, without the steps that were lost after a checkpoint."""
         return self._seconds_before + time.perf_counter() - self._begun
 
 
@@ -169,7 +177,7 @@ def _line(measurement: Measurement) -> str:
 
 
 def _add_part(config: RunConfig, out: Path, start: int, environment: dict[str, object]) -> None:
-    """Note in ``config.json`` that the run is computed in this environment from epoch `start` on."""
+    """Record in ``config.json`` that the run is computed in this environment from epoch `start` on."""
     _, parts = load_config(config.folder(out))
     parts = [part for part in parts if part["start"] < start]  # nothing is left of the others
     if parts and (changes := list(_changes(parts[-1], environment))):
@@ -193,10 +201,13 @@ def _remove_half_written(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Hold a run, so that no other process does it at the same time.
+    """Lock a run within this block, so that no other process does it at the same time.
 
-    The lock ends with the process, however it ends. Where the system has no such locks, nothing is held; two
+    The lock ends with the process, however it ends. Where the system has no such locks, nothing is locked; two
     processes would then do the same work twice, to the same results.
+
+    Raises:
+        DataError: if another process has had the lock for ``PATIENCE`` seconds.
     """
     if sys.platform == "win32":
         yield
@@ -222,7 +233,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process is at work on the run in `folder`; False where the system cannot tell."""
+    """Return whether a process is at work on the run in `folder`; False where the system has no locks to tell by."""
     if sys.platform == "win32":
         return False
     handle = os.open(folder, os.O_RDONLY)
@@ -238,5 +249,5 @@ def is_held(folder: Path) -> bool:
 
 
 def tell(message: str) -> None:
-    """Say something without breaking the progress bar."""
+    """Print a message on standard error without breaking the progress bar."""
     tqdm.write(message, file=sys.stderr)

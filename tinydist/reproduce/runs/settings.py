@@ -1,4 +1,4 @@
-"""What decides a run: its model, its seed, and the setting that it shares with the runs it may be compared with."""
+"""Settings: all that determines the outcome of a run, and which of it runs must share to be compared."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LR = 0.001
 
 
 def _beside(default: Any, words: str) -> Any:
-    """Return a field of a setting that has the paper's value by default, and words for any other value."""
+    """Return a field of a setting: the default is the paper's value, and `words` is a format for any other value."""
     return field(default=default, metadata={"words": words})
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What runs must share before they may be compared.
+    """The settings that runs must share to be compared.
 
     A new hyperparameter is one field here, with the paper's value as its default. It then decides which runs are
     pooled, is a column of results.csv, and is named wherever its value is not the paper's.
@@ -54,10 +54,10 @@ class Setting:
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> Self:
-        """Return the setting of a row of results.csv; a column that the file lacks has the paper's value.
+        """Return the setting of a row of results.csv; a missing column stands for the paper's value.
 
         Raises:
-            KeyError: if a column without a default is absent.
+            KeyError: if a column without a default is missing.
             ValueError: if a number cannot be read.
         """
         kinds = get_type_hints(cls)
@@ -70,14 +70,17 @@ class Setting:
 
     @property
     def changes(self) -> str:
-        """How model and steps differ from the paper's beside the learning rate, after a comma; empty if not at all."""
+        """Return how model and steps differ from the paper's; the learning rate is not named.
+
+        Each difference comes after a comma; empty if there is none.
+        """
         beside = [f for f in fields(self) if "words" in f.metadata]
         changed = [f for f in beside if getattr(self, f.name) != f.default]
         return "".join(f", {f.metadata['words'].format(getattr(self, f.name))}" for f in changed)
 
     @property
     def as_in_the_paper(self) -> bool:
-        """Whether all but the sizes is the paper's, with the input that it describes or the one that was fed."""
+        """Return whether all but the sizes is the paper's, with the input that it describes or the one that was fed."""
         return self.dataset == "mnist" and self.lr == LR and not self.changes and self.input in ("raw", "normalized")
 
 
@@ -109,7 +112,7 @@ class RunConfig(Setting):
 
     @property
     def setting(self) -> Setting:
-        """What the run shares with those it may be compared with."""
+        """Return the setting that the run shares with those it may be compared with."""
         return Setting(**{f.name: getattr(self, f.name) for f in fields(Setting)})
 
     def __str__(self) -> str:
@@ -120,10 +123,10 @@ class RunConfig(Setting):
         return out / "runs" / "-".join(filter(None, [self.model, self.input, self.arm, f"seed{self.seed}"]))
 
     def checksums(self) -> dict[str, str]:
-        """Return what identifies the contents of the data set, by file.
+        """Return the checksums that identify the contents of the data set, by file.
 
         Raises:
-            DataError: if the data set is not there.
+            DataError: if the data set is missing.
         """
         try:
             return find_source(self.dataset).checksums()

@@ -1,4 +1,4 @@
-"""What a run starts from, and how a gradient becomes a step in it."""
+"""The start of a run: its initial weights and its optimiser."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tinydist.tensor import Tensor
 
 
 def _uniform(*_: object) -> None:
-    """As the layers come."""
+    """Leave the weights as the layers draw them."""
 
 
 def _he(model: Sequential, seed: int) -> None:
-    """Weights normal with variance ``2 / fan_in``, biases 0 (He et al., arXiv 1502.01852, section 2.2)."""
+    """Draw normal weights of variance ``2 / fan_in``, set biases to 0 (He et al., arXiv 1502.01852, section 2.2)."""
     rng = np.random.default_rng([seed, 1])
     for name, parameter in model.named_parameters():
         if name.startswith("linear"):
@@ -28,7 +28,7 @@ def _he(model: Sequential, seed: int) -> None:
 
 
 def _positive(model: Sequential, _: int) -> None:
-    """No output weight negative, so that behind a ReLU every output starts on the side where it has a gradient."""
+    """Make no output weight negative, so that behind a ReLU every output starts on the side where it has a gradient."""
     for name, parameter in model.named_parameters():
         if name == "linear1.weight":
             np.abs(parameter.data, out=parameter.data)
@@ -50,10 +50,10 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], float, Sequence[float]], Optim
 
 
 def build_for(config: RunConfig, data: Dataset | StreamedDataset) -> Sequential:
-    """The model of a run with the weights that it is built with.
+    """Build the model of a run, with the weights that its layers draw.
 
     Raises:
-        ModelNameError: if there is no such model.
+        ModelNameError: if the name of the model is unknown.
         ValueError: if the rows are not images, and the model has a convolution in front.
     """
     columns = data.x_train.shape[1]
@@ -61,7 +61,7 @@ def build_for(config: RunConfig, data: Dataset | StreamedDataset) -> Sequential:
 
 
 def start(config: RunConfig, data: Dataset | StreamedDataset) -> tuple[Sequential, Optimizer]:
-    """The model of a run before its first step, and its optimiser.
+    """Return the model of a run before its first step, and its optimiser.
 
     Args:
         config: of the run.

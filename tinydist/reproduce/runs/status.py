@@ -1,4 +1,4 @@
-"""The status of runs: how far those in a results folder have come, and how long the rest will take."""
+"""The status of the runs in a results folder: how far each has come, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_PACE = "How long it will take is known after the first checkpoint."
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run has come.
+    """The state of a run, and how far it has come.
 
     Attributes:
         config: its settings.
@@ -51,7 +51,11 @@ def status(out: Path) -> str:
 
 
 def run_status(config: RunConfig, out: Path) -> RunStatus:
-    """How far a run in the results folder `out` has come."""
+    """Return how far a run in the results folder `out` has come; one with a damaged checkpoint is not begun.
+
+    Raises:
+        DataError: if the record of a finished run is damaged.
+    """
     if is_finished(config, out):
         record = load_record(config.folder(out))
         if record.status == "ok":
@@ -71,7 +75,7 @@ def run_status(config: RunConfig, out: Path) -> RunStatus:
 
 
 def _last_part(configs: Iterable[RunConfig], out: Path) -> tuple[int, str]:
-    """How many runs were done at a time the last time, and by which command."""
+    """Return how many runs were done at a time the last time, and by which command; 1 and "" if none was begun."""
     parts = [part for config in configs for part in load_config(config.folder(out))[1]]
     if not parts:
         return 1, ""
@@ -117,7 +121,7 @@ def _setting(config: RunConfig) -> str:
 
 
 def table(runs: Sequence[RunStatus]) -> Iterator[str]:
-    """A line for each model, and one for all of them."""
+    """Yield the lines of a table, with a row for each model and, if there are several, one for all of them."""
     rows: list[tuple[str, ...]] = [("model", *STATES, "epochs done", "ms an epoch", "saved at epoch")]
     models = list(dict.fromkeys(run.config.model for run in runs))
     rows += [_row(model, [run for run in runs if run.config.model == model]) for model in models]
@@ -139,13 +143,13 @@ def _row(name: str, runs: Sequence[RunStatus]) -> tuple[str, ...]:
 
 
 def pace(runs: Iterable[RunStatus]) -> float | None:
-    """Seconds an epoch, averaged over the epochs of these runs; None if none has been timed."""
+    """Return the seconds an epoch, averaged over the epochs of these runs; None if none has been timed."""
     timed = [(run.epochs, run.epochs * run.pace) for run in runs if run.pace is not None]
     return sum(seconds for _, seconds in timed) / sum(epochs for epochs, _ in timed) if timed else None
 
 
 def time_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
-    """Seconds until all runs are finished; None if no epoch has been timed.
+    """Return the seconds until all runs are finished, `jobs` at a time; None if no epoch has been timed.
 
     A model that has not been timed is taken to be as fast as the others on average.
     """
@@ -160,9 +164,13 @@ def time_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
 
 
 def finish_time(seconds: Iterable[float], jobs: int) -> float:
-    """Seconds until all runs are finished that take so long, `jobs` at a time, each begun as soon as one ends.
+    """Return the seconds until all runs are finished, each begun in the given order as soon as another ends.
 
     That is at least an even share of all the work, and at least the longest run, for no run is split.
+
+    Args:
+        seconds: that each run takes.
+        jobs: runs at a time.
     """
     ends = [0.0] * jobs
     for length in seconds:

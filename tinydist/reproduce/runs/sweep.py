@@ -1,4 +1,4 @@
-"""Many runs: done by a pool, each recorded as it goes, none repeated."""
+"""Sweeps: many runs, done by a pool, each recorded as it goes, none repeated."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CHECKPOINT_EVERY = 30.0
 def sweep(
     configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every: float = CHECKPOINT_EVERY
 ) -> list[RunRecord]:
-    """Have all runs done that `out` does not hold yet, and return the records of all.
+    """Do all runs that `out` does not hold yet, and return the records of all.
 
-    Half-done runs go on from their last checkpoint. A damaged checkpoint is told of and removed, and its run begins
+    Half-done runs go on from their last checkpoint. A damaged checkpoint is reported and removed, and its run begins
     again: that costs time but not the result. A checkpoint of another run is left alone, for its owner to rescue.
 
     Progress goes to standard error.
@@ -31,12 +31,12 @@ def sweep(
     Args:
         configs: the runs.
         out: results folder.
-        pool: who does them.
+        pool: that does them.
         checkpoint_every: seconds from one checkpoint of a run to the next.
 
     Raises:
         DataError: if `out` holds runs with other settings, or a checkpoint in the wrong place.
-        PoolError: if the pool lost its processes; like after Ctrl-C, what they saved is on disk.
+        PoolError: if a process of the pool ends early; like after Ctrl-C, what was saved is on disk.
         KeyboardInterrupt: on Ctrl-C; finished runs, and checkpoints of the others, are on disk by then.
     """
     finished = load_finished(configs, out)
@@ -59,7 +59,7 @@ def sweep(
 
 
 def _epochs_done(config: RunConfig, out: Path) -> int:
-    """Up to the last checkpoint of the run; a damaged one is removed."""
+    """Return the epochs up to the last checkpoint of the run; report and remove a damaged one."""
     try:
         checkpoint = find_checkpoint(config, out)
     except ForeignCheckpointError:

@@ -16,10 +16,10 @@ from tinydist.reproduce.runs.starts import build_for
 
 
 def trained_model(folder: Path) -> Sequential:
-    """The trained model of the run in `folder`, such as ``results/.../runs/ReLU2-raw-seed0``.
+    """Return the trained model of the run in `folder`, such as ``results/.../runs/ReLU2-raw-seed0``.
 
     Raises:
-        DataError: if the folder is not that of a run, or its weights are absent or damaged.
+        DataError: if the folder is not that of a run, or its weights are missing or damaged.
     """
     config, _ = load_config(folder)
     path = folder / WEIGHTS
@@ -39,10 +39,18 @@ def trained_model(folder: Path) -> Sequential:
 
 
 def trained_models(records: Iterable[RunRecord], out: Path, runs: int) -> dict[str, list[Sequential]]:
-    """By model, in order of first appearance: the first `runs` of its successful runs in `out`, by seed.
+    """Return the trained models of the first `runs` successful runs of each model in `out`, sorted by seed.
+
+    Args:
+        records: of runs in `out`, failed ones among them.
+        out: results folder.
+        runs: how many of each model, at most.
+
+    Returns:
+        Networks by the model's name, in the order in which a model first appears when the records are sorted by seed.
 
     Raises:
-        DataError: if the weights of one of them are absent or damaged.
+        DataError: if the weights of one of them are missing or damaged.
     """
     by_model: dict[str, list[RunRecord]] = {}
     for record in sorted((r for r in records if r.status == "ok"), key=lambda record: record.config.seed):

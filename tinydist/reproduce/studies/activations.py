@@ -1,4 +1,4 @@
-"""Is the story about ReLU, or about geometry? Other activations under the constraints of the paper.
+"""The study of activations: do the paper's findings depend on ReLU, or hold for others under the same constraints?
 
 Every activation becomes the paper's five models: plain (the baseline), with the output forced to be an intensity
 (``2``) or a distance (``2-Neg``), and with OffsetL2 read as either (``L2``, ``L2-Neg``). The question of the study is
@@ -52,10 +52,10 @@ def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
         out: results folder.
 
     Returns:
-        What was found, to print, and the files.
+        The findings as text, and the files.
 
     Raises:
-        DataError: if the trained weights of a run are absent or damaged.
+        DataError: if the trained weights of a run are missing or damaged.
         OSError: if a file cannot be written.
     """
     texts, paths = [], []
@@ -78,7 +78,7 @@ class Cell:
     Attributes:
         accuracies: test accuracies of the runs that ended well, percent.
         failed: runs that did not.
-        stuck: of each run that ended well, the outputs that stand where the last activation is flat on every
+        stuck: for each run that ended well, the number of outputs that lie where the last activation is flat on every
             training image; empty where no activation follows the outputs.
         collapse: ``COLLAPSED``, ``STANDS``, ``OPEN`` or ``NO_COMPARISON`` beside the baseline of the same activation.
     """
@@ -93,7 +93,11 @@ Cells = Mapping[tuple[str, str], Cell]  # by activation and head
 
 
 def read_cells(records: Sequence[RunRecord], out: Path, data: Dataset) -> dict[tuple[str, str], Cell]:
-    """What became of every activation and head among the runs of one setting."""
+    """Return the cell of every activation and head among the runs of one setting.
+
+    Raises:
+        DataError: if the trained weights of a run are missing or damaged.
+    """
     found = _collapses(outcomes(records))
     cells = {}
     for activation, head in itertools.product(ACTIVATIONS, OUTPUTS):
@@ -117,7 +121,7 @@ def _stuck_outputs(record: RunRecord, out: Path, data: Dataset) -> int:
 
 
 def _collapses(results: Outcomes) -> dict[tuple[str, str], str]:
-    """What became of each model, and of each baseline, which stands if it has learned."""
+    """Decide on the collapse of each model, and of each baseline, which stands if it has learned."""
     heads = {
         (activation, head): (results, activation, f"{activation}{head}")
         for activation, head in itertools.product(ACTIVATIONS, OUTPUTS[1:])
@@ -127,7 +131,7 @@ def _collapses(results: Outcomes) -> dict[tuple[str, str], str]:
 
 
 def in_words(cells: Cells) -> str:
-    """The numbers, then which property goes with collapse, head by head."""
+    """Return as text the numbers, then which property goes with collapse, head by head."""
     shapes = {activation: shape_of(Activation(activation)) for activation in dict.fromkeys(a for a, _ in cells)}
     parts = [_table(cells), _properties_table(shapes)]
     parts += ["\n".join(_prediction(cells, shapes, head)) for head in OUTPUTS[1:]]
@@ -152,7 +156,7 @@ def _properties_table(shapes: Mapping[str, Shape]) -> str:
 
 
 def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterator[str]:
-    """Fisher's exact test of each property against collapse, Holm-corrected over the properties."""
+    """Yield the lines on one head: Fisher's exact test of each property against collapse, Holm-corrected over them."""
     by_activation = {activation: cell.collapse for (activation, h), cell in cells.items() if h == head}
     listed = (
         f"{fate}: {', '.join(_named(cells, a, head) for a, f in by_activation.items() if f == fate)}"
@@ -187,7 +191,7 @@ def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterato
 
 
 def _named(cells: Cells, activation: str, head: str) -> str:
-    """An activation and, where its fate is open, how far its mean is from the baseline's."""
+    """Return the name of an activation and, where its collapse is open, how far its mean is from the baseline's."""
     cell = cells[activation, head]
     if cell.collapse != OPEN:
         return activation
@@ -196,7 +200,7 @@ def _named(cells: Cells, activation: str, head: str) -> str:
 
 
 def _counts(collapsed: Mapping[str, bool], has: Mapping[str, bool]) -> NDArray[np.int64]:
-    """Activations with a property and, in the second row, without it: those that collapsed, and those that stand."""
+    """Count activations with a property and, in the second row, without it: those that collapsed, those that stand."""
     return np.array(
         [
             [sum(has[a] == there and collapsed[a] == fell for a in has) for fell in (True, False)]
@@ -206,7 +210,7 @@ def _counts(collapsed: Mapping[str, bool], has: Mapping[str, bool]) -> NDArray[n
 
 
 def heat_maps(cells: Cells, label: str) -> Figure:
-    """Mean test accuracy with its deviation, and stuck outputs, for every activation and head.
+    """Draw mean test accuracy with its deviation, and stuck outputs, for every activation and head.
 
     Args:
         cells: of one setting.
@@ -244,7 +248,7 @@ def _stuck_words(cell: Cell) -> str:
 def _heat_map(
     axes: Axes, shown: Mapping[tuple[str, str], tuple[Sequence[float], str]], high: float, colors: str
 ) -> None:
-    """Means from 0 to `high` as colours, each with its words, grey where there is none; by activation and head."""
+    """Draw means from 0 to `high` as colours, each with its words, grey where there is none; by activation and head."""
     activations = list(dict.fromkeys(activation for activation, _ in shown))
     means = np.full((len(activations), len(OUTPUTS)), np.nan)
     for (activation, head), (values, _) in shown.items():

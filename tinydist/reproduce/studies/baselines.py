@@ -1,4 +1,4 @@
-"""Simple, strong classifiers of scikit-learn to stand beside the models, on the same rows."""
+"""Baselines: simple, strong classifiers of scikit-learn to compare the models with, on the same rows."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ ABOUT = (
 
 
 def baseline_accuracies(configs: Iterable[RunConfig], path: Path) -> dict[RunConfig, dict[str, float]]:
-    """How well each baseline does on the rows that each of these runs was trained and tested on.
+    """Compute the test accuracy of each baseline on the rows that each of these runs was trained and tested on.
 
-    What has been computed before is read from a file, to which everything is added as soon as it is known.
+    Accuracies that have been computed before are read from a file, to which each new one is added at once.
 
     Args:
         configs: of the runs.
@@ -45,6 +45,7 @@ def baseline_accuracies(configs: Iterable[RunConfig], path: Path) -> dict[RunCon
 
     Raises:
         DataError: if scikit-learn is not installed, or the file is damaged.
+        OSError: if the file cannot be written.
     """
     configs = list(configs)
     keys = {config: _key(config) for config in configs}
@@ -60,14 +61,14 @@ def baseline_accuracies(configs: Iterable[RunConfig], path: Path) -> dict[RunCon
 
 
 def _key(config: RunConfig) -> str:
-    """What the rows depend on; the scale of the input does not matter, as every column is standardised."""
+    """Return what the rows depend on; the scale of the input does not matter, as every column is standardised."""
     split = f", split {config.seed}" if find_source(config.dataset).splits else ""
     checksums = ", ".join(checksum[:16] for checksum in config.checksums().values())
     return f"{config.dataset} ({checksums}), {config.train_size} training rows{split}"
 
 
 def _accuracy(name: str, data: Dataset, seed: int) -> float:
-    """Test accuracy in percent of one baseline."""
+    """Return the test accuracy of one baseline in percent."""
     x_train, x_test = (x.dense() if isinstance(x, SparseMatrix) else x for x in (data.x_train, data.x_test))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the last iterations still improved the fit a little; see ABOUT

@@ -1,4 +1,4 @@
-"""Why outputs die, measured: can ReLU2 not learn an intensity, or does this learning rate kill its outputs?
+"""The study of dying outputs: can ReLU2 not learn an intensity, or does this learning rate kill its outputs?
 
 The paper's program fed raw pixels at a learning rate of 0.001. Pixels multiplied by s change two things at once: the
 network starts with pre-activations s times as large, and a step moves them s² times as far. On raw pixels the two can
@@ -63,7 +63,7 @@ class Arm:
     Attributes:
         name: of its runs.
         group: what is varied.
-        position: where it stands among the others of its group.
+        position: what it is called among the others of its group, such as its largest pixel.
         changes: fields of the run's settings that differ from those of raw pixels at the paper's learning rate.
     """
 
@@ -74,17 +74,17 @@ class Arm:
 
     @property
     def start(self) -> float:
-        """How large the first pre-activations are, 1 on raw pixels; initialisations beside."""
+        """Return how large the first pre-activations are, 1 on raw pixels, whatever the initialisation."""
         return float(self.changes.get("first_init", 1))
 
     @property
     def step(self) -> float:
-        """How far a step moves the first pre-activations, 1 on raw pixels at the paper's learning rate."""
+        """Return how far a step moves the first pre-activations, 1 on raw pixels at the paper's learning rate."""
         return float(self.changes.get("first_step", 1) * self.changes.get("lr", LR) / LR)
 
 
 def _pixels(largest: float, **changes: Any) -> dict[str, Any]:
-    """Training as on pixels up to `largest`."""
+    """Return the changes that make training what it would be on pixels up to `largest`."""
     scale = largest / LARGEST
     return {"first_init": scale, "first_step": scale**2, **changes}
 
@@ -132,7 +132,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("he-init-pixels-to-1", "positive-init-pixels-to-1"),
     ),
 }
-"""The arms that are looked at together, in order; some stand in several groups."""
+"""The arms that are compared with each other, in order; some are in several groups."""
 CONTRASTS = {
     "With the start of pixels to 1, ReLU2 is more than ten points better with a fitting step than with that of raw "
     "pixels": ("lr-0.1-pixels-to-1", "start-of-1-step-of-255"),
@@ -141,7 +141,7 @@ CONTRASTS = {
     "On raw pixels at the paper's learning rate, ReLU2 is more than ten points better when no output weight starts "
     "negative": ("positive-init", "raw"),
 }
-"""Arms that differ in one thing, by what is asked of them."""
+"""Pairs of arms that differ in one thing, by the statement that their runs are to decide."""
 MANY_DEAD = 5
 """Dead outputs of ten on average from which a collapse counts as one of dead outputs."""
 AXES = {
@@ -152,14 +152,14 @@ AXES = {
 
 
 def place(arm: Arm, group: str) -> str:
-    """Where an arm stands in a group, also one that is not its own."""
+    """Return what an arm is called in a group, also in one that is not its own."""
     if arm.group == group or (arm is RAW and group in (EQUAL_STEP, EQUAL_START)):
         return arm.position
     return f"{arm.changes.get('lr', LR):g}" if group in (RAW_LR, SMALL_LR) else "128 units"
 
 
 def arms(config: RunConfig) -> Iterable[RunConfig]:
-    """A run of every arm in place of one on raw pixels."""
+    """Return a run of every arm in place of one on raw pixels."""
     return [replace(config, arm=arm.name, **arm.changes) for arm in ARMS.values()]
 
 
@@ -171,7 +171,7 @@ def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
         out: results folder.
 
     Returns:
-        What was found, to print, and the files.
+        The findings as text, and the files.
 
     Raises:
         DataError: if the data cannot be loaded again, which the trace of the first steps needs.
@@ -195,7 +195,7 @@ def _size(records: Sequence[RunRecord]) -> str:
 
 
 def _label(records: Sequence[RunRecord]) -> str:
-    """The protocol of all arms in one line."""
+    """Return the protocol of all arms in one line."""
     counts = [len(group) for group in _records_by_arm(records).values()]
     runs = max(counts, default=0) // len({record.config.model for record in records})
     config = records[0].config
@@ -211,17 +211,17 @@ def _records_by_arm(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 
 
 def by_arm(records: Sequence[RunRecord]) -> dict[str, Outcomes]:
-    """Successful runs by arm, then by model."""
+    """Group successful runs by arm, then by model."""
     return {arm: outcomes(group) for arm, group in _records_by_arm(records).items()}
 
 
 def arm_collapses(results: Mapping[str, Outcomes]) -> dict[tuple[str, str], str]:
-    """What became of every model in every arm beside the baseline of that arm."""
+    """Decide on the collapse of every model in every arm beside the baseline of that arm."""
     return collapses({(arm, model): (found, BASELINE, model) for arm, found in results.items() for model in MODELS[1:]})
 
 
 def in_words(results: Mapping[str, Outcomes], records: Sequence[RunRecord]) -> str:
-    """Group by group the numbers, then what the evidence supports."""
+    """Return as text the numbers, group by group, then what the evidence supports."""
     found = arm_collapses(results)
     tables = [_group_table(group, results, found) for group in GROUPS]
     failed = failures([record for record in records if record.status != "ok"])
@@ -267,7 +267,7 @@ def conclusion(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], 
 
 
 def _deaths(results: Mapping[str, Outcomes], collapsed: Sequence[str]) -> str:
-    """Whether a collapse is one of dead outputs."""
+    """Return the line on how many collapses come with dead outputs; empty if nothing collapsed."""
     if not collapsed:
         return ""
     dead = [arm for arm in collapsed if results[arm]["ReLU2"].mean_dead >= MANY_DEAD]
@@ -280,7 +280,7 @@ def _deaths(results: Mapping[str, Outcomes], collapsed: Sequence[str]) -> str:
 
 
 def _ability(results: Mapping[str, Outcomes], counted: Mapping[str, Sequence[str]]) -> str:
-    """Whether ReLU2 can learn an intensity at all."""
+    """Return the line on whether ReLU2 can learn an intensity at all."""
     if not counted[STANDS]:
         return (
             "1. Can ReLU2 learn an intensity? It is not shown in any arm, so nothing here speaks against the paper's "
@@ -296,7 +296,7 @@ def _ability(results: Mapping[str, Outcomes], counted: Mapping[str, Sequence[str
 
 
 def _what_decides(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str]) -> list[str]:
-    """Start or step: arms that share the one and differ in the other."""
+    """Return the lines on whether start or step decides, from arms that share the one and differ in the other."""
     plain = {name: arm for name, arm in ARMS.items() if name in results and _only_scaled(arm)}
     lines = []
     for number, (same, other) in enumerate((("start", "step"), ("step", "start")), start=2):
@@ -325,7 +325,7 @@ def _only_scaled(arm: Arm) -> bool:
 
 
 def _others(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str]) -> list[str]:
-    """Width and initialisation on raw pixels; then the other models where ReLU2 collapsed."""
+    """Return the lines on width and initialisation on raw pixels, then on the other models where ReLU2 collapsed."""
     lines = []
     network = [name for name in GROUPS[RAW_NETWORK] if name in results]
     saved = [name for name in network if found[name, "ReLU2"] == STANDS]
@@ -347,7 +347,7 @@ def _others(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str
 
 
 def _contrasts(results: Mapping[str, Outcomes]) -> list[str]:
-    """ReLU2 in one arm beside ReLU2 in another, by the ledger's rule, corrected over these contrasts."""
+    """Return the lines on ReLU2 in one arm beside another, decided by the ledger's rule, corrected over these lines."""
     findings = {
         statement: Above("one", "other", CATASTROPHE).examine({"one": higher, "other": lower})
         for statement, (one, other) in CONTRASTS.items()
@@ -363,7 +363,7 @@ def _contrasts(results: Mapping[str, Outcomes]) -> list[str]:
 
 
 def trace_first_steps(records: Sequence[RunRecord]) -> dict[str, Flow]:
-    """The gradient of ReLU2 at every layer in its first steps, for the arms in ``TRACED`` that were run.
+    """Record the gradient of ReLU2 at every layer in its first steps, for the arms in ``TRACED`` that were run.
 
     Raises:
         DataError: if the data cannot be loaded again.
@@ -382,7 +382,7 @@ def trace_first_steps(records: Sequence[RunRecord]) -> dict[str, Flow]:
 
 
 def _flows_table(flows: Mapping[str, Flow]) -> str:
-    """How much of the gradient the second activation lets through, step by step."""
+    """Return a table of how much of the gradient the second activation makes zero, step by step, in percent."""
     shown = sorted({step for flow in flows.values() for step in flow.epochs if step <= 10 or step % 10 == 0})
     rows: list[tuple[str, ...]] = [("step", *flows)]
     rows += [(str(step), *(f"{100 * _blocked(flow, step):.1f}" for flow in flows.values())) for step in shown]
@@ -393,12 +393,12 @@ def _flows_table(flows: Mapping[str, Flow]) -> str:
 
 
 def _blocked(flow: Flow, step: int) -> float:
-    """Share of the gradient at the last pre-activations that is exactly zero."""
+    """Return the share of the gradient at the last pre-activations that is exactly zero, 0 to 1."""
     return float(flow.zero_shares[flow.epochs.index(step), flow.layers.index("linear1")])
 
 
 def arms_figure(results: Mapping[str, Outcomes], label: str) -> Figure:
-    """Test accuracy and dead outputs of every model along every group of arms: each run a dot, lines through means."""
+    """Draw test accuracy and dead outputs of every model by groups of arms: each run a dot, lines through means."""
     groups = [group for group in GROUPS if any(arm in results for arm in GROUPS[group])]
     figure = canvas(13, 13)
     panels = figure.subplots(4, 4, sharey="row")
@@ -420,7 +420,7 @@ def arms_figure(results: Mapping[str, Outcomes], label: str) -> Figure:
 
 
 def _draw_group(above: Axes, below: Axes, group: str, results: Mapping[str, Outcomes]) -> None:
-    """Accuracies above, dead outputs below."""
+    """Draw the runs of one group of arms: accuracies above, dead outputs below."""
     arms = [arm for arm in GROUPS[group] if arm in results]
     for number, (model, (color, marker)) in enumerate(LOOKS.items()):
         found = [(at, results[arm][model]) for at, arm in enumerate(arms) if model in results[arm]]
@@ -441,7 +441,7 @@ def _draw_group(above: Axes, below: Axes, group: str, results: Mapping[str, Outc
 
 
 def dying_figure(records: Sequence[RunRecord], label: str) -> Figure:
-    """Dead outputs of ReLU2 from step to step, an arm a panel, each seed a line."""
+    """Draw dead outputs of ReLU2 from step to step: a panel for each group, a colour for each arm, a line each seed."""
     figure = canvas(12, 4)
     panels = figure.subplots(1, 4, sharey=True)
     groups: tuple[str, ...] = (EQUAL_LR, EQUAL_STEP, RAW_LR, SMALL_LR)

@@ -1,4 +1,4 @@
-"""Is the story about MNIST, or about geometry? The paper's models on other data, beside simple strong classifiers.
+"""The studies of other data: do the paper's findings hold beyond MNIST, and how do its models compare with baselines?
 
 On every data set, each OffsetL2 model is compared with the plain model of its activation and with scikit-learn's
 baselines, seed by seed. For a data set that says which rows to test on, the seeds are of the initial weights, and the
@@ -43,7 +43,7 @@ RESULTS = (ABOVE, BELOW, LEVEL, OPEN)
 
 @dataclass(frozen=True)
 class Results:
-    """What became of the runs on one data set.
+    """The results of the runs on one data set.
 
     Attributes:
         setting: of the runs.
@@ -73,7 +73,7 @@ def write(name: str, records: Sequence[RunRecord], out: Path) -> tuple[str, list
         out: results folder.
 
     Returns:
-        What was found, to print, and the files.
+        The findings as text, and the files.
 
     Raises:
         DataError: if scikit-learn is not installed, or the file with the baselines is damaged.
@@ -114,7 +114,7 @@ def _results(setting: Setting, records: Sequence[RunRecord], folder: Path) -> Re
 
 @dataclass(frozen=True)
 class Contrast:
-    """An OffsetL2 model beside another classifier on one data set.
+    """The comparison of an OffsetL2 model with another classifier on one data set.
 
     Attributes:
         model, other: what is compared.
@@ -134,7 +134,7 @@ Place = tuple[int, str, str]  # position of the data set, model, and what it is 
 
 
 def compare(results: Sequence[Results]) -> dict[Place, Contrast]:
-    """Every OffsetL2 model with its plain model and with every baseline, on every data set.
+    """Compare every OffsetL2 model with its plain model and with every baseline, on every data set.
 
     Decided together is, of every pair, whether the two differ; less than ``MARGIN`` between them speaks against it.
     """
@@ -155,7 +155,7 @@ def compare(results: Sequence[Results]) -> dict[Place, Contrast]:
 
 
 def _at_least(found: Results, runs: int, test: TTest) -> TTest:
-    """The test with no smaller error than what rounding alone makes, as an accuracy is a whole number of test rows.
+    """Return the test with an error of at least that of rounding, as an accuracy is a whole number of test rows.
 
     Otherwise a few runs that happen to differ by the same number of rows would seem to leave no doubt.
     """
@@ -171,7 +171,7 @@ def _result(test: TTest, differs: str) -> str:
 
 
 def in_words(results: Sequence[Results]) -> str:
-    """Set by set the accuracies and the comparisons, then what they come to."""
+    """Return as text the accuracies and the comparisons, data set by data set, then a summary."""
     comparisons = compare(results)
     parts = []
     for position, found in enumerate(results):
@@ -202,7 +202,7 @@ def _summary_of(by_seed: Mapping[int, float]) -> Summary:
 
 
 def _comparisons_table(position: int, found: Results, comparisons: Mapping[Place, Contrast]) -> str:
-    """A row for each OffsetL2 model: how far it is from the others, and what that comes to."""
+    """Return a table with a row for each OffsetL2 model: how far it is from the others, and the result of each test."""
     rows: list[tuple[str, ...]] = [(found.setting.dataset, "beside its plain model", *BASELINES)]
     for model in L2_MODELS:
         others = (parse_model_name(model).activation, *BASELINES)
@@ -216,7 +216,7 @@ def _cell(contrast: Contrast) -> str:
 
 
 def _summary(results: Sequence[Results], comparisons: Mapping[Place, Contrast]) -> str:
-    """For each OffsetL2 model, and for what it is compared with, the data sets by result."""
+    """Return, for each OffsetL2 model and what it is compared with, the data sets by result."""
     lines = []
     for model in L2_MODELS:
         for other in (parse_model_name(model).activation, *BASELINES):
@@ -236,7 +236,7 @@ def _place(found: Results, results: Sequence[Results]) -> str:
 
 
 def accuracies_figure(results: Sequence[Results]) -> Figure:
-    """A panel a data set: every run of every classifier as a dot, mean and standard deviation as a bar.
+    """Draw a panel for each data set: every run of every classifier as a dot, mean and standard deviation as a bar.
 
     Args:
         results: of the data sets.
@@ -270,7 +270,7 @@ def accuracies_figure(results: Sequence[Results]) -> Figure:
 
 
 def _common(results: Sequence[Results]) -> str:
-    """The protocol that several data sets share, in words; empty for one."""
+    """Return the protocol that several data sets share, in words; empty for one."""
     if len(results) == 1:
         return ""
     setting = results[0].setting

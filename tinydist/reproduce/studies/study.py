@@ -1,4 +1,4 @@
-"""Studies: which runs one takes, and what writes down their findings."""
+"""The definition of a study: its runs, and the function that writes their findings."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def nothing_to_check() -> None:
 
 @dataclass(frozen=True)
 class Study:
-    """A set of runs, and what writes down their findings; the paper's own is one of them.
+    """A set of runs, and the function that writes their findings; the report on the paper is a study as well.
 
     Attributes:
         models: names of the models that it runs.
         write: given all finished runs and the results folder, writes what they show; returns what to print, and the
             files that it wrote. It may raise DataError and OSError.
         datasets: names of the data sets that each model is run on, unless the user names one; of several, those that
-            are here.
+            need no download.
         arms: the runs to do in place of one run of a model, such as with several learning rates; if there are several,
             each with an ``arm`` of its own.
-        inputs, lr, protocol: how, unless the user says otherwise.
+        inputs, lr, protocol: of the runs, unless the user gives others.
         check: raises a DataError, before any work, if something that `write` needs is not installed.
     """
 
