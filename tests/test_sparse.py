@@ -4,8 +4,8 @@ import pytest
 from tinydist import Tensor, build_model
 from tinydist.datasets import load
 from tinydist.errors import DTypeError, ShapeError
+from tinydist.nn import linear
 from tinydist.sparse import SparseMatrix
-from tinydist.tensor import linear
 
 NORMALIZED = {"scale": 1 / (255 * 0.3081), "shift": -0.1307 / 0.3081}
 

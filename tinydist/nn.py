@@ -15,7 +15,7 @@ from tinydist import ops
 from tinydist.errors import ShapeError
 from tinydist.module import Module, Sequential
 from tinydist.sparse import SparseMatrix
-from tinydist.tensor import Tensor, apply, linear
+from tinydist.tensor import Tensor, apply
 
 __all__ = [
     "Activation",
@@ -29,7 +29,19 @@ __all__ = [
     "OffsetL2",
     "Sequential",
     "Unflatten",
+    "linear",
 ]
+
+
+def linear(x: Tensor | SparseMatrix, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute the affine map ``x weight^T + bias``, for a dense or sparse `x`.
+
+    Shapes: (batch, in), (out, in) and (out,) give (batch, out).
+    """
+    parameters = (weight,) if bias is None else (weight, bias)
+    if isinstance(x, SparseMatrix):
+        return apply(ops.sparse_linear, *parameters, x=x)
+    return apply(ops.linear, x, *parameters)
 
 
 class Linear(Module):

@@ -185,11 +185,7 @@ class Tensor:
         raise TypeError("NumPy would lose this tensor's gradient; use a Tensor method, or .data for the bare array")
 
     def item(self) -> float:
-        """Return the single entry as a Python number.
-
-        Raises:
-            ValueError: if there are several entries, or none.
-        """
+        """Return the single entry as a Python number, or raise a ValueError if there is not exactly one."""
         return self.data.item()
 
     def detach(self) -> Tensor:
@@ -251,17 +247,6 @@ Operand = Tensor | ArrayLike
 def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis."""
     return apply(ops.concatenate, *tensors, axis=axis)
-
-
-def linear(x: Tensor | SparseMatrix, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Compute the affine map ``x weight^T + bias``, for a dense or sparse `x`.
-
-    Shapes: (batch, in), (out, in) and (out,) give (batch, out).
-    """
-    parameters = (weight,) if bias is None else (weight, bias)
-    if isinstance(x, SparseMatrix):
-        return apply(ops.sparse_linear, *parameters, x=x)
-    return apply(ops.linear, x, *parameters)
 
 
 def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Tensor:

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 from tinydist import Tensor, ops
 from tinydist.errors import ShapeError
-from tinydist.tensor import linear
+from tinydist.nn import linear
 
 
 @given(shapes=mutually_broadcastable_shapes(signature="(n,k),(k,m)->(n,m)", max_dims=2, max_side=4))

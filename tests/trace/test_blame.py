@@ -46,7 +46,7 @@ def test_cross_entropy_blocks_where_its_probabilities_underflow():
 def test_a_zero_pixel_blocks_the_weights_behind_it():
     pixels = np.array([[0.0, 2.0, 0.0], [0.0, 0.0, 5.0]])
     weight = leaf(np.ones((4, 3)))
-    assert blamed(td.tensor.linear(Tensor(pixels), weight).sum(), x=weight) == {"linear": 1 / 3}
+    assert blamed(td.nn.linear(Tensor(pixels), weight).sum(), x=weight) == {"linear": 1 / 3}
 
 
 @pytest.mark.parametrize(
@@ -93,18 +93,18 @@ def test_asking_a_rule_does_not_warn_of_overflow():
 def test_zeros_pass_through_a_linear_layer_and_keep_their_author():
     x = leaf([[1.0, 2.0]])
     weight = np.array([[1.0, 1.0], [-1.0, -1.0]])
-    trace = record((td.tensor.linear(x, Tensor(weight)).relu()).sum(), names={"x": x})
+    trace = record((td.nn.linear(x, Tensor(weight)).relu()).sum(), names={"x": x})
     assert trace["linear"].zeroed_by == {"relu": 1 / 2}
     assert trace["x"].zeroed_by == {}  # the other unit still reaches both inputs
     x = leaf([[-1.0, -2.0]])
-    assert blamed(td.tensor.linear(x, Tensor(weight[:1])).relu().sum(), x=x) == {"relu": 1.0}
+    assert blamed(td.nn.linear(x, Tensor(weight[:1])).relu().sum(), x=x) == {"relu": 1.0}
 
 
 def test_weights_are_blocked_by_the_unit_above_or_by_the_pixel_below():
     weight = leaf([[1.0, 1.0], [-1.0, -1.0]])
     pixels = Tensor([[0.0, 2.0]])
     # both weights of the dead second unit, but at the zero pixel it is linear itself that lets nothing through
-    assert blamed(td.tensor.linear(pixels, weight).relu().sum(), x=weight) == {"relu": 1 / 4, "linear": 1 / 2}
+    assert blamed(td.nn.linear(pixels, weight).relu().sum(), x=weight) == {"relu": 1 / 4, "linear": 1 / 2}
 
 
 def test_an_op_that_would_block_anyway_is_to_blame_even_if_nothing_came_in():
@@ -118,14 +118,14 @@ def test_an_op_that_would_block_anyway_is_to_blame_even_if_nothing_came_in():
 def test_terms_that_cancel_are_the_doing_of_the_op_that_adds_them():
     x = leaf([[1.0, 1.0]])
     weight = np.array([[1.0, 2.0], [-1.0, 3.0]])
-    assert blamed(td.tensor.linear(x, Tensor(weight)).sum(), x=x) == {"linear": 1 / 2}
+    assert blamed(td.nn.linear(x, Tensor(weight)).sum(), x=x) == {"linear": 1 / 2}
 
 
 def test_cancelling_is_not_blamed_on_an_op_that_blocked_another_term():
     x = leaf([[1.0, 1.0]])
     weight = np.array([[3.0, 1.0], [-2.0, 3.0], [-7.0, 1.0]])  # outputs 4, 1, and -6, which relu blocks
     seed = np.array([[2.0, 3.0, 1.0]])  # 2 · 3 - 3 · 2 = 0 reaches the first input
-    trace = record(td.tensor.linear(x, Tensor(weight)).relu(), seed, {"x": x})
+    trace = record(td.nn.linear(x, Tensor(weight)).relu(), seed, {"x": x})
     assert trace["linear"].zeroed_by == {"relu": pytest.approx(1 / 3)}
     assert trace["x"].gradient.tolist() == [[0, 11]]
     assert trace["x"].zeroed_by == {"linear": 1 / 2}

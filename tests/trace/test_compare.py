@@ -44,7 +44,7 @@ def test_a_row_shows_op_length_zeros_and_their_author(traces):
 def test_shares_are_given_where_several_nodes_made_the_zeros():
     x = Tensor([[0.0, 2.0]])
     weight = Tensor([[1.0, 1.0], [-1.0, -1.0]], requires_grad=True)
-    trace = record(td.tensor.linear(x, weight).relu().sum(), names={"weight": weight})
+    trace = record(td.nn.linear(x, weight).relu().sum(), names={"weight": weight})
     assert rows_of(layers_table({"it": trace}, 200))["weight"][2:] == ["75%", "relu", "25%,", "linear", "50%"]
 
 
@@ -136,7 +136,7 @@ def test_class_by_class(traces, model, head, sign):
 def test_no_zero_has_a_sign():
     weight = np.array([[1.0], [-1.0], [2.0]])
     x = Tensor([[-1.0]])
-    linear1 = td.tensor.linear(x, Tensor(weight, requires_grad=True))
+    linear1 = td.nn.linear(x, Tensor(weight, requires_grad=True))
     logits = linear1 * np.array([[-0.0, 0.0, 1.0]])
     trace = record(logits.cross_entropy([1]), names={"linear1": linear1, "logits": logits})
     assert np.signbit(trace["linear1"].gradient[0, :2]).all()  # -0.0 · 0.3 and 0.0 · (0.4 - 1)

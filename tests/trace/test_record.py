@@ -290,7 +290,7 @@ def test_a_model_that_is_no_sequence_is_called_model(pixels, rng):
             self.weight = Tensor(rng.normal(size=(3, 5)), requires_grad=True)
 
         def forward(self, x):
-            return td.tensor.linear(x, self.weight) * 2
+            return td.nn.linear(x, self.weight) * 2
 
     trace = record_model(Doubled(), pixels, LABELS)
     assert trace.names == ["loss", "model", "linear", "weight"]
