@@ -1,8 +1,8 @@
 """The models of arXiv 2502.02103 by name.
 
 Grammar: ``[Conv-]Act[2][-L2][-Neg][-Bias]``. ``Act`` is the activation after the first linear layer: the paper's ReLU
-or Abs, or another one of :data:`tinydist.ops.ACTIVATIONS`; ``Swish`` is another name of ``SiLU``. Then comes the
-output layer, one of ``HEADS``:
+or Abs, or another one of :data:`tinydist.ops.activations.ACTIVATIONS`; ``Swish`` is another name of ``SiLU``. Then
+comes the output layer, one of ``HEADS``:
 
 * nothing: a second linear layer;
 * ``2``: a second linear layer followed by the activation again, so that no output is negative;

@@ -162,7 +162,7 @@ class Activation(Module):
     """An elementwise function without parameters, which turns pre-activations into activations of the same shape.
 
     Args:
-        name: key of :data:`tinydist.ops.ACTIVATIONS`, such as "ReLU" or "Abs".
+        name: key of :data:`tinydist.ops.activations.ACTIVATIONS`, such as "ReLU" or "Abs".
 
     Raises:
         ValueError: if the name is unknown.
@@ -192,7 +192,7 @@ class Neg(Module):
 
 
 class Conv2d(Module):
-    """Cross-correlation of images with learned kernels, see :func:`tinydist.ops.conv2d`.
+    """Cross-correlation of images with learned kernels, see :func:`tinydist.ops.conv.conv2d`.
 
     Weight and bias start uniform in ``±1/sqrt(in_channels kernel_size²)``.
 
@@ -253,7 +253,7 @@ class Conv2d(Module):
 
 
 class MaxPool2d(Module):
-    """Maximum of every window of side `size`, see :func:`tinydist.ops.max_pool2d`."""
+    """Maximum of every window of side `size`, see :func:`tinydist.ops.conv.max_pool2d`."""
 
     size: int
 
@@ -269,7 +269,7 @@ class MaxPool2d(Module):
 
 
 class AvgPool2d(Module):
-    """Mean of every window of side `size`, see :func:`tinydist.ops.avg_pool2d`."""
+    """Mean of every window of side `size`, see :func:`tinydist.ops.conv.avg_pool2d`."""
 
     size: int
 

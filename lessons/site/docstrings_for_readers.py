@@ -53,7 +53,7 @@ def short_types(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """The signature with the names of types that the code uses, such as Array."""
+    """Return the signature with the names of types that the code uses, such as Array."""
     return _short(signature), _short(returns)
 
 

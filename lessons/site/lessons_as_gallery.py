@@ -24,7 +24,7 @@ KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 def gallery_script(lesson: Path) -> str:
-    """The lesson as a script for sphinx-gallery.
+    """Return the lesson as a script for sphinx-gallery.
 
     Raises:
         ValueError: if the lesson does not begin with a Markdown cell, its title.

@@ -65,7 +65,8 @@ def max_pool2d(x: Array, size: int) -> Result:
     """Compute the largest entry of every window; windows lie side by side, so each side shrinks by the factor `size`.
 
     With g the gradient: g to the largest entry of the window, shared equally by entries that tie (as in
-    :func:`tinydist.ops.max`), 0 to all others. A window with a NaN has the maximum NaN and passes no gradient on.
+    :func:`tinydist.ops.reduce.max`), 0 to all others. A window with a NaN has the maximum NaN and passes no gradient
+    on.
 
     Args:
         x: (batch, channels, height, width).

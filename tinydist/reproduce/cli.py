@@ -21,7 +21,10 @@ from tinydist.command_line import (
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
-from tinydist.reproduce.plans.plan import STUDIES, Plan, Request, carry_out, make_plan
+from tinydist.reproduce.plans.plan import Plan, make_plan
+from tinydist.reproduce.plans.request import Request
+from tinydist.reproduce.plans.results import carry_out
+from tinydist.reproduce.plans.studies import STUDIES
 from tinydist.reproduce.report import page, printout
 from tinydist.reproduce.runs.export import export
 from tinydist.reproduce.runs.pool import PoolError

@@ -8,7 +8,7 @@ import pytest
 
 from tinydist import reproduce
 from tinydist.reproduce import cli
-from tinydist.reproduce.plans.plan import Request
+from tinydist.reproduce.plans.request import Request
 
 SIZES = {"train_size": 60, "epochs": 3, "runs": 2, "jobs": 1}
 FLAGS = ["--train-size", "60", "--epochs", "3", "--runs", "2", "--jobs", "1"]
@@ -33,7 +33,9 @@ def test_it_gives_the_records_and_what_was_decided(results):
 
 def test_what_is_shown_of_it_reads_well(results):
     shown = repr(results)
-    assert shown.startswith("raw input, mnist, 60 training images, 3 epochs, lr 0.001\n\nmodel")
+    assert shown.startswith(
+        "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model, lr 0.001, input raw\n\nmodel"
+    )
     assert "Claims of the paper. " in shown
     assert "not tested: 1, 2b" not in shown  # 2b could be tested
     assert "not enough evidence: 2a, 2b" in shown

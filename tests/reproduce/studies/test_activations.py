@@ -13,7 +13,7 @@ from tinydist.ops import ACTIVATIONS
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS
 from tinydist.reproduce.evidence.decisions import OPEN
-from tinydist.reproduce.plans import plan
+from tinydist.reproduce.plans.studies import STUDIES
 from tinydist.reproduce.report.page import finished_records
 from tinydist.reproduce.runs.trained import trained_model
 from tinydist.reproduce.studies import activations
@@ -28,7 +28,7 @@ def study(tmp_path_factory):
     out = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         models = tuple(f"{a}{head}" for a in ("ReLU", "Abs") for head in OUTPUTS)
-        patch.setitem(plan.STUDIES, "activations", replace(activations.STUDY, models=models))
+        patch.setitem(STUDIES, "activations", replace(activations.STUDY, models=models))
         assert cli.main([*TINY, "--out", str(out)]) == 0
     return out
 
@@ -135,7 +135,7 @@ def test_lost_weights_are_named_with_a_remedy_and_nothing_else_is_lost(study, tm
     out = shutil.copytree(study, tmp_path / "study")
     lost = out / "runs" / "ReLU2-raw-seed0"
     (lost / "model.npz").unlink()
-    monkeypatch.setitem(plan.STUDIES, "activations", replace(activations.STUDY, models=("ReLU", "ReLU2")))
+    monkeypatch.setitem(STUDIES, "activations", replace(activations.STUDY, models=("ReLU", "ReLU2")))
     assert cli.main([*TINY, "--out", str(out), "--jobs", "1"]) == 2
     assert "delete the folder ReLU2-raw-seed0 and run the sweep again" in capsys.readouterr().err
     assert (out / "results.csv").read_bytes() == (study / "results.csv").read_bytes()

@@ -9,7 +9,7 @@ from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STAND
 from tinydist.reproduce.evidence.decisions import OPEN
 from tinydist.reproduce.evidence.outcomes import Outcome
 from tinydist.reproduce.evidence.protocols import Protocol
-from tinydist.reproduce.plans import plan
+from tinydist.reproduce.plans.studies import STUDIES
 from tinydist.reproduce.studies import dying
 from tinydist.reproduce.studies.dying import ARMS, GROUPS, MODELS, RAW, arm_collapses, arms, conclusion, place
 
@@ -27,7 +27,7 @@ def study(tmp_path_factory):
         protocol=Protocol(train_size=60, epochs=4, runs=2),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(plan.STUDIES, "dying", tiny)
+        patch.setitem(STUDIES, "dying", tiny)
         assert cli.main(["--study", "dying", "--out", str(out), "--jobs", "1"]) == 0
     return out
 

@@ -12,7 +12,7 @@ from tinydist import datasets
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence.decisions import OPEN
 from tinydist.reproduce.evidence.protocols import Protocol
-from tinydist.reproduce.plans import plan
+from tinydist.reproduce.plans.studies import STUDIES
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.studies import other_data
 from tinydist.reproduce.studies.baselines import BASELINES, baseline_accuracies
@@ -31,7 +31,7 @@ def study(tmp_path_factory):
     """A tiny study of a table, which is split anew for each run, and of series, which are not: its folder."""
     out = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(plan.STUDIES, "tabular", TINY)
+        patch.setitem(STUDIES, "tabular", TINY)
         patch.setenv("SCIKIT_LEARN_DATA", str(out / "empty"))
         assert cli.main(["--study", "tabular", "--out", str(out), "--jobs", "1"]) == 0
     return out
@@ -78,7 +78,7 @@ def test_a_damaged_file_of_baselines(study, capsys, monkeypatch):
     path = study / "study" / "baselines.json"
     whole = path.read_text()
     path.write_text(whole[:-3])
-    monkeypatch.setitem(plan.STUDIES, "tabular", replace(TINY, datasets=("wine", "gun-point")))
+    monkeypatch.setitem(STUDIES, "tabular", replace(TINY, datasets=("wine", "gun-point")))
     assert cli.main(["--study", "tabular", "--out", str(study), "--jobs", "1"]) == 2
     assert "baselines.json is damaged" in capsys.readouterr().err
     path.write_text(whole)

@@ -6,7 +6,7 @@ import pytest
 
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence.protocols import Protocol
-from tinydist.reproduce.plans import plan
+from tinydist.reproduce.plans.studies import STUDIES
 from tinydist.reproduce.studies.study import Study
 
 SIZES = Protocol(train_size=40, epochs=2, runs=1)
@@ -23,7 +23,7 @@ def study(monkeypatch):
             given.extend(records)
             return "what was found", [out / "found.txt"]
 
-        monkeypatch.setitem(plan.STUDIES, "mine", Study(models=("ReLU",), write=write, protocol=SIZES, **attributes))
+        monkeypatch.setitem(STUDIES, "mine", Study(models=("ReLU",), write=write, protocol=SIZES, **attributes))
         return given
 
     return make

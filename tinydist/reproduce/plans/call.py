@@ -6,7 +6,9 @@ import inspect
 import re
 from typing import Any
 
-from tinydist.reproduce.plans.plan import PlanError, Request, Results, carry_out, make_plan
+from tinydist.reproduce.plans.plan import make_plan
+from tinydist.reproduce.plans.request import PlanError, Request
+from tinydist.reproduce.plans.results import Results, carry_out
 
 __all__ = ["Results", "run"]
 
@@ -18,12 +20,9 @@ def run(**request: Any) -> Results:
     Progress goes to standard error.
 
     Args:
-        request: the options of the command line by name, all of them optional; described in
-            :class:`tinydist.reproduce.plans.plan.Request`. Those used most:
-            models: such as ``["ReLU2", "ReLU2-Neg"]``; the paper's ten by default.
-            runs, epochs, train_size: sizes; those of the quick protocol by default (3 runs, 500 epochs, 3,000 images).
-            input: "raw", "unit" or "normalized", or a list of several.
-            out: results folder; one named after the settings, in ``results``, by default.
+        request: the fields of :class:`tinydist.reproduce.plans.request.Request`, all of them optional: the options of
+            the command line by name, such as ``models=["ReLU2", "ReLU2-Neg"]``, ``runs=5``, ``train_size=6000``,
+            ``input=["raw", "normalized"]`` or ``out="results/mine"``.
 
     Returns:
         The finished records, the verdicts on the paper's claims, and what the command line would print.

@@ -1,0 +1,100 @@
+"""The execution of a plan, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tinydist.errors import DataError
+from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.labels import protocol_label, run_counts
+from tinydist.reproduce.evidence.outcomes import by_setting
+from tinydist.reproduce.plans.plan import Plan
+from tinydist.reproduce.plans.studies import PAPER
+from tinydist.reproduce.report import printout
+from tinydist.reproduce.runs.pool import LocalPool, Pool, PoolError
+from tinydist.reproduce.runs.records import RunRecord, failures, write_csv
+from tinydist.reproduce.runs.settings import Setting
+from tinydist.reproduce.runs.sweep import sweep
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """The results of a plan.
+
+    Attributes:
+        records: of the runs, failed ones among them.
+        verdicts: on the paper's claims, for each setting; empty for a study beyond the paper.
+        text: everything that was found, as the command line prints it.
+        files: written besides ``results.csv`` and the runs.
+        out: results folder.
+    """
+
+    records: list[RunRecord]
+    verdicts: Mapping[Setting, list[ledger.Verdict]]
+    text: str
+    files: list[Path] = field(default_factory=list)
+    out: Path = Path()
+
+    @property
+    def failures(self) -> str:
+        """Return the runs that failed, one a line; empty if none did."""
+        return failures(self.records)
+
+    def __repr__(self) -> str:
+        if not self.verdicts:
+            return self.text
+        parts = []
+        for setting, judged in self.verdicts.items():
+            group = [record for record in self.records if record.config.setting == setting]
+            by_result = {word: [v.claim.number for v in judged if v.result == word] for word in ledger.RESULTS}
+            claims = "; ".join(f"{word}: {', '.join(numbers)}" for word, numbers in by_result.items() if numbers)
+            label = protocol_label(setting, *run_counts(group))
+            parts.append(
+                f"{label[0].upper()}{label[1:]}\n\n{printout.results_table(group)}\n\nClaims of the paper. {claims}"
+            )
+        return "\n\n".join([*parts, *([self.failures] if self.failures else []), f"Results: {self.out}"])
+
+
+def carry_out(plan: Plan) -> Results:
+    """Do all runs that the results folder does not hold yet, and write what all of them show.
+
+    Progress goes to standard error.
+
+    Raises:
+        DataError: if the results folder holds runs with other settings or damaged ones.
+        PoolError: if a process that does runs ends early.
+        OSError: if something cannot be written.
+        KeyboardInterrupt: on Ctrl-C; finished runs, and checkpoints of the others, are on disk by then.
+    """
+    try:
+        with _pool(plan) as pool:
+            plan.out.mkdir(parents=True, exist_ok=True)
+            write_csv(plan.out)
+            records = sweep(plan.configs, plan.out, pool, plan.checkpoint_every)
+        text, files = plan.study.write(records, plan.out) if plan.report else (printout.printed(records), [])
+    except PoolError as problem:
+        raise PoolError(f"{problem}. {plan.saved}; the same command goes on from there.") from None
+    except OSError as problem:
+        raise OSError(
+            f"{problem}. {plan.saved}; once that is mended (free space? permissions?), the same command goes on from "
+            "there."
+        ) from None
+    verdicts = {}
+    if plan.study is PAPER:
+        verdicts = {setting: ledger.verdicts(found, setting) for setting, found in by_setting(records).items()}
+    return Results(records, verdicts, text, files, plan.out)
+
+
+def _pool(plan: Plan) -> AbstractContextManager[Pool]:
+    if plan.scheduler is None:
+        return nullcontext(LocalPool(plan.jobs))
+    try:
+        from tinydist.reproduce.runs.cluster import connect  # here, because dask is an extra, and slow to import
+    except ImportError as problem:
+        raise DataError(
+            f"--scheduler needs dask.distributed ({problem}). Install it with: pip install 'tinydist[cluster]'"
+        ) from None
+    return connect(plan.scheduler)
