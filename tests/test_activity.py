@@ -36,7 +36,7 @@ def test_every_layer_by_name(by_hand):
 
 def test_one_layer_by_name(by_hand):
     np.testing.assert_array_equal(layer_output(by_hand, X, "act1"), [[1, 4], [1, 2]])
-    with pytest.raises(ValueError, match="no layer 'act2'; it has linear0, act0, linear1, act1, neg"):
+    with pytest.raises(ValueError, match="unknown layer 'act2'; the model has linear0, act0, linear1, act1, neg"):
         layer_output(by_hand, X, "act2")
 
 

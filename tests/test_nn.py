@@ -225,7 +225,7 @@ def test_offset_l2_starts_with_normal_prototypes_and_unit_scales(form, rng):
 
 
 def test_offset_l2_has_two_forms(rng):
-    with pytest.raises(ValueError, match="has the forms 'program' and 'paper', got 'papers'"):
+    with pytest.raises(ValueError, match="unknown form 'papers' of OffsetL2; expected 'program' or 'paper'"):
         OffsetL2(4, 3, "papers", rng=rng)
 
 

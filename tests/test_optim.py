@@ -244,7 +244,8 @@ def test_a_state_that_does_not_fit_is_refused_whole():
         optimizer.load_state_dict(state)
     for problem in (
         "'square0' is missing",
-        "'velocity0' is not remembered by this optimiser",
+        "'velocity0' is unknown to this optimiser",
+        "The optimiser's arrays are steps, mean0, square0",
         r"'mean0' has shape (3,), the optimiser needs (2,)",
     ):
         assert problem in str(caught.value)

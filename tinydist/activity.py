@@ -98,7 +98,7 @@ def layer_output(model: Sequential, x: Array | SparseMatrix, layer: str) -> Arra
     """
     names = [name for name, _ in model.children()]
     if layer not in names:
-        raise ValueError(f"the model has no layer {layer!r}; it has {', '.join(names)}")
+        raise ValueError(f"unknown layer {layer!r}; the model has {', '.join(names)}")
     return layer_outputs(model, x)[layer]
 
 

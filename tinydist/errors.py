@@ -36,7 +36,7 @@ class StateDictError(ValueError):
 
 
 class DataError(RuntimeError):
-    """A data file that is missing, truncated or altered."""
+    """A data file that is missing or damaged."""
 
 
 class TrainSizeError(ValueError):

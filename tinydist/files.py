@@ -12,7 +12,7 @@ from pathlib import Path
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path` to write to; it replaces `path` when the block succeeds.
 
-    The folder is made if it is absent. The file is flushed to disk before it takes the name, so `path` is either the
+    The folder is made if it is missing. The file is flushed to disk before it takes the name, so `path` is either the
     old file or the whole new one. If anything fails, the temporary file is removed and `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

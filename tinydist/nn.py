@@ -135,7 +135,7 @@ class OffsetL2(Module):
         dtype: DTypeLike = np.float32,
     ) -> None:
         if form not in ("program", "paper"):
-            raise ValueError(f"OffsetL2 has the forms 'program' and 'paper', got {form!r}")
+            raise ValueError(f"unknown form {form!r} of OffsetL2; expected 'program' or 'paper'")
         self.form = form
         self.mu = Tensor(rng.normal(0, 0.1, (out_features, in_features)), requires_grad=True, dtype=dtype)
         self.alpha = Tensor(np.ones((out_features, in_features)), requires_grad=True, dtype=dtype)

@@ -67,14 +67,17 @@ class Optimizer:
         memory = self._memory()
         arrays = {name: np.asarray(value) for name, value in state.items()}
         problems = [f"'{name}' is missing" for name in memory.keys() - arrays.keys()]
-        problems += [f"'{name}' is not remembered by this optimiser" for name in arrays.keys() - memory.keys()]
+        problems += [f"'{name}' is unknown to this optimiser" for name in arrays.keys() - memory.keys()]
         problems += [
             f"'{name}' has shape {arrays[name].shape}, the optimiser needs {memory[name].shape}"
             for name in memory.keys() & arrays.keys()
             if arrays[name].shape != memory[name].shape
         ]
         if problems:
-            raise StateDictError(f"this state does not fit the optimiser: {'; '.join(sorted(problems))}")
+            raise StateDictError(
+                f"this state does not fit the optimiser: {'; '.join(sorted(problems))}. "
+                f"The optimiser's arrays are {', '.join(memory) or 'none'}"
+            )
         for name, array in memory.items():
             array[...] = arrays[name]
 

@@ -71,7 +71,7 @@ def test_ranges():
     h = np.array([[1.0, 5.0], [3.0, 5.0]])
     assert [bound.tolist() for bound in observed_range(h, "node")] == [[1, 5], [3, 5]]
     assert [bound.tolist() for bound in observed_range(h, "layer")] == [[1, 1], [5, 5]]
-    with pytest.raises(ValueError, match="per 'node' or per 'layer', not 'image'"):
+    with pytest.raises(ValueError, match="per: expected 'node' or 'layer', got 'image'"):
         observed_range(h, "image")
 
 

@@ -37,8 +37,8 @@ def test_without_pytorch_its_columns_are_empty(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--threads", "1000"], "threads, not 1000"),
-        (["--train-size", "70000"], "1 to 60000 training rows"),
+        (["--threads", "1000"], "which is what this process can use; got 1000"),
+        (["--train-size", "70000"], "60000 training rows: expected 1 to 60000, got 70000"),
         (["--json", "/"], "/ is a folder; name a file in it"),
         (["--json", "/dev/null/epoch.json"], "/dev/null is a file, so /dev/null/epoch.json cannot be in it"),
     ],
@@ -74,7 +74,7 @@ def test_damaged_data_are_refused_by_name(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for what in ("epoch", "growth"):
         assert cli.main([what]) == 2
-        assert "train-images-idx3-ubyte.gz is truncated" in capsys.readouterr().err
+        assert "train-images-idx3-ubyte.gz is damaged: it ends too early" in capsys.readouterr().err
 
 
 def test_a_process_that_fails_ends_the_comparison_with_its_reason(monkeypatch, capsys):

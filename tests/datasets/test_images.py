@@ -74,7 +74,7 @@ def test_train_size_keeps_the_first_training_images_and_all_test_images(mnist):
 
 @pytest.mark.parametrize("size", [0, -1, 60_001])
 def test_a_train_size_it_does_not_have(size):
-    with pytest.raises(ValueError, match=f"1 to 60000 training rows to offer, not {size}"):
+    with pytest.raises(ValueError, match=f"mnist has 60000 training rows: expected 1 to 60000, got {size}"):
         datasets.load("mnist", train_size=size)
 
 
@@ -173,11 +173,14 @@ def test_uncompressed_files_are_read_too(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda whole: whole[:-12], "is truncated"),
-        (lambda whole: whole[: len(whole) // 2], "is truncated"),
-        (lambda _: b"<html>404</html>", "is not a valid gzip file"),
-        (lambda whole: gzip.compress(gzip.decompress(whole)[:-1] + b"\x07"), "its contents have sha256"),
-        (lambda _: b"", "its contents have sha256"),
+        (lambda whole: whole[:-12], "is damaged: it ends too early"),
+        (lambda whole: whole[: len(whole) // 2], "is damaged: it ends too early"),
+        (lambda _: b"<html>404</html>", "is damaged: it is not a valid gzip file"),
+        (
+            lambda whole: gzip.compress(gzip.decompress(whole)[:-1] + b"\x07"),
+            "is damaged: expected contents with sha256",
+        ),
+        (lambda _: b"", "is damaged: expected contents with sha256"),
     ],
     ids=["cut short", "half", "not gzip", "one byte altered", "empty"],
 )
@@ -214,7 +217,7 @@ def use_mirrors(monkeypatch, *urls):
     monkeypatch.setitem(datasets.SOURCES, "tiny", source)
 
 
-def test_absent_files_are_downloaded_once_from_the_first_mirror_that_has_them(tiny, mirror, tmp_path, monkeypatch):
+def test_missing_files_are_downloaded_once_from_the_first_mirror_that_has_them(tiny, mirror, tmp_path, monkeypatch):
     folder, url = mirror
     store(folder / "good", tiny)
     use_mirrors(monkeypatch, f"{url}gone/", f"{url}good/")
@@ -285,7 +288,7 @@ def test_cifar_is_read_from_its_archive_without_unpickling(cifar_archive):
 def test_an_archive_that_is_not_the_known_one_is_refused(cifar_archive):
     path, _ = cifar_archive
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz is not the file it should be: its contents have sha"):
+    with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz is damaged: expected contents with sha256"):
         datasets.load("tiny-cifar")
 
 
@@ -293,7 +296,9 @@ def test_without_a_network_cifar_says_where_to_put_the_archive(cifar_archive):
     path, _ = cifar_archive
     path.unlink()
     assert not datasets.SOURCES["tiny-cifar"].is_here()
-    with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz is in none of .* could not be downloaded"):
+    with pytest.raises(
+        DataError, match=r"cifar-10-binary.tar.gz is missing: it is in none of .* could not be downloaded"
+    ):
         datasets.load("tiny-cifar")
 
 
@@ -315,12 +320,12 @@ def test_a_folder_in_cifars_form_can_be_named_by_its_path(cifar_folder):
 @pytest.mark.parametrize(
     ("name", "contents", "complaint"),
     [
-        ("data_batch_1.bin", cifar(4, 1)[2][:-1], "data_batch_1.bin in .* has 12,291 bytes, .* truncated"),
-        ("test_batch.bin", b"", "test_batch.bin in .* has 0 bytes"),
-        ("test_batch.bin", b"\x0a" + bytes(3072), "test_batch.bin in .* has class 10; CIFAR-10 has 0 to 9"),
-        ("test_batch.bin", None, "lacks test_batch.bin"),
+        ("data_batch_1.bin", cifar(4, 1)[2][:-1], "data_batch_1.bin in .* is damaged.* of 3,073 bytes, got 12,291"),
+        ("test_batch.bin", b"", "test_batch.bin in .* is damaged.* of 3,073 bytes, got 0 bytes"),
+        ("test_batch.bin", b"\x0a" + bytes(3072), "test_batch.bin in .* is damaged.* expected classes 0 to 9, got 10"),
+        ("test_batch.bin", None, "test_batch.bin is missing in .* Expected CIFAR-10"),
     ],
-    ids=["cut short", "empty", "a class too many", "absent"],
+    ids=["cut short", "empty", "a class too many", "missing"],
 )
 def test_damaged_files_in_cifars_form(cifar_folder, name, contents, complaint):
     (cifar_folder / name).unlink()

@@ -69,14 +69,16 @@ def test_channels_follow_one_another_and_classes_are_in_their_order():
 def test_a_damaged_file_of_a_package_is_refused(package):
     path = package / "Demo_TEST.ts"
     path.write_text(path.read_text()[:-4])
-    with pytest.raises(DataError, match=r"Demo_TEST.ts is not the file it should be: its contents have sha256"):
+    with pytest.raises(DataError, match=r"Demo_TEST.ts is damaged: expected contents with sha256"):
         datasets.load("demo")
 
 
-def test_an_absent_set_says_how_to_get_it(package):
+def test_a_missing_set_says_how_to_get_it(package):
     (package / "Demo_TRAIN.ts").unlink()
     assert not datasets.SOURCES["demo"].is_here()
-    with pytest.raises(DataError, match=r"Demo_TRAIN.ts is in none of .*pip install --no-deps no_such_package"):
+    with pytest.raises(
+        DataError, match=r"Demo_TRAIN.ts is missing: it is in none of .*pip install --no-deps no_such_package"
+    ):
         datasets.load("demo")
 
 
@@ -107,17 +109,17 @@ def test_labels_may_be_words(pair):
 @pytest.mark.parametrize(
     ("train", "test", "complaint"),
     [
-        ("1,2:a\n", "@data\n1,2:a\n", "Mine_TRAIN.ts has no line @data"),
-        ("@data\n", "@data\n1,2:a\n", "Mine_TRAIN.ts holds no series; is it truncated?"),
+        ("1,2:a\n", "@data\n1,2:a\n", "Mine_TRAIN.ts is damaged: the line @data is missing"),
+        ("@data\n", "@data\n1,2:a\n", "Mine_TRAIN.ts is damaged: it holds no series; fetch it again"),
         ("@data\n1,2:a\n1,2,3:b\n", "@data\n1,2:a\n", "has series of different lengths, 2 to 3 values"),
         ("@data\n1,2:3:a\n1:2,3:b\n", "@data\n1,2:a\n", "has series of different lengths"),
         ("@data\n1,?:a\n", "@data\n1,2:a\n", "Mine_TRAIN.ts, line 2 .*missing values have to be filled in first"),
         ("@data\n1,x:a\n", "@data\n1,2:a\n", "Mine_TRAIN.ts, line 2 is not a series of numbers"),
         ("@data\n1,inf:a\n", "@data\n1,2:a\n", "line 2 is not a series of numbers: a value is not finite"),
-        ("@data\n1,2:a\na\n", "@data\n1,2:a\n", "line 3 has no values beside its label"),
-        ("@data\n1,2:a\n", "@data\n1:a\n", "training series have 2 values, test series 1"),
-        ("@data\n1,2:a\n", "@data\n1,2:b\n", "class 'b' occurs among the test rows but not among the training rows"),
-        ("@data\n1,2:a\n", None, r"Mine_TEST.ts is absent; expected two files"),
+        ("@data\n1,2:a\na\n", "@data\n1,2:a\n", "is damaged: line 3 has no values beside its label"),
+        ("@data\n1,2:a\n", "@data\n1:a\n", "training series have 2 values, test series 1. Expected X_TRAIN and X_TEST"),
+        ("@data\n1,2:a\n", "@data\n1,2:b\n", "class 'b' of the test rows is missing among the training rows"),
+        ("@data\n1,2:a\n", None, r"Mine_TEST.ts is missing; expected two files"),
     ],
     ids=[
         *("no @data", "no series", "lengths", "channel lengths", "missing", "a word", "infinity", "no values"),

@@ -63,7 +63,9 @@ def test_a_table_cannot_be_held_sparse():
 
 def test_other_contents_than_the_known_ones_are_refused(monkeypatch):
     monkeypatch.setitem(datasets.SOURCES, "wine", SklearnTable("wine", "load_wine", "0" * 64))
-    with pytest.raises(DataError, match="wine as this version of scikit-learn has it is not the data set it should be"):
+    with pytest.raises(
+        DataError, match="wine of this version of scikit-learn is damaged, or another data set: expected sha256 000"
+    ):
         datasets.load("wine")
 
 
@@ -71,7 +73,9 @@ def test_covertype_is_read_from_scikit_learns_data_home_and_never_downloaded(tmp
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     tabular._sklearn_table.cache_clear()
     assert not datasets.SOURCES["covertype"].is_here()
-    with pytest.raises(DataError, match=r"data home .* lacks this data set .* python -c 'from sklearn.datasets import"):
+    with pytest.raises(
+        DataError, match=r"is missing in scikit-learn's data home .* python -c 'from sklearn.datasets import"
+    ):
         datasets.load("covertype")
     rng = np.random.default_rng(0)
     samples, targets = rng.integers(0, 99, (40, 54)).astype(float), np.repeat(np.arange(1, 5, dtype=np.int32), 10)
@@ -122,13 +126,13 @@ def test_the_target_may_stand_anywhere_and_be_a_number(table):
 @pytest.mark.parametrize(
     ("text", "column", "complaint"),
     [
-        (FLOWERS, "species", "has no column 'species'; it has length, colour, kind"),
-        ("a,kind\n1,x\n,y\n", "kind", "row 3 has no 'a'; expected 2 cells, none of them empty"),
+        (FLOWERS, "species", "column 'species' is missing in .*; its columns are length, colour, kind"),
+        ("a,kind\n1,x\n,y\n", "kind", "row 3 has 'a' missing; expected 2 cells, none of them empty"),
         ("a,kind\n1,x\n2\n", "kind", "row 3 has 1 cells; expected 2 cells"),
         ("a,kind\n1,x\ninf,y\n", "kind", "row 3: 'a' is inf; expected a finite number"),
         ("a,kind\n", "kind", "has 1 lines; expected headings and rows"),
         ("", "kind", "has 0 lines"),
-        ("kind\nx\ny\n", "kind", "has only the column 'kind'"),
+        ("kind\nx\ny\n", "kind", "has only the column 'kind'; expected others"),
         ("a,a,kind\n1,2,x\n", "kind", "has the same heading twice"),
         ("a,kind\n" + "".join(f"{n},{n / 7}\n" for n in range(20)), "kind", "has 20 different values in 20 rows"),
         ("a,kind\n" + "1,x\n" * 9 + "1,y\n", "kind", "cannot be split into training and test rows"),
@@ -161,7 +165,7 @@ def test_a_csv_file_is_known_by_its_contents(table):
 @pytest.mark.parametrize(
     ("name", "error", "complaint"),
     [
-        ("absent.csv:kind", DataError, "absent.csv is absent"),
+        ("absent.csv:kind", DataError, "absent.csv is missing; check the path. Known data sets: mnist, "),
         ("absent.csv", ValueError, "unknown data set 'absent.csv'. .*FILE.csv:COLUMN"),
         ("breast_cancer", ValueError, "Did you mean 'breast-cancer'"),
     ],

@@ -123,12 +123,12 @@ def test_start_says_what_it_did(run, workspace, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("check", "mull"), "Did you mean 'mul'?"),
-        (("hint", "99"), f"numbered from 1 to {len(EXERCISES)}"),
+        (("check", "mull"), "unknown exercise 'mull'. Did you mean 'mul'?"),
+        (("hint", "99"), f"unknown exercise 99: they are numbered from 1 to {len(EXERCISES)}"),
         (("solution", "0"), "numbered from 1"),
         (
             ("check", "--dir", "nowhere"),
-            "there is no folder nowhere yet. Make it: python -m tinydist.exercises start nowhere",
+            "the folder nowhere is missing. Make it: python -m tinydist.exercises start nowhere",
         ),
         (("next", "--dir", "."), "is not a folder of exercises"),
         (("start", "."), "holds other files"),

@@ -158,8 +158,8 @@ def test_an_imported_answer_is_refused(workspace):
         ("def mul(a, b)\n    return 1\n", "02_mul.py, line 1: expected ':'"),
         ("import numpyy\n\ndef mul(a, b): ...\n", "ModuleNotFoundError: No module named 'numpyy'"),
         ("raise SystemExit\n", "cannot be run"),
-        ("def mull(a, b): ...\n", "has no function mul"),
-        ("", "has no function mul"),
+        ("def mull(a, b): ...\n", "the function mul is missing"),
+        ("", "the function mul is missing"),
         ("mul = 3\n", "is of type int"),
         ("\0", "null bytes"),
     ],
@@ -177,7 +177,7 @@ def test_a_file_that_is_missing_or_not_text_is_explained(workspace):
     path.write_bytes(b"\xff\xfe\x00")
     assert "save it as UTF-8" in judge(find("mul"), path).message
     path.unlink()
-    assert "does not exist. For a fresh one: python -m tinydist.exercises reset mul" in judge(find("mul"), path).message
+    assert "is missing. For a fresh one: python -m tinydist.exercises reset mul" in judge(find("mul"), path).message
 
 
 def test_an_edit_is_seen_even_if_size_and_time_of_the_file_stay_the_same(workspace, written, verdict_on):

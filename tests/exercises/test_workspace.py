@@ -51,7 +51,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
 
 
 def test_open_wants_a_folder_of_exercises(tmp_path):
-    with pytest.raises(ExerciseError, match=r"there is no folder .*Make it: python -m tinydist.exercises start"):
+    with pytest.raises(ExerciseError, match=r"the folder .* is missing. Make it: python -m tinydist.exercises start"):
         Workspace.open(tmp_path / "nowhere")
     with pytest.raises(ExerciseError, match="is not a folder of exercises"):
         Workspace.open(tmp_path)

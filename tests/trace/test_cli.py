@@ -131,8 +131,8 @@ def test_bad_flags_are_refused_before_any_work(flags, complaint, capsys):
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--sample", "3,1000"], "mnist has training images 0 to 999, so there is no sample 1000"),
-        (["--train-size", "1001"], "mnist has 1000 training images, not 1001"),
+        (["--sample", "3,1000"], "--sample: expected training images of mnist, from 0 to 999, got 1000"),
+        (["--train-size", "1001"], "--train-size: expected 1 to 1000 training images of mnist, got 1001"),
         (["--figures", "FILE"], "is a file; --figures takes a folder"),
         (["--figures", "FILE/folder"], "Not a directory"),
     ],
@@ -165,7 +165,7 @@ def test_damaged_data_are_refused(tmp_path, capsys, monkeypatch):
     (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08")
     monkeypatch.setenv("TINYDIST_DATA", str(tmp_path))
     assert cli.main(["Abs"]) == 2
-    assert "train-images-idx3-ubyte.gz is truncated" in capsys.readouterr().err
+    assert "train-images-idx3-ubyte.gz is damaged: it ends too early" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small")

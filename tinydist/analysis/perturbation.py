@@ -114,7 +114,7 @@ def observed_range(activations: Array, per: str = "layer") -> tuple[Array, Array
     """
     check_activations(activations)
     if per not in ("node", "layer"):
-        raise ValueError(f"a range is observed per 'node' or per 'layer', not {per!r}")
+        raise ValueError(f"per: expected 'node' or 'layer', got {per!r}")
     low, high = activations.min(axis=0), activations.max(axis=0)
     if per == "layer":
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())

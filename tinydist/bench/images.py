@@ -26,7 +26,7 @@ def load_images(train_size: int, copies: int = 1, layout: str = "auto") -> tuple
 
     Raises:
         ValueError: if MNIST does not have that many images.
-        DataError: if a file is damaged, or absent and cannot be downloaded.
+        DataError: if a file is damaged, or missing and cannot be downloaded.
     """
     if copies == 1:
         data = datasets.load("mnist", train_size=train_size, layout=layout)

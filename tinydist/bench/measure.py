@@ -73,7 +73,7 @@ def check_threads(number: int) -> None:
     """
     most = numba.get_num_threads()
     if not 1 <= number <= most:
-        raise ValueError(f"this process can use 1 to {most} threads, not {number}")
+        raise ValueError(f"expected 1 to {most} threads, which is what this process can use; got {number}")
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def load(
     Raises:
         TrainSizeError: if there are not that many training rows.
         ValueError: if a name is unknown, or rows other than bytes are to be sparse.
-        DataError: if a file is damaged, or absent and cannot be downloaded; says what to do.
+        DataError: if a file is damaged, or missing and cannot be downloaded; says what to do.
     """
     _check(input, layout)
     samples = find_source(name).read(split)
@@ -83,7 +83,7 @@ def stream(name: str, input: str = "raw", train_size: int | None = None) -> Stre
     Raises:
         TrainSizeError: if there are not that many training images.
         ValueError: if the data set is not such a folder.
-        DataError: if a file is absent or damaged.
+        DataError: if a file is missing or damaged.
     """
     _check(input, "dense")
     folder = find_source(name)
@@ -109,7 +109,7 @@ def is_streamed(name: str) -> bool:
     """Return whether a data set is a folder of images that can stay on disk.
 
     Raises:
-        ValueError, DataError: if it is unknown or absent, as in :func:`find_source`.
+        ValueError, DataError: if it is unknown or missing, as in :func:`find_source`.
     """
     return isinstance(find_source(name), ImageFolder)
 
@@ -123,7 +123,7 @@ def choose_layout(pixels: Array) -> str:
 
 
 def rows_are(name: str) -> str:
-    """Return the word for the rows of a data set: "images", or "rows" for other data and for data that are absent."""
+    """Return the word for the rows of a data set: "images", or "rows" for other data and for data that are missing."""
     try:
         return "images" if find_source(name).inputs is PIXEL_INPUTS else "rows"
     except (DataError, ValueError):
@@ -143,5 +143,5 @@ def _check(input: str, layout: str) -> None:
 
 def _train_size(name: str, wanted: int | None, there: int) -> int:
     if wanted is not None and not 1 <= wanted <= there:
-        raise TrainSizeError(f"{name} has 1 to {there} training rows to offer, not {wanted}", there)
+        raise TrainSizeError(f"{name} has {there} training rows: expected 1 to {there}, got {wanted}", there)
     return there if wanted is None else wanted

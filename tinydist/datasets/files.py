@@ -68,7 +68,7 @@ def contents(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Seq
         places: folders to look in first.
 
     Raises:
-        DataError: if it is damaged, or absent and cannot be downloaded; says what to do.
+        DataError: if it is damaged, or missing and cannot be downloaded; says what to do.
     """
     return read_checked(find(file, places) or _download(dataset, file, mirrors, places), file.sha256)
 
@@ -86,20 +86,19 @@ def read_checked(path: Path, sha256: str) -> bytes:
     Raises:
         DataError: if they do not have this checksum.
     """
-    problem = "is damaged"
     try:
         raw = path.read_bytes()
         whole = gzip.decompress(raw) if path.suffix == ".gz" and not path.name.endswith(".tar.gz") else raw
         found = hashlib.sha256(whole).hexdigest()
         if found == sha256:
             return whole
-        problem = f"is not the file it should be: its contents have sha256 {found}, expected {sha256}"
+        problem = f"expected contents with sha256 {sha256}, got {found}"
     except EOFError:
-        problem = "is truncated"
+        problem = "it ends too early"
     except (gzip.BadGzipFile, zlib.error):
-        problem = "is not a valid gzip file"
+        problem = "it is not a valid gzip file"
     raise DataError(
-        f"{path} {problem}. Delete it and run again to download a fresh copy, or restore it "
+        f"{path} is damaged: {problem}. Delete it and run again to download a fresh copy, or restore it "
         "(in a git checkout: git checkout -- data)"
     )
 
@@ -123,13 +122,13 @@ def _download(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Se
             return Path(fetched)
     looked_in = ", ".join(str(folder) for folder in places)
     raise DataError(
-        f"{file.fetched} is in none of {looked_in} and could not be downloaded ({'; '.join(failures)}). "
+        f"{file.fetched} is missing: it is in none of {looked_in} and could not be downloaded ({'; '.join(failures)}). "
         f"Put the file into one of these folders, or set TINYDIST_DATA to the folder that holds it"
     )
 
 
 def checksums(paths: Sequence[Path]) -> dict[str, str]:
-    """Return the sha256 of files as they are now, by name; absent files are left out."""
+    """Return the sha256 of files as they are now, by name; missing files are left out."""
     stamps = [(path, path.stat()) for path in paths if path.is_file()]
     return {path.name: _checksum(path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps}
 

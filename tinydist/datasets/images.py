@@ -151,11 +151,14 @@ def cifar_samples(contents: Mapping[str, bytes], origin: str) -> Samples:
         origin: where they are from, for error messages.
 
     Raises:
-        DataError: if a file is absent or is not of that form.
+        DataError: if a file is missing or damaged.
     """
     train_names = [name for name in CIFAR_TRAIN if name in contents]
     if not train_names or CIFAR_TEST not in contents:
-        raise DataError(f"{origin} lacks {CIFAR_TEST if train_names else CIFAR_TRAIN[0]} of CIFAR-10's binary form")
+        raise DataError(
+            f"{CIFAR_TEST if train_names else CIFAR_TRAIN[0]} is missing in {origin}. Expected CIFAR-10's binary form: "
+            f"one or more of {CIFAR_TRAIN[0]} to {CIFAR_TRAIN[-1]}, and {CIFAR_TEST}"
+        )
     rows = {name: _cifar_rows(name, contents[name], origin) for name in (*train_names, CIFAR_TEST)}
     train, test = np.concatenate([rows[name] for name in train_names]), rows[CIFAR_TEST]
     return Samples(
@@ -172,10 +175,13 @@ def _cifar_rows(name: str, contents: bytes, origin: str) -> Array:
     size = 1 + int(np.prod(CIFAR_SHAPE))
     if not contents or len(contents) % size:
         raise DataError(
-            f"{name} in {origin} has {len(contents):,} bytes, which is not a whole number of images of {size:,} bytes; "
-            "it is truncated, or not CIFAR-10's binary form. Fetch it again"
+            f"{name} in {origin} is damaged, or not of CIFAR-10's binary form: expected a whole number of images of "
+            f"{size:,} bytes, got {len(contents):,} bytes. Fetch it again"
         )
     rows = np.frombuffer(contents, dtype=np.uint8).reshape(-1, size)
     if rows[:, 0].max() > 9:
-        raise DataError(f"{name} in {origin} has class {rows[:, 0].max()}; CIFAR-10 has 0 to 9")
+        raise DataError(
+            f"{name} in {origin} is damaged, or not of CIFAR-10's binary form: expected classes 0 to 9, got "
+            f"{rows[:, 0].max()}. Fetch it again"
+        )
     return rows

@@ -50,7 +50,7 @@ class Source(Protocol):
             split: which of the random splits into training and test rows, where the test rows are drawn.
 
         Raises:
-            DataError: if a file is damaged, or absent and cannot be downloaded; says what to do.
+            DataError: if a file is damaged, or missing and cannot be downloaded; says what to do.
         """
 
 
@@ -192,7 +192,7 @@ def find_source(name: str) -> Source:
 
     Raises:
         ValueError: if it is neither a known name nor a path of a known form.
-        DataError: if a path of a known form is absent.
+        DataError: if the file of a path of a known form is missing.
     """
     if name in SOURCES:
         return SOURCES[name]
@@ -214,5 +214,5 @@ def find_source(name: str) -> Source:
 
 def _there(source: Source, path: Path) -> Source:
     if not path.is_file():
-        raise DataError(f"{path} is absent")
+        raise DataError(f"{path} is missing; check the path. Known data sets: {', '.join(SOURCES)}; or {PATHS}")
     return source

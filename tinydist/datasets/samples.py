@@ -120,5 +120,5 @@ def class_numbers(train: Array, test: Array) -> tuple[Array, Array]:
     """
     levels, numbers = np.unique(train, return_inverse=True)
     if unknown := sorted(set(test.tolist()) - set(levels.tolist())):
-        raise ValueError(f"class {unknown[0]!r} occurs among the test rows but not among the training rows")
+        raise ValueError(f"class {unknown[0]!r} of the test rows is missing among the training rows")
     return numbers.astype(np.int64), np.searchsorted(levels, test).astype(np.int64)

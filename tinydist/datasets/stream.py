@@ -64,7 +64,7 @@ class ImageFile:
                     labels = np.lib.format.read_array(member, allow_pickle=False)
                 crc = "-".join(f"{archive.getinfo(name).CRC:08x}" for name in ("data.npy", "labels.npy"))
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as problem:
-            raise DataError(f"{path} is not a file of images: {problem}. {_EXPECTED}") from None
+            raise DataError(f"{path} is damaged, or not a file of images: {problem}. {_EXPECTED}") from None
         if len(shape) != 2 or dtype != np.uint8 or fortran or labels.shape != shape[:1]:
             order = ", column by column" if fortran else ""
             raise DataError(f"{path} holds data {shape} of {dtype}{order} and labels {labels.shape}. {_EXPECTED}")
@@ -100,7 +100,7 @@ _EXPECTED = (
 def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(member)
     if version not in _HEADERS:
-        raise ValueError(f"its arrays are of version {version} of the npy format, known are {list(_HEADERS)}")
+        raise ValueError(f"unknown version {version} of the npy format; known: {', '.join(map(str, _HEADERS))}")
     return _HEADERS[version](member)
 
 
@@ -172,12 +172,12 @@ def image_files(folder: Path) -> tuple[list[ImageFile], list[ImageFile]]:
     """Return the files of a folder to train on, by number, and those to test on.
 
     Raises:
-        DataError: if one is absent or not of this form, or their images differ in size.
+        DataError: if one is missing or not of this form, or their images differ in size.
     """
     train = sorted(folder.glob(TRAIN), key=lambda path: [int(number) for number in re.findall("[0-9]+", path.name)])
     test = [folder / TEST]
     if not train or not test[0].is_file():
-        raise DataError(f"{folder} lacks {TEST if train else TRAIN}. Expected {TRAIN} and {TEST}")
+        raise DataError(f"{TEST if train else TRAIN} is missing in {folder}. Expected {TRAIN} and {TEST}")
     files = [ImageFile.open(path) for path in (*train, *test)]
     if other := [file for file in files if file.columns != files[0].columns]:
         raise DataError(

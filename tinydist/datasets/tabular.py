@@ -62,8 +62,8 @@ class SklearnTable:
         table, sha256 = self._table()
         if self.sha256 not in (None, sha256):
             raise DataError(
-                f"{self.name} as this version of scikit-learn has it is not the data set it should be: sha256 "
-                f"{sha256}, expected {self.sha256}. Install scikit-learn anew"
+                f"{self.name} of this version of scikit-learn is damaged, or another data set: expected sha256 "
+                f"{self.sha256}, got {sha256}. Install scikit-learn anew"
             )
         return split_samples(table, split, self.name)
 
@@ -83,7 +83,7 @@ def _sklearn_table(loader: str, fetched: bool) -> tuple[Table, str]:
         bunch = load(download_if_missing=False) if fetched else load()
     except OSError as problem:
         raise DataError(
-            f"scikit-learn's data home {sklearn_datasets.get_data_home()} lacks this data set ({problem}). "
+            f"this data set is missing in scikit-learn's data home {sklearn_datasets.get_data_home()} ({problem}). "
             f"Fetch it once, on a machine with a network: python -c 'from sklearn.datasets import {loader}; {loader}()'"
         ) from None
     columns = np.ascontiguousarray(bunch.data, dtype="<f8")
@@ -122,13 +122,13 @@ class CsvTable:
     def _table(self) -> Table:
         headings, rows = self._lines()
         if self.target not in headings:
-            raise DataError(f"{self.path} has no column {self.target!r}; it has {', '.join(headings)}")
+            raise DataError(f"column {self.target!r} is missing in {self.path}; its columns are {', '.join(headings)}")
         at = headings.index(self.target)
         columns = {
             heading: [row[number] for row in rows] for number, heading in enumerate(headings) if heading != self.target
         }
         if not columns:
-            raise DataError(f"{self.path} has only the column {self.target!r}; there is nothing to learn it from")
+            raise DataError(f"{self.path} has only the column {self.target!r}; expected others to learn it from")
         values = np.concatenate([self._numbers(heading, words) for heading, words in columns.items()], axis=1)
         return values, self._classes([row[at] for row in rows])
 
@@ -145,7 +145,7 @@ class CsvTable:
             raise DataError(f"{self.path} has the same heading twice: {', '.join(headings)}")
         for number, row in enumerate(rows, start=2):
             if len(row) != len(headings) or "" in row:
-                found = f"{len(row)} cells" if len(row) != len(headings) else f"no {headings[row.index('')]!r}"
+                found = f"{len(row)} cells" if len(row) != len(headings) else f"{headings[row.index('')]!r} missing"
                 raise DataError(
                     f"{self.path}, row {number} has {found}; expected {len(headings)} cells, none of them empty. Fill "
                     "in what is missing, or leave the row out"

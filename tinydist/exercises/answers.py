@@ -28,7 +28,7 @@ def load(exercise: Exercise, path: Path) -> Any:
         path: the learner's file.
 
     Raises:
-        UnusableFile: if there is no such file, it does not run, or the function in it is missing or not its own.
+        UnusableFile: if the file is missing or does not run, or the function in it is missing or not its own.
     """
     source = _read(exercise, path)
     module = ModuleType(f"answer_{exercise.name}")
@@ -52,7 +52,7 @@ def _read(exercise: Exercise, path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UnusableFile(
-            f"{shown(path)} does not exist. For a fresh one: {command('reset', exercise.name, path.parent)}"
+            f"{shown(path)} is missing. For a fresh one: {command('reset', exercise.name, path.parent)}"
         ) from None
     except UnicodeDecodeError:
         raise UnusableFile(f"{shown(path)} is not text in UTF-8; save it as UTF-8 in your editor") from None
@@ -71,7 +71,7 @@ def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: 
         )
     if function is None:
         raise UnusableFile(
-            f"{shown(path)} has no function {name}. Write 'def {name}(...)', or get a fresh file: "
+            f"the function {name} is missing in {shown(path)}. Write 'def {name}(...)', or get a fresh file: "
             f"{command('reset', name, path.parent)}"
         )
     plain = python_function(function)

@@ -90,9 +90,9 @@ def find(text: str) -> Exercise:
     if stem.isdecimal():
         if 1 <= int(stem) <= len(EXERCISES):
             return EXERCISES[int(stem) - 1]
-        raise ExerciseError(f"there is no exercise {text}: they are numbered from 1 to {len(EXERCISES)}")
+        raise ExerciseError(f"unknown exercise {text}: they are numbered from 1 to {len(EXERCISES)}")
     name = re.sub(r"^\d+_", "", stem)
     if name in names:
         return names[name]
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)[0]
-    raise ExerciseError(f"there is no exercise {text!r}. Did you mean {nearest!r}? 'list' shows them all")
+    raise ExerciseError(f"unknown exercise {text!r}. Did you mean {nearest!r}? 'list' shows them all")

@@ -51,7 +51,7 @@ class Workspace:
             ExerciseError: if there is none, or it is some other folder.
         """
         if not folder.is_dir():
-            raise ExerciseError(f"there is no folder {shown(folder)} yet. Make it: {start_command(folder)}")
+            raise ExerciseError(f"the folder {shown(folder)} is missing. Make it: {start_command(folder)}")
         if not _is_a_learners(folder):
             raise ExerciseError(
                 f"{shown(folder)} is not a folder of exercises. Name yours with --dir, or make one: "

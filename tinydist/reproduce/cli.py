@@ -244,7 +244,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         type=positive_real,
         default=CHECKPOINT_EVERY,
         metavar="S",
-        help="save the state of every run each S seconds, so that no more is ever lost (default: %(default)g)",
+        help="save the state of every run each S seconds, the most work that can be lost (default: %(default)g)",
     )
     add(
         "--no-report",

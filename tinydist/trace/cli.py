@@ -43,8 +43,8 @@ LR = 0.001
 DESCRIPTION = """\
 Watch one backward pass: run models on the same training images, from the same first-layer weights, and print side by
 side, for every node of the graph, the length of the gradient that reaches it, how many of its entries are exactly
-zero, and which node made them zero. For a single image, also class by class what the output layer is asked for and
-what it lets back.
+zero, and which node made them zero. For a single image, also class by class the gradient of the loss with respect to
+each logit, and what of it reaches the second layer.
 """
 EPILOG = """\
 examples:
@@ -71,9 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, data: Dataset) -> None:
     count = len(data.y_train)
     if wrong := [sample for sample in options.sample if sample >= count]:
-        raise ValueError(f"{data.name} has training images 0 to {count - 1}, so there is no sample {wrong[0]}")
+        raise ValueError(f"--sample: expected training images of {data.name}, from 0 to {count - 1}, got {wrong[0]}")
     if options.train_size > count:
-        raise ValueError(f"{data.name} has {count} training images, not {options.train_size}")
+        raise ValueError(
+            f"--train-size: expected 1 to {count} training images of {data.name}, got {options.train_size}"
+        )
     if options.figures:
         if options.figures.exists() and not options.figures.is_dir():
             raise NotADirectoryError(f"{options.figures} is a file; --figures takes a folder")

@@ -80,7 +80,7 @@ class Trace:
         for step in self.steps:
             if step.name == name:
                 return step
-        raise KeyError(f"no step {name!r} in this trace; it has {', '.join(self.names)}")
+        raise KeyError(f"unknown step {name!r}; this trace has {', '.join(self.names)}")
 
     def __str__(self) -> str:
         """Return a table with one line a node."""

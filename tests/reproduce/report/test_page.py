@@ -151,7 +151,7 @@ def test_weights_that_are_lost_are_told_of_and_the_rest_is_shown(sweep_without_w
     page.write_page(sweep_without_weights, page.finished_records(sweep_without_weights))
     shown = Page((sweep_without_weights / "report.html").read_text(encoding="utf-8"))
     assert "There are no figures from trained weights:" in shown.text
-    assert "model.npz is absent" in shown.text
+    assert "model.npz is missing" in shown.text
     assert [attributes["id"] for attributes in shown.all("figure")] == ["raw-accuracy", "raw-learning-curves"]
 
 
@@ -188,7 +188,7 @@ def test_a_damaged_record_is_named_and_the_old_page_stays(sweep_without_weights,
     path.write_text("{")
     try:
         assert cli.main(["report", str(sweep_without_weights)]) == 2
-        assert "result.json is not the result of a run" in capsys.readouterr().err
+        assert "result.json is damaged" in capsys.readouterr().err
         with pytest.raises(DataError):
             load_record(path.parent)
     finally:

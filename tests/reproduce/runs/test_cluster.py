@@ -213,7 +213,7 @@ def test_a_run_that_kills_its_workers_is_given_up_and_a_scheduler_that_dies_is_t
     scheduler.kill()
     shown = ended(command, 2)
     assert (
-        f"error: the dask scheduler at {scheduler.address} is gone. 0 of 1 runs are finished and 1 half done" in shown
+        f"error: the dask scheduler at {scheduler.address} has ended. 0 of 1 runs are finished and 1 half done" in shown
     )
     assert hidden(out) == []
     assert has_stopped(config, out)

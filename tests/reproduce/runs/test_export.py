@@ -177,7 +177,7 @@ def test_runs_without_a_measurement(tmp_path, config, capsys):
 def test_damaged_measurements(folder, record, config, capsys, line):
     write_lines(config("Abs", 2), folder, record().curve[:2], rest=f"{line}\n")
     shown = refusal(folder, capsys)
-    assert "metrics.jsonl does not hold measurements" in shown
+    assert "metrics.jsonl is damaged" in shown
     assert "delete the folder Abs-raw-seed2, and the run will be repeated" in shown
 
 
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_the_export_before(folder, record, config, monkeypatc
 
 def test_without_the_package(folder, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    assert "tensorboardX" in (shown := refusal(folder, capsys))
+    assert "the export needs tensorboardX" in (shown := refusal(folder, capsys))
     assert "pip install 'tinydist[tensorboard]'" in shown
     assert not any(path.is_file() for path in (folder / "tensorboard").rglob("*"))
 

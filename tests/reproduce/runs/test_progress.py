@@ -40,7 +40,7 @@ def test_a_run_ends_when_the_file_is_gone(path, clock):
     path.unlink()
     counter(2)  # not noted, so not noticed
     clock[0] = 1
-    with pytest.raises(AbandonedError, match=r"epochs is gone: the sweep that this run belongs to was stopped"):
+    with pytest.raises(AbandonedError, match=r"epochs is missing: the sweep that this run belongs to was stopped"):
         counter(3)
     assert not path.exists()
 

@@ -76,7 +76,7 @@ def test_runs_with_other_settings_are_not_mistaken_for_these(config, tmp_path):
 def test_a_damaged_result_is_named(saved, config, tmp_path, contents):
     saved("ReLU", 0)
     (config("ReLU", 0).folder(tmp_path) / "result.json").write_text(contents)
-    with pytest.raises(DataError, match=r"result.json is not the result of a run.*delete the folder ReLU-raw-seed0"):
+    with pytest.raises(DataError, match=r"result.json is damaged .*delete the folder ReLU-raw-seed0"):
         load_finished([config("ReLU", 0)], tmp_path)
 
 
@@ -84,20 +84,22 @@ def test_a_damaged_result_is_named(saved, config, tmp_path, contents):
 def test_a_damaged_config_is_named(saved, config, tmp_path, contents):
     saved("ReLU", 0)
     (config("ReLU", 0).folder(tmp_path) / "config.json").write_text(contents)
-    with pytest.raises(DataError, match=r"config.json is not the config of this run.*delete the folder ReLU-raw-seed0"):
+    with pytest.raises(
+        DataError, match=r"config.json is damaged, or not the config of this run.*delete the folder ReLU-raw-seed0"
+    ):
         load_finished([config("ReLU", 0)], tmp_path)
 
 
 def test_a_result_without_its_config_is_not_believed(record, config, tmp_path):
     record("ReLU", 0).save(tmp_path)
-    with pytest.raises(DataError, match=r"config.json is not the config of this run .*No such file"):
+    with pytest.raises(DataError, match=r"config.json is missing; delete the folder ReLU-raw-seed0"):
         load_finished([config("ReLU", 0)], tmp_path)
 
 
 def test_a_folder_under_another_runs_name_is_refused(saved, config, tmp_path):
     saved("ReLU", 0)
     config("ReLU", 0).folder(tmp_path).rename(config("ReLU", 1).folder(tmp_path))
-    with pytest.raises(DataError, match="it is of ReLU raw seed 0"):
+    with pytest.raises(DataError, match="it is of another run, ReLU raw seed 0"):
         load_finished([config("ReLU", 1)], tmp_path)
 
 

@@ -42,18 +42,18 @@ def test_the_first_runs_of_each_model_by_seed(records, record, out):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda path: path.unlink(), "model.npz is absent: only a run that finished well leaves its weights there"),
-        (lambda path: path.write_bytes(path.read_bytes()[:500]), "does not hold the weights of Abs-L2 raw seed 1"),
-        (lambda path: path.write_bytes(b""), "does not hold the weights of Abs-L2 raw seed 1"),
-        (lambda path: np.savez(path, a=np.zeros(3)), r"weights of Abs-L2 raw seed 1 \(.*linear0.weight"),
+        (lambda path: path.unlink(), "model.npz is missing: only a run that finished well leaves its weights there"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), "is damaged, or not of Abs-L2 raw seed 1"),
+        (lambda path: path.write_bytes(b""), "is damaged, or not of Abs-L2 raw seed 1"),
+        (lambda path: np.savez(path, a=np.zeros(3)), r"is damaged, or not of Abs-L2 raw seed 1 \(.*linear0.weight"),
         (
             lambda path: np.savez(path, a=np.array([{}])),
-            "does not hold the weights.* delete the folder Abs-L2-raw-seed1",
+            "is damaged, or not of Abs-L2 raw seed 1.* delete the folder Abs-L2-raw-seed1",
         ),
     ],
     ids=["removed", "cut", "emptied", "of something else", "pickled"],
 )
-def test_absent_and_damaged_weights_are_named(records, out, damage, words):
+def test_missing_and_damaged_weights_are_named(records, out, damage, words):
     folder = records[2].config.folder(out)
     path = folder / "model.npz"
     contents = path.read_bytes()
@@ -66,5 +66,5 @@ def test_absent_and_damaged_weights_are_named(records, out, damage, words):
 
 
 def test_a_folder_without_a_run(tmp_path):
-    with pytest.raises(DataError, match=r"config.json is not the config of this run"):
+    with pytest.raises(DataError, match=r"config.json is missing"):
         trained_model(tmp_path)

@@ -200,7 +200,7 @@ def _load(path: Path, settings: Mapping[str, str]) -> Choice:
         contents = json.loads(path.read_text(encoding="utf-8"))
         sizes = contents["protocol"]
         if not all(isinstance(size, int) and size > 0 for size in sizes.values()):
-            raise ValueError(f"sizes {sizes}")
+            raise ValueError(f"expected positive whole sizes, got {sizes}")
         choice = Choice(**{**contents, "protocol": Protocol(**sizes)})
         was = _settings(choice.budget, choice.models, choice.inputs)
     except (ValueError, TypeError, KeyError, AttributeError) as reason:

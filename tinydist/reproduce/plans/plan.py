@@ -187,7 +187,7 @@ def _within_budget(
     except TrainSizeError as problem:
         raise ValueError(
             f"--budget chooses among {LADDER[0].train_size:,} to {LADDER[-1].train_size:,} training images, and "
-            f"{problem}; give --epochs and --runs instead"
+            f"{dataset} has {problem.there}; give --epochs and --runs instead"
         ) from None
 
 

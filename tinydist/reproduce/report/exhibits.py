@@ -102,7 +102,8 @@ class Trained:
         convolutions = [model for model in self.models if not _has_unit_images(model)]
         if convolutions:
             return (
-                f"The hidden units of {', '.join(convolutions)} look at a convolution, so they are not drawn as images."
+                f"The hidden units of {', '.join(convolutions)} have a convolution as their input, so they are not "
+                "drawn as images."
             )
         return ""
 

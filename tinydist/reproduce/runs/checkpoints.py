@@ -95,7 +95,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             arrays = dict(file)
         about = json.loads(str(arrays.pop("about")))
         if sorted(arrays) != about["arrays"]:  # the list of entries in an .npz file is under no checksum
-            raise ValueError(f"it should hold {', '.join(about['arrays'])}")
+            raise ValueError(f"expected {', '.join(about['arrays'])}, got {', '.join(sorted(arrays))}")
         return Checkpoint(
             config=RunConfig(**about["settings"]),
             epoch=about["epoch"],

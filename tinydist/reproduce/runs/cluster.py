@@ -172,7 +172,7 @@ class ClusterPool:
                         f"{problem.last_worker.address}, perhaps for lack of memory"
                     ) from None
                 except CancelledError:
-                    raise PoolError(f"the dask scheduler at {self._address} is gone") from None
+                    raise PoolError(f"the dask scheduler at {self._address} has ended") from None
                 yield record
         finally:
             self._client.cancel(list(futures))

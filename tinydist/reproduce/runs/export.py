@@ -64,7 +64,9 @@ def write_events(path: Path, config: RunConfig, curve: Sequence[Measurement], be
     try:
         from tensorboardX import RecordWriter  # here, because only this format needs it, and it is not always installed
     except ImportError as problem:
-        raise DataError(f"{problem}; install it by: pip install 'tinydist[tensorboard]'") from None
+        raise DataError(
+            f"the export needs tensorboardX ({problem}). Install it with: pip install 'tinydist[tensorboard]'"
+        ) from None
 
     with atomic_path(path) as temporary, closing(RecordWriter(str(temporary))) as writer:
         for event in _events(config, curve, began):

@@ -21,7 +21,7 @@ from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import tell
 from tinydist.reproduce.runs.settings import RunConfig
 
-BAR = "{percentage:3.0f}% |{bar:30}| {n:,}/{total:,} epochs, {elapsed} gone, {remaining} left{postfix}"
+BAR = "{percentage:3.0f}% |{bar:30}| {n:,}/{total:,} epochs, {elapsed} elapsed, {remaining} left{postfix}"
 
 INTERVAL = 0.5
 """Seconds from one reading of the file to the next, and from one writing by a run to the next."""
@@ -64,7 +64,7 @@ class Counter:
                 file.seek(8 * self._slot)
                 file.write(epoch.to_bytes(8, "little"))
         except FileNotFoundError:
-            raise AbandonedError(f"{self._path} is gone: the sweep that this run belongs to was stopped") from None
+            raise AbandonedError(f"{self._path} is missing: the sweep that this run belongs to was stopped") from None
         except OSError:  # what is shown is out of date for a while; that is no reason to lose the run
             pass
 

@@ -95,11 +95,13 @@ def load_config(folder: Path) -> tuple[RunConfig, list[dict[str, Any]]]:
         contents = json.loads(path.read_text(encoding="utf-8"))
         config, parts, checksums = RunConfig(**contents["settings"]), list(contents["parts"]), contents["data"]
         if config.folder(folder.parent.parent) != folder:
-            raise ValueError(f"it is of {config}")
+            raise ValueError(f"it is of another run, {config}")
         if config.checksums() != checksums:
             raise ValueError(f"its data set {config.dataset} had other contents than the one that is known now")
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; {_remedy(folder)}") from None
     except (OSError, ValueError, TypeError, KeyError) as reason:
-        raise DataError(f"{path} is not the config of this run ({reason}); {_remedy(folder)}") from None
+        raise DataError(f"{path} is damaged, or not the config of this run ({reason}); {_remedy(folder)}") from None
     return config, parts
 
 
@@ -119,7 +121,7 @@ def load_record(folder: Path) -> RunRecord:
             raise ValueError("no measurement")
         return RunRecord(config, outcome["status"], float(outcome["seconds"]), curve)
     except (ValueError, TypeError, KeyError) as reason:
-        raise DataError(f"{path} is not the result of a run ({reason}); {_remedy(folder)}") from None
+        raise DataError(f"{path} is damaged ({reason}); {_remedy(folder)}") from None
 
 
 def load_curve(config: RunConfig, out: Path) -> tuple[Measurement, ...]:
@@ -138,7 +140,7 @@ def load_curve(config: RunConfig, out: Path) -> tuple[Measurement, ...]:
         *lines, _ = path.read_text(encoding="utf-8").split("\n")  # what follows the last line break is half a line
         return tuple(Measurement.from_json(json.loads(line)) for line in lines)
     except (ValueError, TypeError, KeyError) as reason:
-        raise DataError(f"{path} does not hold measurements ({reason}); {_remedy(folder)}") from None
+        raise DataError(f"{path} is damaged ({reason}); {_remedy(folder)}") from None
 
 
 def _remedy(folder: Path) -> str:

@@ -131,4 +131,4 @@ class RunConfig(Setting):
         try:
             return find_source(self.dataset).checksums()
         except ValueError as problem:  # a path that was of a known form when the run was begun
-            raise DataError(f"the data of {self} are not there: {problem}") from None
+            raise DataError(f"the data of {self} are missing: {problem}") from None

@@ -31,10 +31,10 @@ def trained_model(folder: Path) -> Sequential:
         model.load_state_dict(weights)
     except FileNotFoundError:
         raise DataError(
-            f"{path} is absent: only a run that finished well leaves its weights there. If this one did, {remedy}"
+            f"{path} is missing: only a run that finished well leaves its weights there. If this one did, {remedy}"
         ) from None
     except (*DAMAGE, StateDictError) as reason:
-        raise DataError(f"{path} does not hold the weights of {config} ({reason}); {remedy}") from None
+        raise DataError(f"{path} is damaged, or not of {config} ({reason}); {remedy}") from None
     return model
 
 
