@@ -131,7 +131,7 @@ def exit_status(
 
     Args:
         body: does the work.
-        expected: errors whose message tells a user what is wrong; others are faults of the program.
+        expected: errors whose message says what a user can correct; others are faults of the program.
         stopped: what to say after Ctrl-C.
     """
     try:

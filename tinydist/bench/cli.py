@@ -39,7 +39,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """What each command takes for an option that is not given."""
 EXPECTED = (DataError, ProcessError, ValueError, OSError)
-"""Errors whose message tells a user what is wrong."""
+"""Errors whose message says what a user can correct."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_atomically(options.json, json.dumps(results, indent=1) + "\n")
         return 0
 
-    return exit_status(work, EXPECTED, lambda: "Stopped; the lines above are all there is, and no file was written.")
+    return exit_status(work, EXPECTED, lambda: "Stopped; no file was written, the results so far are above.")
 
 
 def _check_writable(path: Path) -> None:
@@ -155,14 +155,14 @@ def _streaming(options: argparse.Namespace) -> list[dict[str, object]]:
 
 
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], object], str]] = {
-    "epoch": (_epochs, "time one epoch of each model; what is done without a command, too"),
+    "epoch": (_epochs, "time one epoch of each model (also done if no command is given)"),
     "kernels": (
         _kernels,
-        "time the kernels one by one, beside their NumPy twins and what the machine can do at most; draws a roofline",
+        "time the kernels one by one, compared with NumPy and with the peak of the machine; draws a roofline",
     ),
     "streaming": (
         _streaming,
-        "measure the memory of a step on images that stay on disk, beside the same in memory, while they grow tenfold",
+        "measure the memory of a step on images that stay on disk, compared with some in memory, as they grow tenfold",
     ),
     "growth": (
         _growth,
@@ -177,9 +177,7 @@ def _check_models(what: str, models: Sequence[str]) -> None:
     specs = {model: parse_model_name(model) for model in models}
     others = [model for model, spec in specs.items() if not has_peers(spec)]
     if others:
-        raise ValueError(
-            f"the peers are written out for ReLU and Abs only, without Conv-, so {', '.join(others)} cannot be compared"
-        )
+        raise ValueError(f"NumPy and PyTorch are timed on ReLU and Abs without Conv-; leave out {', '.join(others)}")
     if what == "growth" and len(models) > 1:
         raise ValueError(f"growth takes one model at a time, got {len(models)}: {', '.join(models)}")
 

@@ -50,7 +50,7 @@ examples:
   python -m tinydist.reproduce --input raw,normalized              the author's input and the one the paper describes
   python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
   python -m tinydist.reproduce --study activations                 GELU, SiLU, Tanh and others beside ReLU and Abs
-  python -m tinydist.reproduce --study dying                       is it intensity, or the step? 28 arms
+  python -m tinydist.reproduce --study dying                       when do the outputs of ReLU2 die? 28 arms
   python -m tinydist.reproduce --dataset my.csv:class --input normalized --lr 0.1     a table of your own
   python -m tinydist.reproduce --scheduler tcp://host:8786         on the machines of a dask cluster
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
@@ -58,7 +58,7 @@ examples:
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
 EXPECTED = (DataError, PoolError, ValueError, OSError)
-"""Errors whose message tells a user what is wrong."""
+"""Errors whose message says what a user can correct."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             field.name for field in fields(Request) if getattr(options, field.name) != parser.get_default(field.name)
         ]
         if names:
-            parser.error(f"--{names[0].replace('_', '-')} is about runs to do; leave it out, or the command after it")
+            parser.error(f"--{names[0].replace('_', '-')} is for a sweep only; leave it out, or the command after it")
     return int(options.run(options))
 
 

@@ -234,7 +234,7 @@ def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[
     if len(settings) > SHOWN:
         lines.append(f"… and {len(settings) - SHOWN} more settings")
     if left_out := sorted(set(study.datasets) - {d.name for d in loaded}) if len(loaded) > 1 else []:
-        lines.append(f"Left out, as they are not here: {', '.join(left_out)} (--dataset NAME says how to get one)")
+        lines.append(f"Left out, as they are missing: {', '.join(left_out)} (--dataset NAME says how to get one)")
     lines.append(f"Models: {', '.join(dict.fromkeys(config.model for config in configs))}")
     lines += [f"Training rows{f' of {d.name}' if len(loaded) > 1 else ''}: {d.words}" for d in loaded]
     return "\n".join(lines)

@@ -53,7 +53,7 @@ def connect(address: str) -> Iterator[ClusterPool]:
         client = Client(address, timeout=CONNECT_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, ImportError) as problem:  # the last two: lack of TLS, unlike versions
         raise DataError(
-            f"no dask scheduler answers at {address!r} ({str(problem) or 'silence'}). "
+            f"no dask scheduler answers at {address!r} ({str(problem) or 'timeout'}). "
             "Start one with: dask scheduler; it says what its address is"
         ) from None
     try:
