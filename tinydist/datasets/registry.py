@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from tinydist.datasets import stream
 from tinydist.datasets.files import SourceFile
@@ -23,7 +23,7 @@ PATHS = (
 """The forms of path that may be given in place of a name."""
 
 
-class Source(Protocol):
+class Source(typing.Protocol):
     """The origin of a data set, which reads it."""
 
     @property

@@ -11,12 +11,12 @@ import signal
 import tempfile
 import threading
 import time
+import typing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import joblib
 
@@ -65,7 +65,7 @@ class Task:
         return record
 
 
-class Pool(Protocol):
+class Pool(typing.Protocol):
     """The interface of a pool, as :func:`tinydist.reproduce.runs.sweep.sweep` uses it."""
 
     @property
