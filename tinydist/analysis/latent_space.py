@@ -37,11 +37,6 @@ class PrincipalPlane:
     explained: NDArray[np.float64]
     labels: NDArray[Any]
 
-    def project(self, activations: Array) -> NDArray[np.float64]:
-        """Return other activations in the same plane, such as prototypes; (samples, units) to (samples, 2)."""
-        check_activations(activations)
-        return (activations - self.mean) @ self.axes.T
-
     @property
     def class_means(self) -> dict[int, NDArray[np.float64]]:
         """Return the mean point of each class, (2,), by class."""
