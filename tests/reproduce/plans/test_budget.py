@@ -294,3 +294,10 @@ def test_a_budget_does_not_choose_among_rows_that_are_not_there(tmp_path, capsys
     said = " ".join(capsys.readouterr().err.split())
     assert "--budget chooses among 3,000 to 60,000 training images, and wine has 124; give --epochs" in said
     assert "give --epochs and --runs instead" in said
+
+
+def test_the_folder_of_a_budget_is_named_by_what_was_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "LADDER", TINY)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--budget", "2h", "--models", "Conv-ReLU", "--jobs", "1", "--no-report"]) == 0
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["mnist-raw-auto-budget-2h-lr0.001"]

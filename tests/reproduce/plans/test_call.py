@@ -4,9 +4,11 @@ import inspect
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tinydist import reproduce
+from tinydist.errors import DataError
 from tinydist.reproduce import cli
 from tinydist.reproduce.plans.request import Request
 
@@ -82,7 +84,15 @@ def test_a_study_gives_its_own_text(tmp_path):
         ({"input": "normalised"}, "unknown input 'normalised'; expected some of raw, unit, normalized"),
         ({"optimizer": "sdg"}, "optimizer: expected one of sgd, momentum, adam, got 'sdg'"),
         ({"protocol": "fast"}, "protocol: expected one of quick, paper, extended, got 'fast'"),
-        ({"study": "activation"}, "unknown study 'activation'; expected one of activations, dying"),
+        ({"study": "activation"}, "study: expected one of activations, dying, datasets, tabular, sequential, got"),
+        ({"study": ""}, "study: expected one of activations"),
+        ({"models": []}, "models: expected at least one name, got []"),
+        ({"input": ()}, "input: expected at least one name, got ()"),
+        ({"budget": 0}, "budget: expected a time such as 90m"),
+        ({"budget": True}, "budget: expected a time such as 90m"),
+        ({"seed": 1.5}, "seed: expected a whole number from 0, got 1.5"),
+        ({"seed": "1"}, "seed: expected a whole number from 0, got '1'"),
+        ({"lr": "0.1"}, "lr: expected a positive number, got '0.1'"),
         ({"study": "dying", "report": False}, "leave out report=False"),
         ({"study": "dying", "models": ["ReLU"]}, "leave out models or study"),
         ({"budget": "soon"}, "budget: expected a time such as 90m"),
@@ -100,6 +110,28 @@ def test_what_cannot_be_is_refused_before_any_work(request_, words, tmp_path):
     assert words in str(caught.value)
     assert "--" not in str(caught.value)
     assert not (tmp_path / "new").exists()
+
+
+def test_names_count_once_however_they_are_spelt(tmp_path):
+    sizes = SIZES | {"runs": 1, "report": False, "out": tmp_path}
+    for models in (["ReLU", " ReLU "], "ReLU,ReLU", ["ReLU"]):
+        results = reproduce.run(models=models, **sizes)
+        assert [(r.config.model, r.config.seed) for r in results.records] == [("ReLU", 0)]
+    assert reproduce.run(models="Swish, SiLU", input="raw", **sizes).records[0].config.model == "SiLU"
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    sizes = {"epochs": np.int64(2), "train_size": np.int32(60), "runs": np.uint8(1), "lr": np.float64(0.001), "jobs": 1}
+    (record,) = reproduce.run(models=["ReLU"], batch_size=np.int64(20), report=False, out=tmp_path, **sizes).records
+    assert type(record.config.epochs) is type(record.config.batch_size) is int
+    assert type(record.config.lr) is float
+
+
+def test_a_missing_file_is_named_as_it_was_given(tmp_path):
+    path = tmp_path / "a--lr-b" / "x.csv"
+    with pytest.raises(DataError, match="is missing") as caught:
+        reproduce.run(dataset=f"{path}:kind")
+    assert str(path) in str(caught.value)
 
 
 def test_an_unknown_argument_is_refused():

@@ -30,6 +30,12 @@ def test_finished_runs_are_not_repeated(config, tmp_path, monkeypatch):
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 3
 
 
+def test_a_run_that_is_asked_for_twice_is_refused_before_any_work(config, tmp_path):
+    with pytest.raises(ValueError, match="two of these runs share a folder"):
+        sweep.sweep([config("ReLU", 0), config("ReLU", 0)], tmp_path / "new", LocalPool(1))
+    assert not (tmp_path / "new").exists()
+
+
 def test_interrupted_in_the_middle_what_was_finished_stays(config, tmp_path, monkeypatch):
     original = pool.execute
 

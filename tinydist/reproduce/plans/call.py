@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import fields
 from typing import Any
 
 from tinydist.reproduce.plans.plan import make_plan
@@ -46,4 +47,6 @@ run.__signature__ = inspect.signature(Request).replace(return_annotation=Results
 def _as_arguments(message: str) -> str:
     """Return a message about options of the command line as one about arguments: train_size for --train-size."""
     message = message.replace("--no-report", "report=False")
-    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda option: option[1].replace("-", "_"), message)
+    for field in fields(Request):
+        message = re.sub(rf"(?<![\w/.-])--{field.name.replace('_', '-')}(?![\w-])", field.name, message)
+    return message

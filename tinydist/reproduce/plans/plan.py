@@ -14,16 +14,16 @@ import numpy as np
 from tinydist import datasets
 from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
-from tinydist.errors import DataError, TrainSizeError
+from tinydist.errors import TrainSizeError
 from tinydist.models import build_model, parse_model_name
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes
 from tinydist.reproduce.evidence.protocols import LADDER, PROTOCOLS, Protocol
 from tinydist.reproduce.plans import budget
-from tinydist.reproduce.plans.request import PlanError, Request, check, inputs_of, seconds_of, study_of
+from tinydist.reproduce.plans.request import PlanError, Request, checked, study_of
 from tinydist.reproduce.runs.pool import PoolError
 from tinydist.reproduce.runs.records import CHECKPOINT, is_finished
 from tinydist.reproduce.runs.run import load_data
-from tinydist.reproduce.runs.settings import RunConfig
+from tinydist.reproduce.runs.settings import LR, RunConfig
 from tinydist.reproduce.studies.study import Study
 from tinydist.tables import WIDTH
 from tinydist.times import written_span
@@ -76,10 +76,9 @@ def make_plan(request: Request) -> Plan:
         PoolError: if a process ends early while it measures the pace for a budget.
         OSError: if a file cannot be read.
     """
-    study = study_of(request)
-    models = [str(parse_model_name(name)) for name in request.models or study.models]
-    inputs = inputs_of(request, study)
-    check(request)
+    request = checked(request)
+    study, asked_layout = study_of(request), request.layout
+    models, inputs = list(request.models or study.models), list(request.input or study.inputs)
     lr = request.lr or study.lr
     names = [str(request.dataset)] if request.dataset else study.datasets_here()
     request = _with_layout(request, models, names)
@@ -90,10 +89,12 @@ def make_plan(request: Request) -> Plan:
     out = Path(request.out) if request.out else None
     reason = ""
     if request.budget:
-        seconds = seconds_of(request.budget)
-        out = out or _folder(*parts, "+".join(inputs), request.layout, f"budget-{written_span(seconds)}", f"lr{lr:g}")
+        seconds = int(request.budget)
+        # named without the protocol, so that the same command finds the one that it has chosen before
+        out = out or _folder(*parts, "+".join(inputs), asked_layout, f"budget-{written_span(seconds)}", f"lr{lr:g}")
         choice = _within_budget(seconds, request, models, inputs, names[0], jobs, out)
-        protocol, reason = choice.protocol, f"{textwrap.fill(choice.reason, WIDTH, break_on_hyphens=False)}\n"
+        protocol = choice.protocol
+        reason = f"{textwrap.fill(choice.reason, WIDTH, break_long_words=False, break_on_hyphens=False)}\n"
     loaded = [_look_at(name, request, models, inputs[0], protocol) for name in names]
     configs = tuple(
         arm
@@ -132,7 +133,7 @@ def _with_layout(request: Request, models: Sequence[str], names: Sequence[str]) 
     """
     try:
         streamed = [name for name in names if datasets.is_streamed(name)]
-    except (DataError, ValueError) as problem:
+    except ValueError as problem:
         raise PlanError(str(problem)) from None
     if streamed and request.budget:
         raise PlanError(
@@ -174,7 +175,7 @@ def _within_budget(
         ValueError: if the data set has too few rows for it to choose among.
     """
     configs = [
-        RunConfig(dataset, input, 1, 1, 1.0, model=model, seed=request.seed, layout=request.layout)
+        RunConfig(dataset, input, 1, 1, LR, model=model, seed=request.seed, layout=request.layout)
         for input in inputs
         for model in models
     ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tinydist import datasets
 from tinydist.batches import Batching
+from tinydist.models import parse_model_name
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.plans.studies import PAPER, STUDIES
 from tinydist.reproduce.runs.starts import OPTIMIZERS
@@ -36,7 +37,8 @@ class Request:
     """The request of a user. None stands for the value of the protocol or of the study.
 
     Attributes:
-        models: names of the form ``[Conv-]Act[2][-L2][-Neg][-Bias]``; the paper's ten by default.
+        models: names of the form ``[Conv-]Act[2][-L2][-Neg][-Bias]``, or one text with commas; the paper's ten by
+            default.
         runs: of each model, with seeds `seed`, `seed` + 1, …
         epochs: passes over the training rows.
         train_size: training rows, the first ones of the data set.
@@ -58,7 +60,7 @@ class Request:
         report: whether to analyse the trained weights and write figures and ``report.html``.
     """
 
-    models: Sequence[str] | None = None
+    models: str | Sequence[str] | None = None
     runs: int | None = None
     epochs: int | None = None
     train_size: int | None = None
@@ -71,7 +73,7 @@ class Request:
     dataset: str | Path | None = None
     layout: str = "auto"
     protocol: str | None = None
-    budget: str | int | None = None
+    budget: str | float | None = None
     study: str | None = None
     out: str | Path | None = None
     jobs: int | None = None
@@ -80,16 +82,65 @@ class Request:
     report: bool = True
 
 
-def study_of(request: Request) -> Study:
-    """Return the study of a request.
+def checked(request: Request) -> Request:
+    """Return the request in plain values: numbers of Python, names as they are spelt here and each once, seconds.
 
     Raises:
-        PlanError: if it is unknown, or other options of the request exclude it.
+        PlanError: if a value is out of range or unknown, or two are given that exclude each other.
+        ModelNameError: if a model is unknown.
+        ValueError: if both `batch_size` and `chunk_size` are given.
     """
-    if not request.study:
+    whole = {name: _whole(request, name, 1) for name in ("runs", "epochs", "train_size", "batch_size", "chunk_size")}
+    reals = {name: _real(request, name) for name in ("lr", "checkpoint_every")}
+    jobs, seed = _whole(request, "jobs", 1), _whole(request, "seed", 0)
+    models, inputs = (_names(request, name) for name in ("models", "input"))
+    for name in inputs or ():
+        if name not in datasets.INPUTS:
+            raise PlanError(f"unknown input {name!r}; expected some of {', '.join(datasets.INPUTS)}")
+    choices: dict[str, Collection[str]] = {
+        "protocol": PROTOCOLS,
+        "optimizer": OPTIMIZERS,
+        "layout": datasets.LAYOUTS,
+        "study": STUDIES,
+    }
+    for name, known in choices.items():
+        value = getattr(request, name)
+        if value is not None and value not in known:
+            raise PlanError(f"{_option(name)}: expected one of {', '.join(known)}, got {value!r}")
+    if jobs and request.scheduler:
+        raise PlanError("--jobs is about this machine, --scheduler about others; leave out one of them")
+    Batching(whole["batch_size"], whole["chunk_size"])
+    given = [_option(name) for name in NOT_WITH_BUDGET if getattr(request, name) is not None]
+    if request.budget is not None and given:
+        raise PlanError(
+            "--budget chooses the sizes of the experiment by the pace of full-batch gradient descent on this "
+            f"machine; leave out {', '.join(given)} or --budget"
+        )
+    return replace(
+        request,
+        models=None if models is None else list(dict.fromkeys(str(parse_model_name(name)) for name in models)),
+        input=inputs,
+        seed=seed or 0,
+        jobs=jobs,
+        budget=None if request.budget is None else _seconds(request.budget),
+        checkpoint_every=reals["checkpoint_every"] or CHECKPOINT_EVERY,
+        lr=reals["lr"],
+        runs=whole["runs"],
+        epochs=whole["epochs"],
+        train_size=whole["train_size"],
+        batch_size=whole["batch_size"],
+        chunk_size=whole["chunk_size"],
+    )
+
+
+def study_of(request: Request) -> Study:
+    """Return the study of a checked request.
+
+    Raises:
+        PlanError: if other options of the request exclude it.
+    """
+    if request.study is None:
         return PAPER
-    if request.study not in STUDIES:
-        raise PlanError(f"unknown study {request.study!r}; expected one of {', '.join(STUDIES)}")
     study, name = STUDIES[request.study], f"--study {request.study}"
     if request.models:
         raise PlanError(f"{name} has its own models; leave out --models or --study")
@@ -100,61 +151,46 @@ def study_of(request: Request) -> Study:
     return study
 
 
-def inputs_of(request: Request, study: Study) -> list[str]:
-    """Return the names of the inputs, each once.
-
-    Raises:
-        PlanError: if one is unknown.
-    """
-    given = [request.input] if isinstance(request.input, str) else request.input or study.inputs
-    for name in given:
-        if name not in datasets.INPUTS:
-            raise PlanError(f"unknown input {name!r}; expected some of {', '.join(datasets.INPUTS)}")
-    return list(dict.fromkeys(given))
+def _whole(request: Request, name: str, least: int) -> int | None:
+    """Return a whole number of the request, None if it is not given."""
+    value = getattr(request, name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        expected = "a positive whole number" if least else "a whole number from 0"
+        raise PlanError(f"{_option(name)}: expected {expected}, got {value!r}")
+    return int(value)
 
 
-def seconds_of(budget: str | int) -> int:
-    """Return a budget in seconds.
+def _real(request: Request, name: str) -> float | None:
+    """Return a positive number of the request, None if it is not given."""
+    value = getattr(request, name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < float("inf"):
+        raise PlanError(f"{_option(name)}: expected a positive number, got {value!r}")
+    return float(value)
 
-    Raises:
-        PlanError: if it is not a time.
-    """
+
+def _names(request: Request, name: str) -> list[str] | None:
+    """Return names of the request, given as a sequence or in one text with commas, each once; None if not given."""
+    value = getattr(request, name)
+    if value is None:
+        return None
+    names = list(dict.fromkeys(str(part).strip() for part in (value.split(",") if isinstance(value, str) else value)))
+    if not names:
+        raise PlanError(f"{_option(name)}: expected at least one name, got {value!r}")
+    return names
+
+
+def _seconds(budget: str | float) -> int:
+    """Return a budget in seconds."""
+    if isinstance(budget, int | float) and not isinstance(budget, bool) and 1 <= budget < float("inf"):
+        return int(budget)
     try:
-        return budget if isinstance(budget, int) and budget > 0 else read_span(str(budget))
+        return read_span(str(budget))
     except ValueError as problem:
         raise PlanError(f"--budget: {problem}") from None
-
-
-def check(request: Request) -> None:
-    """Check that every value is in range, and that no two are given that exclude each other.
-
-    Raises:
-        PlanError: if not.
-        ValueError: if both `batch_size` and `chunk_size` are given.
-    """
-    for name in ("runs", "epochs", "train_size", "batch_size", "chunk_size", "jobs"):
-        value = getattr(request, name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
-            raise PlanError(f"{_option(name)}: expected a positive whole number, got {value!r}")
-    if request.seed < 0:
-        raise PlanError(f"--seed: expected a whole number from 0, got {request.seed!r}")
-    for name in ("lr", "checkpoint_every"):
-        value = getattr(request, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise PlanError(f"{_option(name)}: expected a positive number, got {value!r}")
-    for name, choices in (("protocol", PROTOCOLS), ("optimizer", OPTIMIZERS), ("layout", datasets.LAYOUTS)):
-        value = getattr(request, name)
-        if value is not None and value not in choices:
-            raise PlanError(f"{_option(name)}: expected one of {', '.join(choices)}, got {value!r}")
-    if request.jobs and request.scheduler:
-        raise PlanError("--jobs is about this machine, --scheduler about others; leave out one of them")
-    Batching(request.batch_size, request.chunk_size)
-    given = [_option(name) for name in NOT_WITH_BUDGET if getattr(request, name) is not None]
-    if request.budget and given:
-        raise PlanError(
-            "--budget chooses the sizes of the experiment by the pace of full-batch gradient descent on this "
-            f"machine; leave out {', '.join(given)} or --budget"
-        )
 
 
 def _option(name: str) -> str:

@@ -81,7 +81,7 @@ def carry_out(plan: Plan) -> Results:
         raise OSError(
             f"{problem}. {plan.saved}; once that is mended (free space? permissions?), the same command goes on from "
             "there."
-        ) from None
+        ) from problem
     verdicts = {}
     if plan.study is PAPER:
         verdicts = {setting: ledger.verdicts(found, setting) for setting, found in by_setting(records).items()}

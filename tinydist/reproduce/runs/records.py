@@ -92,14 +92,16 @@ def load_config(folder: Path) -> tuple[RunConfig, list[dict[str, Any]]]:
     """
     path = folder / CONFIG
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; {_remedy(folder)}") from None
+    try:
+        contents = json.loads(text)
         config, parts, checksums = RunConfig(**contents["settings"]), list(contents["parts"]), contents["data"]
         if config.folder(folder.parent.parent) != folder:
             raise ValueError(f"it is of another run, {config}")
         if config.checksums() != checksums:
             raise ValueError(f"its data set {config.dataset} had other contents than the one that is known now")
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; {_remedy(folder)}") from None
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise DataError(f"{path} is damaged, or not the config of this run ({reason}); {_remedy(folder)}") from None
     return config, parts

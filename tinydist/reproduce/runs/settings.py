@@ -47,7 +47,7 @@ class Setting:
     lr: float
     optimizer: str = _beside("sgd", "{}")
     batch_size: int | None = _beside(None, "batches of {:,}")
-    hidden: int = _beside(128, "{:,} hidden units")
+    hidden: int = _beside(128, "{} hidden units")
     initialization: str = _beside("uniform", "{} initialisation")
     first_init: float = _beside(1.0, "first weights times {:.3g} at the start")
     first_step: float = _beside(1.0, "their lr times {:.3g}")

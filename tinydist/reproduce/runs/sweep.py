@@ -35,10 +35,13 @@ def sweep(
         checkpoint_every: seconds from one checkpoint of a run to the next.
 
     Raises:
+        ValueError: if two runs share a folder.
         DataError: if `out` holds runs with other settings, or a checkpoint in the wrong place.
         PoolError: if a process of the pool ends early; like after Ctrl-C, what was saved is on disk.
         KeyboardInterrupt: on Ctrl-C; finished runs, and checkpoints of the others, are on disk by then.
     """
+    if len({config.folder(out) for config in configs}) < len(configs):
+        raise ValueError("two of these runs share a folder; give each run once, and each arm a name of its own")
     finished = load_finished(configs, out)
     left = [config for config in configs if config not in finished]
     done = {config: _epochs_done(config, out) for config in left}
