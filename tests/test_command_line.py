@@ -1,11 +1,23 @@
 import argparse
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinydist.command_line import model_list, not_negative, positive, positive_real, time_span
+from tinydist.command_line import (
+    add_commands,
+    add_option,
+    command_parser,
+    exit_status,
+    model_list,
+    not_negative,
+    positive,
+    positive_real,
+    time_span,
+)
 from tinydist.cores import available_cores
 from tinydist.times import written_span
 
@@ -71,3 +83,49 @@ def test_a_time_that_is_written_is_read_as_the_same(seconds):
 
 def test_at_least_the_core_this_runs_on_is_available():
     assert available_cores() >= 1
+
+
+def test_all_errors_have_one_form(capsys):
+    parser = command_parser("tinydist thing", "A thing.")
+    add_option(parser, "seed", "of the weights")
+    command = add_commands(parser)("part", lambda _: 0, "do a part")
+    add_option(command, "epochs", "how many")
+    for arguments, words in (
+        (
+            ["--seed", "x"],
+            "error: argument --seed: expected a whole number from 0, got 'x'; see tinydist thing --help\n",
+        ),
+        (["part", "--epochs", "0"], "expected a positive whole number, got '0'; see tinydist thing part --help\n"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            parser.parse_args(arguments)
+        assert caught.value.code == 2
+        said = capsys.readouterr().err
+        assert said.endswith(words)
+        assert said.count("\n") == 1
+
+
+def test_the_end_of_a_command(capsys):
+    def fail(problem):
+        raise problem
+
+    assert exit_status(lambda: 1, ()) == 1
+    assert exit_status(lambda: fail(ValueError("so it is")), (ValueError,)) == 2
+    assert capsys.readouterr().err == "error: so it is\n"
+    assert exit_status(lambda: fail(KeyboardInterrupt()), (), lambda: "Kept.") == 130
+    assert capsys.readouterr().err == "\nKept.\n"
+    with pytest.raises(ZeroDivisionError):
+        exit_status(lambda: fail(ZeroDivisionError()), (ValueError,))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes differ there")
+def test_a_reader_that_has_read_enough_is_no_error():
+    program = "import sys; from tinydist.command_line import exit_status\n"
+    program += "sys.exit(exit_status(lambda: [print('line', flush=True) for _ in range(100_000)] and 0, (OSError,)))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "line\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141

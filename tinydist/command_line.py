@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tinydist.cores import available_cores
 from tinydist.datasets import INPUTS
@@ -16,8 +18,8 @@ from tinydist.times import read_span
 
 T = TypeVar("T", int, float)
 
-STOPPED = 130
-"""Exit status after Ctrl-C, as a shell gives it."""
+STOPPED, PIPE_CLOSED = 130, 141
+"""Exit statuses after Ctrl-C, and where the reader of a pipe has closed it, as a shell gives them."""
 
 
 # --- types of arguments: each turns a text into a value, or says what it expected ----------------------------------
@@ -86,9 +88,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """The options that several commands have, with what is the same in all of them."""
 
 
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose errors have the form of all errors of a command: one line, and where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
 def command_parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
     """Return a parser with the settings of all commands: texts keep their line breaks, options have no short forms."""
-    return argparse.ArgumentParser(
+    return CommandParser(
         prog=prog,
         description=description,
         epilog=epilog,
@@ -139,6 +148,10 @@ def exit_status(
     except KeyboardInterrupt:
         print(f"\n{stopped()}", file=sys.stderr)
         return STOPPED
+    except BrokenPipeError:  # whoever read the output, such as head, has read enough
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at the end
+        return PIPE_CLOSED
     except expected as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2

@@ -52,6 +52,7 @@ def test_every_op_is_in_the_table():
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
     listed = [op.name for op in OPS]
+    assert not defined - HELPERS - set(listed), "add these to the op table, in ops/table.py"
     assert sorted(listed) == sorted(defined - HELPERS)
     assert all(getattr(ops, op.name) is op.function for op in OPS)
 

@@ -29,7 +29,7 @@ from tinydist.exercises.swap import replaced
 
 @dataclass(frozen=True)
 class Judgement:
-    """The outcome of a check.
+    """The result of a check.
 
     Attributes:
         exercise: the exercise that was checked.

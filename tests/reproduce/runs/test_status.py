@@ -67,10 +67,10 @@ def test_looking_changes_nothing(folder, capsys):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-@pytest.mark.parametrize("where", ["absent", "."])
-def test_a_folder_without_runs(tmp_path, capsys, where):
+@pytest.mark.parametrize(("where", "words"), [("absent", "absent is missing"), (".", "holds no runs")])
+def test_a_folder_without_runs(tmp_path, capsys, where, words):
     assert cli.main(["status", str(tmp_path / where)]) == 2
-    assert "holds no runs" in capsys.readouterr().err
+    assert f"{words}; give a folder that python -m tinydist.reproduce named" in capsys.readouterr().err
 
 
 def test_status_takes_a_folder_and_nothing_else(capsys):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +98,12 @@ def make_plan(request: Request) -> Plan:
         protocol = choice.protocol
         reason = f"{textwrap.fill(choice.reason, WIDTH, break_long_words=False, break_on_hyphens=False)}\n"
     loaded = [_look_at(name, request, models, inputs[0], protocol) for name in names]
+    first, *_ = loaded
+    common = RunConfig(
+        **_shared(request)
+        | {"dataset": first.name, "input": inputs[0], "train_size": first.train_size, "epochs": protocol.epochs}
+        | {"lr": lr, "model": models[0], "seed": request.seed, "layout": first.layout}
+    )
     configs = tuple(
         arm
         for seed in range(request.seed, request.seed + protocol.runs)
@@ -103,25 +111,27 @@ def make_plan(request: Request) -> Plan:
         for input in inputs
         for model in models
         for arm in study.arms(
-            RunConfig(
+            replace(
+                common,
                 model=model,
                 seed=seed,
                 dataset=data.name,
                 input=input,
                 layout=data.layout,
                 train_size=data.train_size,
-                epochs=protocol.epochs,
-                lr=lr,
-                optimizer=request.optimizer or "sgd",
-                batch_size=request.batch_size,
-                chunk_size=request.chunk_size,
                 arm=data.name if len(loaded) > 1 else "",
             )
         )
     )
-    out = out or _default_folder(parts, inputs, configs[0], lr)
+    out = out or _default_folder(parts, inputs, common)
     heading = f"{reason}{_heading(configs, protocol, loaded, study)}\nResults: {out}"
     return Plan(study, configs, out, heading, jobs, request.scheduler, request.checkpoint_every, request.report)
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    """Return what a request says of fields that a run has under the same name."""
+    names = {field.name for field in fields(RunConfig)} & {field.name for field in fields(Request)}
+    return {name: value for name in names if (value := getattr(request, name)) is not None}
 
 
 def _with_layout(request: Request, models: Sequence[str], names: Sequence[str]) -> Request:
@@ -241,15 +251,13 @@ def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[
     return "\n".join(lines)
 
 
-def _default_folder(parts: Sequence[str], inputs: Sequence[str], config: RunConfig, lr: float) -> Path:
+def _default_folder(parts: Sequence[str], inputs: Sequence[str], config: RunConfig) -> Path:
     """Return a folder for these settings, so that other settings never mix with them."""
     rows = f"{config.train_size}-{datasets.rows_are(config.dataset)}-{config.epochs}-epochs"
-    changes = (
-        "" if config.optimizer == "sgd" else config.optimizer,
-        f"batches-of-{config.batch_size}" if config.batch_size else "",
-        f"chunks-of-{config.chunk_size}" if config.chunk_size else "",
-    )
-    return _folder(*parts, "+".join(inputs), config.layout, rows, f"lr{lr:g}", *changes)
+    changes = re.sub(r"(?<=\d),(?=\d)", "", config.setting.changes)  # ", adam, batches of 1,000"
+    chunks = f"chunks-of-{config.chunk_size}" if config.chunk_size else ""
+    steps = changes.replace(", ", "-").replace(" ", "-")
+    return _folder(*parts, "+".join(inputs), config.layout, rows, f"lr{config.lr:g}{steps}", chunks)
 
 
 def _folder(*parts: str) -> Path:

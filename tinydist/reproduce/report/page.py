@@ -30,7 +30,7 @@ from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.report import exhibits, printout
 from tinydist.reproduce.report.exhibits import Exhibit, Trained
-from tinydist.reproduce.runs.records import RunRecord, all_finished, failures, load_config
+from tinydist.reproduce.runs.records import RunRecord, all_finished, failures, load_config, no_runs
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.runs.trained import trained_models
@@ -109,7 +109,7 @@ def finished_records(out: Path) -> list[RunRecord]:
     """
     records = all_finished(out)
     if not records:
-        raise DataError(f"{out} holds no finished runs; give a folder that python -m tinydist.reproduce named")
+        raise no_runs(out, "finished runs")
     return in_order(records)
 
 

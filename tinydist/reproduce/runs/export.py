@@ -11,7 +11,7 @@ from typing import Any
 
 from tinydist.errors import DataError
 from tinydist.files import atomic_path
-from tinydist.reproduce.runs.records import load_config, load_configs, load_curve
+from tinydist.reproduce.runs.records import load_config, load_configs, load_curve, no_runs
 from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.training import Measurement
 
@@ -36,7 +36,7 @@ def export(out: Path, logdir: Path) -> list[Path]:
     """
     configs = load_configs(out)
     if not configs:
-        raise DataError(f"{out} holds no runs; give the folder that python -m tinydist.reproduce named")
+        raise no_runs(out)
     written = []
     for config in configs:
         if curve := load_curve(config, out):

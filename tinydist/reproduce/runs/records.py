@@ -1,13 +1,13 @@
 """Records: runs on disk. Each has a folder of its own, ``DIR/runs/MODEL-INPUT-seedN``, with these files
 (in a study with several arms it is ``MODEL-INPUT-ARM-seedN``):
 
-* ``config.json``: ``settings`` and ``data`` (checksums), which decide the outcome and must agree for a run to be
+* ``config.json``: ``settings`` and ``data`` (checksums), which decide every bit and must agree for a run to be
   continued or kept; and ``parts``, for information: when, where, with which versions and from which epoch the run was
   computed, an entry for each time it was begun or continued;
 * ``metrics.jsonl``: the measurements, a line each, written as they are made;
 * ``checkpoint.npz``: what the run needs to go on, see :mod:`tinydist.reproduce.runs.checkpoints`;
 * ``model.npz``: the trained weights, for ``model.load_state_dict(np.load(path))``; missing if the run failed;
-* ``result.json``: the outcome. It is written last, and it alone says that the run is finished.
+* ``result.json``: the record. It is written last, and it alone says that the run is finished.
 
 ``DIR/results.csv`` is a view of all finished runs, rewritten whenever one is added.
 """
@@ -197,6 +197,12 @@ def all_finished(out: Path) -> list[RunRecord]:
         DataError: if a run is damaged, or `out` holds records of an older version.
     """
     return [load_record(config.folder(out)) for config in load_configs(out) if is_finished(config, out)]
+
+
+def no_runs(out: Path, kind: str = "runs") -> DataError:
+    """Return the error that a results folder holds no runs of some kind, or is missing."""
+    problem = f"holds no {kind}" if out.is_dir() else "is missing"
+    return DataError(f"{out} {problem}; give a folder that python -m tinydist.reproduce named")
 
 
 def write_csv(out: Path) -> Path:

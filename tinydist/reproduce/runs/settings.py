@@ -1,4 +1,4 @@
-"""Settings: all that determines the outcome of a run, and which of it runs must share to be compared."""
+"""Settings: all that determines a run, and which of it runs must share to be compared."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _read(text: str, kind: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Setting):
-    """Everything that decides the outcome of a run: its setting, and what runs of one setting may differ in.
+    """Everything that decides a run: its setting, and what runs of one setting may differ in.
 
     Attributes:
         model: name in the grammar of :mod:`tinydist.models`.

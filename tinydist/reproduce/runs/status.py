@@ -10,7 +10,7 @@ from pathlib import Path
 from tinydist.datasets import rows_are
 from tinydist.errors import DataError
 from tinydist.reproduce.runs.checkpoints import find_checkpoint
-from tinydist.reproduce.runs.records import is_finished, load_config, load_configs, load_record
+from tinydist.reproduce.runs.records import is_finished, load_config, load_configs, load_record, no_runs
 from tinydist.reproduce.runs.run import is_held
 from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.times import duration
@@ -46,7 +46,7 @@ def status(out: Path) -> str:
     """
     configs = load_configs(out)
     if not configs:
-        raise DataError(f"{out} holds no runs; give the folder that python -m tinydist.reproduce named")
+        raise no_runs(out)
     return "\n".join(status_lines([run_status(config, out) for config in configs], *_last_part(configs, out)))
 
 
