@@ -101,6 +101,7 @@ def test_all_errors_have_one_form(capsys):
             parser.parse_args(arguments)
         assert caught.value.code == 2
         said = capsys.readouterr().err
+        assert said.startswith("error: ")
         assert said.endswith(words)
         assert said.count("\n") == 1
 
