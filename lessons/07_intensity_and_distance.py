@@ -169,7 +169,7 @@ print("figure saved in", folder)
 # | `ReLU-L2`, `Abs-L2` | Linear, activation, OffsetL2 | large: far from its point |
 # | `ReLU-L2-Neg`, `Abs-L2-Neg` | ..., OffsetL2, Neg | small: near its point, the prototype |
 #
-# The last linear layer of these networks has no bias, so that a shift cannot get round the constraint.
+# The second linear layer, where there is one, has no bias, so that a shift cannot get round the constraint.
 #
 # **Exercise.** The distance from a plane is 0 for far too many points. The distance from a point is 0 only at the
 # point. Write it: `python -m tinydist.exercises check weighted_distance`. Then put threes and sixes in place of zeros

@@ -192,7 +192,7 @@ for name, function in (("broadcasting", by_broadcasting), ("kernel", weighted_sq
 
 # %% [markdown]
 # **Notice.** The arithmetic is the same. Broadcasting takes longer because of the way to memory and back, and it needs
-# space for three such arrays.
+# space for two such arrays.
 #
 # ## The same bits with any number of threads
 #

@@ -255,7 +255,7 @@ print("figure saved in", output)
 # Models with the same seed start from the same first layer, so their runs do form pairs. Redo one comparison with
 # `stats.ttest_rel`. How many degrees of freedom are there now, and does pairing help?
 #
-# Two graded exercises close the course: an effect size, and a test that has to catch ten planted bugs. A test is a
+# Two graded exercises end this lesson: an effect size, and a test that has to catch ten planted bugs. A test is a
 # claim too; judge it by what it can refuse.
 #
 #     python -m tinydist.exercises check cohens_d

@@ -145,7 +145,7 @@ rates = table(
 #
 # Be as careful with this conclusion as with the paper's. It holds for 1,000 digits, 300 steps and these seeds. It says
 # that dead outputs are no *necessity* of intensities. It does not say that the two kinds of output are equally easy to
-# learn. With the long step, ReLU2-Neg survives where ReLU2 does not. That asymmetry, which lesson 9 explains, is real.
+# learn. With the long step, ReLU2-Neg survives where ReLU2 does not. That asymmetry, which lesson 8 explains, is real.
 #
 # ## The first steps
 #

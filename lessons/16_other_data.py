@@ -100,7 +100,7 @@ for name, data in sets.items():
 # * On the power demand ReLU does not change much, and ReLU2 loses an output in every other run. On the other set ReLU
 #   blows up, and the outputs of ReLU2 die, with and without Neg. Abs2 blows up on both.
 # * OffsetL2 does not suffer at all. On the second set it is even a little better than before. A likely reason: the
-#   gradient of a distance with respect to its input has a bounded length (lesson 10), however large the input is. So an
+#   gradient of a distance with respect to its input has a bounded length (lesson 11), however large the input is. So an
 #   error that has grown does not reach the layer below as a larger gradient. The distance would then be good not for a
 #   better fit, but for a better-behaved step, of which the paper does not speak.
 #
