@@ -5,8 +5,8 @@
 # steps. You can explain why those of Abs2 cannot, and how much of it is ReLU2's own fault.
 #
 # ReLU2 ends in a ReLU: an output is either on (positive) or off (exactly 0). In the paper, 20 runs of it reach 47% on
-# average where the other five without OffsetL2 reach 90 to 96%. The reason given there is that most of its outputs die. This lesson
-# lets you watch how that happens.
+# average where the other five without OffsetL2 reach 90 to 96%. The reason given there is that most of its outputs die.
+# This lesson lets you watch how that happens.
 
 # %%
 import os
