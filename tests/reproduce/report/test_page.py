@@ -174,10 +174,10 @@ def test_the_command_prints_the_verdicts_and_writes_the_page(sweep_without_weigh
     assert (sweep_without_weights / "report.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("where", ["nowhere", "."])
-def test_a_folder_without_finished_runs(tmp_path, where, capsys):
+@pytest.mark.parametrize(("where", "words"), [("nowhere", "nowhere is missing"), (".", "holds no finished runs")])
+def test_a_folder_without_finished_runs(tmp_path, where, words, capsys):
     assert cli.main(["report", str(tmp_path / where)]) == 2
-    assert "holds no finished runs; give a folder that python -m tinydist.reproduce named" in capsys.readouterr().err
+    assert f"{words}; give a folder that python -m tinydist.reproduce named" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -162,9 +162,9 @@ def refusal(folder, capsys, *flags):
     return captured.err
 
 
-@pytest.mark.parametrize("where", ["absent", "."])
-def test_a_folder_without_runs(tmp_path, capsys, where):
-    assert "holds no runs; give the folder that" in refusal(tmp_path / where, capsys)
+@pytest.mark.parametrize(("where", "words"), [("absent", "absent is missing"), (".", "holds no runs")])
+def test_a_folder_without_runs(tmp_path, capsys, where, words):
+    assert f"{words}; give a folder that" in refusal(tmp_path / where, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
