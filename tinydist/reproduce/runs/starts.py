@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from tinydist.models import build_model
 from tinydist.nn import Sequential
 from tinydist.optim import SGD, Adam, Optimizer
 from tinydist.reproduce.runs.settings import RunConfig
-from tinydist.tensor import Tensor
 
 
 def _uniform(*_: object) -> None:
@@ -41,12 +41,8 @@ INITIALIZATIONS: dict[str, Callable[[Sequential, int], None]] = {
 }
 """Ways to change the weights that a model is built with, given the seed; the paper's is "uniform", no change."""
 
-OPTIMIZERS: dict[str, Callable[[Iterable[Tensor], float, Sequence[float]], Optimizer]] = {
-    "sgd": lambda parameters, lr, factors: SGD(parameters, lr, lr_factors=factors),
-    "momentum": lambda parameters, lr, factors: SGD(parameters, lr, momentum=0.9, lr_factors=factors),
-    "adam": lambda parameters, lr, factors: Adam(parameters, lr, lr_factors=factors),
-}
-"""How a gradient becomes a step, given parameters, learning rate and a factor of it for each; the paper's is "sgd"."""
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "momentum": partial(SGD, momentum=0.9), "adam": Adam}
+"""How a gradient becomes a step; the paper's is "sgd"."""
 
 
 def build_for(config: RunConfig, data: Dataset | StreamedDataset) -> Sequential:
@@ -75,4 +71,4 @@ def start(config: RunConfig, data: Dataset | StreamedDataset) -> tuple[Sequentia
     first, *others = model.parameters()
     first.data *= first.dtype.type(config.first_init)
     factors = [config.first_step, *(1.0 for _ in others)]
-    return model, OPTIMIZERS[config.optimizer]([first, *others], config.lr, factors)
+    return model, OPTIMIZERS[config.optimizer]([first, *others], config.lr, lr_factors=factors)
