@@ -50,6 +50,7 @@ class SparseMatrix:
 
     @property
     def ndim(self) -> int:
+        """Return 2, the number of axes."""
         return 2
 
     def __len__(self) -> int:

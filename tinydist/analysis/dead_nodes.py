@@ -29,6 +29,7 @@ class NodeActivity:
 
     @property
     def nodes(self) -> int:
+        """Return how many nodes there are."""
         return len(self.shares)
 
     @property

@@ -55,6 +55,7 @@ class GrowthRow:
 
     @property
     def synthetic(self) -> bool:
+        """Return whether the images are made from shifted copies."""
         return self.job.copies > 1
 
 

@@ -45,6 +45,7 @@ class Judgement:
 
     @property
     def passed(self) -> bool:
+        """Return whether all checks passed."""
         return self.status == "passed"
 
 
@@ -64,6 +65,7 @@ class Run:
 
     @property
     def passed(self) -> bool:
+        """Return whether all checks passed."""
         return self.wrong is None and self.error is None
 
     def place(self) -> int:

@@ -52,6 +52,7 @@ class Trial:
     seed: int = 0
 
     def load(self) -> datasets.Dataset:
+        """Load the images, held sparse."""
         return datasets.load("mnist", train_size=self.images, layout="sparse")
 
     def run(self, model: str, data: datasets.Dataset) -> Measurement:

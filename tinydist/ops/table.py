@@ -57,6 +57,7 @@ class Op:
 
     @property
     def name(self) -> str:
+        """Return the op's name, that of its function."""
         return self.function.__name__
 
 

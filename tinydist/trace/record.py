@@ -48,6 +48,7 @@ class Step:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return the shape of the value."""
         return self.value.shape
 
     @property
@@ -69,6 +70,7 @@ class Trace:
 
     @property
     def names(self) -> list[str]:
+        """Return the names of the steps, from the output back."""
         return [step.name for step in self.steps]
 
     def __getitem__(self, name: str) -> Step:

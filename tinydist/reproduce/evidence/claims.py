@@ -53,6 +53,7 @@ class Claim:
 
     @property
     def models(self) -> tuple[str, ...]:
+        """Return the models that the claim speaks of, each once."""
         return tuple(dict.fromkeys(model for comparison in self.comparisons for model in comparison.models))
 
 

@@ -37,6 +37,7 @@ class Outcome:
 
     @property
     def accuracy(self) -> Summary:
+        """Return the mean and standard deviation of the test accuracies, percent."""
         return summarize(self.accuracies)
 
     @property
@@ -46,10 +47,12 @@ class Outcome:
 
     @property
     def mean(self) -> float:
+        """Return the mean test accuracy, percent."""
         return self.accuracy.mean
 
     @property
     def mean_dead(self) -> float:
+        """Return the mean number of dead outputs."""
         return summarize(self.dead_outputs).mean
 
     @property

@@ -57,6 +57,7 @@ class RunRecord:
 
     @property
     def final(self) -> Measurement:
+        """Return the measurement of the trained model."""
         return self.curve[-1]
 
     def row(self) -> dict[str, object]:
@@ -166,6 +167,7 @@ def load_configs(out: Path) -> list[RunConfig]:
 
 
 def is_finished(config: RunConfig, out: Path) -> bool:
+    """Return whether the run has its record in the results folder `out`."""
     return (config.folder(out) / RESULT).exists()
 
 
