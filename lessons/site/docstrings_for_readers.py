@@ -20,14 +20,7 @@ _SPELT_OUT = (
 """Types, as Sphinx spells them out, and the names that the code has for them, to be replaced in this order."""
 
 
-def one_name_an_entry(
-    app: Sphinx,  # noqa: ARG001
-    what: str,  # noqa: ARG001
-    name: str,  # noqa: ARG001
-    of: Any,  # noqa: ARG001
-    options: Any,  # noqa: ARG001
-    lines: list[str],
-) -> None:
+def one_name_an_entry(_app: Sphinx, _what: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
     """Repeat the entry ``a, b: …`` of a docstring for each of its names."""
     written, rest = [], list(lines)
     while rest:
@@ -45,13 +38,7 @@ def one_name_an_entry(
 
 
 def short_types(
-    app: Sphinx,  # noqa: ARG001
-    what: str,  # noqa: ARG001
-    name: str,  # noqa: ARG001
-    of: Any,  # noqa: ARG001
-    options: Any,  # noqa: ARG001
-    signature: str | None,
-    returns: str | None,
+    _app: Sphinx, _what: str, _name: str, _of: Any, _options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
     """Return the signature with the names of types that the code uses, such as Array."""
     return _short(signature), _short(returns)
