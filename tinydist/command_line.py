@@ -11,9 +11,7 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from tinydist.cores import available_cores
-from tinydist.datasets import INPUTS
 from tinydist.errors import ModelNameError
-from tinydist.models import parse_model_name
 from tinydist.times import read_span
 
 T = TypeVar("T", int, float)
@@ -27,6 +25,8 @@ STOPPED, PIPE_CLOSED = 130, 141
 
 def model_name(text: str) -> str:
     """Return the name of a model, as the grammar spells it."""
+    from tinydist.models import parse_model_name  # here, because NumPy would slow down commands that only print
+
     try:
         return str(parse_model_name(text.strip()))
     except ModelNameError as problem:
@@ -40,6 +40,8 @@ def model_list(text: str) -> list[str]:
 
 def input_list(text: str) -> list[str]:
     """Return the names of inputs in a comma-separated text, each once; see :data:`tinydist.datasets.INPUTS`."""
+    from tinydist.datasets import INPUTS  # here for the same reason
+
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in INPUTS:
