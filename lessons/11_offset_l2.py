@@ -152,7 +152,12 @@ print("figure saved in", output)
 # short training (1,000 images, one seed) support the linear picture. Whether the prototypes come closer in the paper's
 # 50,000 epochs is a question for the long runs.
 #
-# **Exercise.** Write the op and its three gradient rules: `python -m tinydist.exercises check weighted_distance`, then
-# the layer: `python -m tinydist.exercises check offset_l2`. Then look at the field of gradients around two prototypes
-# next to those of ReLU2 and Abs2: `python -m tinydist.trace ReLU2 Abs2 Abs-L2 --figures results/trace` draws it in
-# `gradient_field.png`.
+# **Exercise.** Begin with paper and pencil, and work out seven gradients of ReLU2, Abs2 and OffsetL2. Then write the op
+# with its three gradient rules, and the layer:
+#
+#     python -m tinydist.exercises check predict_the_gradient
+#     python -m tinydist.exercises check weighted_distance
+#     python -m tinydist.exercises check offset_l2
+#
+# Last, look at the field of gradients around two prototypes next to those of ReLU2 and Abs2: `python -m tinydist.trace
+# ReLU2 Abs2 Abs-L2 --figures results/trace` draws it in `gradient_field.png`.

@@ -255,8 +255,9 @@ print("figure saved in", output)
 # Models with the same seed start from the same first layer, so their runs do form pairs. Redo one comparison with
 # `stats.ttest_rel`. How many degrees of freedom are there now, and does pairing help?
 #
-# Two graded exercises end this lesson: an effect size, and a test that has to catch ten planted bugs. A test is a
+# Three graded exercises end this lesson: an effect size, and two tests that have to catch planted bugs. A test is a
 # claim too; judge it by what it can refuse.
 #
 #     python -m tinydist.exercises check cohens_d
 #     python -m tinydist.exercises check catch_the_bug
+#     python -m tinydist.exercises check catch_the_distance_bug

@@ -44,7 +44,7 @@ FORCED = {
 """What the output of a model has to be, by what follows the activation in its name."""
 
 
-WORDS = {3: "three", 8: "eight", 15: "fifteen", 17: "seventeen", 27: "twenty-seven"}
+WORDS = {3: "three", 8: "eight", 15: "fifteen", 17: "seventeen", 29: "twenty-nine"}
 
 
 def text_of(path):
@@ -239,7 +239,7 @@ def sentences():
     yield README, f"**Open**: {WORDS[counts[ledger.NOT_ENOUGH]]} of the paper's {WORDS[counts.total()]} claims"
     yield README, f"**Not tested**: {WORDS[counts[ledger.NOT_TESTED]]} claims"
     yield README, f"[{WORDS[len(list((ROOT / 'lessons').glob('[0-9]*.py')))]} scripts](lessons)"
-    yield README, f"{WORDS[len(EXERCISES)].capitalize()} functions of this library are exercises"
+    yield README, f"{WORDS[len(EXERCISES)].capitalize()} functions of this library are [exercises]"
     in_the_paper = AFTER_5000_EPOCHS["ReLU"].mean - AFTER_5000_EPOCHS["ReLU2-Neg"].mean
     yield README, f"behind ReLU here, in the paper {in_the_paper:.1f}"
     yield "results", behind

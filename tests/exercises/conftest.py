@@ -1,15 +1,16 @@
 """A learner's folder, and what a learner may write into it."""
 
-import ast
+import re
 import shutil
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tinydist.exercises.exercise import Exercise, python_function
-from tinydist.exercises.stubs import import_lines, library_source, stub
-from tinydist.exercises.table import find, number
+from tinydist.exercises.exercise import Exercise
+from tinydist.exercises.stubs import solution, stub
+from tinydist.exercises.table import find
 from tinydist.exercises.workspace import Workspace
 
 UNWRITTEN = "    raise NotWrittenYet(__file__)\n"
@@ -30,7 +31,7 @@ def written() -> Callable[[Exercise, str], str]:
     """The text of a learner's file with this body for the function."""
 
     def fill_in(exercise, body):
-        text = stub(exercise, number(exercise))
+        text = stub(exercise)
         assert text.count(UNWRITTEN) == 1
         return text.replace(UNWRITTEN, textwrap.indent(textwrap.dedent(body).strip("\n"), "    ") + "\n")
 
@@ -38,18 +39,18 @@ def written() -> Callable[[Exercise, str], str]:
 
 
 @pytest.fixture
-def reference(written) -> Callable[[Exercise], str]:
-    """The text of a learner's file with the library's own body, and the imports that this needs."""
+def solved(workspace) -> Callable[[Exercise], Path]:
+    """Paste the printed solution into the learner's file, and return the file."""
 
-    def extract(exercise):
-        source, node = library_source(exercise)
-        statements = node.body[1:] if ast.get_docstring(node) else node.body
-        body = "\n".join(source.splitlines()[statements[0].lineno - 1 : statements[-1].end_lineno])
-        library = python_function(exercise.library)
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {library.__name__}
-        return "\n".join([*import_lines(names, library.__globals__), written(exercise, body)])
+    def paste(exercise):
+        path = workspace.path(exercise)
+        text = stub(exercise)
+        start = re.search(rf"^(@.*\n)?def {exercise.name}\(", text, flags=re.M).start()
+        end = text.index(UNWRITTEN) + len(UNWRITTEN)
+        path.write_text(f"{text[:start]}{solution(exercise)}\n{text[end:]}", encoding="utf-8")
+        return path
 
-    return extract
+    return paste
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinydist.exercises.compare import difference, same, short
-from tinydist.exercises.exercise import Observation
+from tinydist.exercises.rubric import Observation
 
 
 def differ(received, expected):
@@ -52,6 +52,19 @@ def test_what_is_right(received, expected):
 )
 def test_what_is_wrong(received, expected, words):
     assert words in differ(received, expected)
+
+
+def test_small_entries_beside_large_ones_count_only_where_that_is_asked():
+    expected, received = np.array([1e9, 1e-9]), np.array([1e9, 0.0])
+    assert difference(Observation("x", received, expected)) is None
+    assert "the first at [1]" in difference(Observation("x", received, expected, atol=0))
+
+
+def test_float64_is_as_good_as_float32_only_where_that_is_said():
+    narrow, wide = np.array([0.5], dtype=np.float32), np.array([0.5])
+    assert difference(Observation("x", wide, narrow)) == "float64 instead of float32"
+    assert difference(Observation("x", wide, narrow, wide=True)) is None
+    assert difference(Observation("x", narrow, wide, wide=True)) == "float32 instead of float64"
 
 
 def test_same():

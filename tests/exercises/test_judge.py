@@ -1,11 +1,13 @@
 """What the judge says about answers that a learner might write."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
 
 from tinydist import ops
+from tinydist.exercises.answers import load
 from tinydist.exercises.judge import judge
 from tinydist.exercises.table import EXERCISES, find
 
@@ -66,7 +68,7 @@ def test_a_wrong_value_is_shown_with_what_was_given_and_expected(verdict_on):
 
 
 def test_a_known_mistake_written_in_another_way_is_named(verdict_on):
-    recursion = "order = []\ndef visit(t):\n    if t.requires_grad and not any(t is o for o in order[-9:]):\n"
+    recursion = "order = []\ndef visit(t):\n    if t.requires_grad and not any(t is o for o in order):\n"
     recursion += "        [visit(p) for p in t.inputs]\n        order.append(t)\nvisit(root)\nreturn order"
     for name, body, words in [
         ("mul", WRONG_MUL, "The factors are swapped"),
@@ -82,8 +84,9 @@ def test_a_known_mistake_written_in_another_way_is_named(verdict_on):
         ("training_step", "loss.backward()\noptimizer.step()", "zero_grad is missing"),
         (
             "cohens_d",
-            "n = len(a) + len(b)\ns = (len(a) * np.var(a) + len(b) * np.var(b)) / n\n"
-            "return (np.mean(a) - np.mean(b)) / np.sqrt(s)",
+            "n = len(a) + len(b)\nif len(a) < 2 or len(b) < 2:\n    raise ValueError('too few')\n"
+            "s = (len(a) * np.var(a) + len(b) * np.var(b)) / n\n"
+            "with np.errstate(all='ignore'):\n    return np.divide(np.mean(a) - np.mean(b), np.sqrt(s))",
             "n - 1",
         ),
         ("topological_order", recursion, "Keep a stack of your own"),
@@ -95,8 +98,108 @@ def test_a_known_mistake_written_in_another_way_is_named(verdict_on):
 
 def test_a_mistake_that_is_not_known_is_not_given_a_name(verdict_on):
     message = verdict_on("mul", RIGHT_MUL.replace("g * b", "g * b * 1.01")).message
-    says = [mistake.says for mistake in find("mul").mistakes]
+    assert "In every case it is 1.01 times what it should be: the gradient of a." in message
+    more = "1.01 * (a.ndim == 1)"
+    message = verdict_on("mul", RIGHT_MUL.replace("g * b", f"g * b * {more}")).message
+    assert "How often each part was right: the gradient of a " in message
+    says = [mistake.says for mistake in find("mul").rubric.mistakes]
     assert not any(sentence in " ".join(message.split()) for sentence in says)
+
+
+def test_an_error_in_a_helper_is_placed_there(workspace, verdict_on):
+    helper = workspace.folder / "helping.py"
+    for text, words in [
+        ("def aid(x):\n    return x.foo\n", "helping.py, line 2: return x.foo"),
+        ("def aid(x): return x +\n", "helping.py, line 1"),
+        ("import nothere\n", "helping.py, line 1: import nothere"),
+    ]:
+        helper.write_text(text, encoding="utf-8")
+        sys.modules.pop("helping", None)
+        assert words in verdict_on("relu", "from helping import aid\nreturn aid(x)").message
+    sys.modules.pop("helping", None)
+
+
+def test_what_follows_from_a_wrong_result_is_not_told_as_an_exception(verdict_on):
+    for body in ("return a * b", "pass", "return a * b, 1, 2", "return a * b, (b, a)", "yield a"):
+        message = verdict_on("mul", body).message
+        assert "xception" not in message
+        assert "Error" not in message
+    message = verdict_on("relu", "return max(x, 0), (lambda g: g,)").message
+    assert "In another case it raised an exception" in message
+    assert "The truth value of an array" in message
+
+
+def test_a_dataclass_and_a_module_called_like_a_framework_are_fine(workspace, written, verdict_on):
+    path = workspace.path(find("mul"))
+    rule = "@dataclass\nclass Rule:\n    other: float\n    shape: tuple\n\n"
+    rule += "    def __call__(self, g):\n        return unbroadcast(g * self.other, self.shape)\n\n\n"
+    body = "return a * b, (Rule(b, a.shape), Rule(a, b.shape))"
+    head = "from __future__ import annotations\n\nfrom dataclasses import dataclass\n\n" + rule
+    text = written(find("mul"), body)
+    start = text.index("import numpy")
+    path.write_text(head + text[start:], encoding="utf-8")
+    assert judge(find("mul"), path).passed
+    (workspace.folder / "jax.py").write_text("def times(a, b):\n    return a * b\n", encoding="utf-8")
+    assert verdict_on(
+        "mul", RIGHT_MUL.replace("a * b,", "times(a, b),").replace("return", "from jax import times\nreturn")
+    ).passed
+    sys.modules.pop("jax")
+
+
+def test_a_kernel_in_a_helper_is_the_librarys_own_all_the_same(workspace, written):
+    (workspace.folder / "borrowing.py").write_text(
+        "from tinydist.kernels.dense import matmul_numba as theirs\n", encoding="utf-8"
+    )
+    path = workspace.path(find("matmul_numba"))
+    body = "import borrowing\nreturn borrowing.theirs(a, b)"
+    path.write_text(written(find("matmul_numba"), body).replace("@njit(parallel=True)\n", ""), encoding="utf-8")
+    assert "calls tinydist's own function" in judge(find("matmul_numba"), path).message
+    sys.modules.pop("borrowing")
+
+
+def test_rows_of_scratch_for_each_thread_are_no_race(workspace, written):
+    loops = "scratch = np.zeros((get_num_threads(), b.shape[1]), dtype=a.dtype)\n"
+    loops += "product = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)\nfor i in prange(a.shape[0]):\n"
+    loops += "    own = scratch[get_thread_id()]\n    own[:] = 0\n    for k in range(a.shape[1]):\n"
+    loops += "        own += a[i, k] * b[k]\n    product[i] = own\nreturn product"
+    path = workspace.path(find("matmul_numba"))
+    text = written(find("matmul_numba"), loops)
+    path.write_text(text.replace("import njit", "import get_num_threads, get_thread_id, njit"), encoding="utf-8")
+    judgement = judge(find("matmul_numba"), path)
+    assert "Two turns" not in judgement.message
+
+
+def test_the_smallest_input_that_fails_is_shown(verdict_on):
+    """This answer fails only on arrays of three axes, and the first of those that are tried is larger."""
+    message = verdict_on("mul", RIGHT_MUL.replace("g * b", "g * b * (1 + (a.ndim == 3))")).message
+    rows = {line.split()[0]: line.split(None, 1)[1] for line in message.splitlines() if line.startswith("    ")}
+    assert rows["expected"].count(",") == 0, "a single number"
+    assert float(rows["received"].strip("[]")) == pytest.approx(2 * float(rows["expected"].strip("[]")))
+
+
+def test_a_race_is_told_before_anything_else(verdict_on):
+    loops = "product = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)\nfor i in range(a.shape[0]):\n"
+    loops += "    for k in prange(a.shape[1]):\n        for j in range(b.shape[1]):\n"
+    loops += "            product[i, j] += a[i, k] * b[k, j]\nreturn product"
+    for _ in range(3):
+        message = " ".join(verdict_on("matmul_numba", loops).message.split())
+        assert "write to the same place: product[0, 0] is written by the turns 0 and 1" in message
+
+
+def test_loops_that_python_runs_pass_with_a_remark(workspace, written):
+    exercise, path = find("matmul_numba"), workspace.path(find("matmul_numba"))
+    path.write_text(written(exercise, "return np.dot(a, b)").replace("@njit(parallel=True)\n", ""), encoding="utf-8")
+    judgement = judge(exercise, path)
+    assert judgement.passed
+    assert "numba has not compiled it" in judgement.message
+
+
+def test_a_mistake_in_another_dtype_is_named_and_so_is_the_dtype(verdict_on):
+    message = " ".join(
+        verdict_on("relu", "m = 1.0 * (x >= 0)\nreturn np.maximum(x, 0), (lambda g: g * m,)").message.split()
+    )
+    assert "The gradient is 1 at the kink" in message
+    assert "Besides, some of it is of another dtype than what came in." in message
 
 
 def test_an_exception_is_reported_with_the_line_of_the_learners_file(verdict_on, workspace):
@@ -117,7 +220,7 @@ def test_an_exception_is_reported_with_the_line_of_the_learners_file(verdict_on,
         ("neg_like_relu", "return x, (lambda g: g)", "write (rule,) for a tuple of one"),
         ("relu", "x *= x > 0\nreturn x, (lambda g: g * (x > 0),)", "must stay as it was"),
         ("relu", "return np.maximum(x, 0), (lambda g: np.where(x > 0, g, 0) * np.float64(1),)", "float64 instead of"),
-        ("matmul", "return a @ b, (lambda g: g @ b.T, lambda g: np.zeros(3))", "shape (3,) instead of (2, 2)"),
+        ("matmul", "return a @ b, (lambda g: g @ b.T, lambda g: np.zeros(3))", "shape (3,) instead of (1, 1)"),
         ("sum", "return np.sum(x, axis=axis, keepdims=keepdims), (lambda g: 'g',)", "of type str, not numbers"),
         ("relu", "exit()", "SystemExit"),
     ],
@@ -203,17 +306,15 @@ def test_machine_code_is_not_kept_from_one_check_to_the_next(workspace, written)
     path.write_text(right.replace("1.0 *", "2.0 *"), encoding="utf-8")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     one = np.ones((1, 1))
-    assert judge(exercise, path).answer(one, one) == 2
+    assert load(exercise, path)(one, one) == 2
     assert not list(workspace.folder.rglob("*.nb?"))
 
 
-def test_one_wrong_answer_does_not_spoil_another(workspace, reference):
+def test_one_wrong_answer_does_not_spoil_another(workspace, solved):
     """matmul builds on unbroadcast: with a wrong unbroadcast beside it, it passes all the same."""
-    for name, text in [
-        ("unbroadcast", "def unbroadcast(gradient, shape):\n    return gradient\n"),
-        ("matmul", reference(find("matmul"))),
-    ]:
-        workspace.path(find(name)).write_text(text, encoding="utf-8")
+    wrong = "def unbroadcast(gradient, shape):\n    return gradient\n"
+    workspace.path(find("unbroadcast")).write_text(wrong, encoding="utf-8")
+    solved(find("matmul"))
     assert judge(find("unbroadcast"), workspace.path(find("unbroadcast"))).status == "wrong"
     assert judge(find("matmul"), workspace.path(find("matmul"))).passed
 

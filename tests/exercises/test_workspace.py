@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from tinydist.exercises.exercise import ExerciseError
+from tinydist.exercises.exercise import STATE, ExerciseError
+from tinydist.exercises.judgement import Judgement
 from tinydist.exercises.table import EXERCISES, file_name, find
-from tinydist.exercises.workspace import STATE, Workspace
+from tinydist.exercises.workspace import Workspace
 
 
 def contents(folder):
@@ -51,7 +52,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
 
 
 def test_open_wants_a_folder_of_exercises(tmp_path):
-    with pytest.raises(ExerciseError, match=r"the folder .* is missing. Make it: python -m tinydist.exercises start"):
+    with pytest.raises(ExerciseError, match=r"the folder .* is missing. Make one: python -m tinydist.exercises start"):
         Workspace.open(tmp_path / "nowhere")
     with pytest.raises(ExerciseError, match="is not a folder of exercises"):
         Workspace.open(tmp_path)
@@ -75,6 +76,11 @@ def test_reset_keeps_every_version(workspace):
     assert [backup.read_text(encoding="utf-8") for backup in kept] == ["first", "second"]
 
 
+def test_reset_of_a_fresh_file_keeps_no_copy_of_it(workspace):
+    assert workspace.reset(find("mul")) is None
+    assert not (workspace.folder / "02_mul.py.1").exists()
+
+
 def test_reset_of_a_deleted_file_writes_it_again(workspace):
     path = workspace.path(find("mul"))
     path.unlink()
@@ -84,13 +90,89 @@ def test_reset_of_a_deleted_file_writes_it_again(workspace):
 
 def test_hints_come_one_by_one_and_are_remembered(workspace):
     exercise = find("mul")
-    counts = [Workspace.open(workspace.folder).next_hint(exercise) for _ in range(5)]
+    counts = []
+    for _ in range(5):
+        counts.append(Workspace.open(workspace.folder).next_hint(exercise))
+        workspace.remember_hints(exercise, counts[-1])
     assert counts == [1, 2, 3, 3, 3]
     assert workspace.next_hint(find("sum")) == 1
-    assert json.loads((workspace.folder / STATE).read_text(encoding="utf-8")) == {"hints": {"mul": 3, "sum": 1}}
+    workspace.remember_hints(find("sum"), 1)
+    assert json.loads((workspace.folder / STATE).read_text(encoding="utf-8"))["hints"] == {"mul": 3, "sum": 1}
 
 
-@pytest.mark.parametrize("spoiled", ["", "{", "[]", '{"hints": 3}', '{"hints": {"mul": "x"}}'])
+@pytest.mark.parametrize(
+    "spoiled", ["", "{", "[]", '{"hints": 3}', '{"hints": {"mul": "x"}}', '{"judged": {"mul": 1}}']
+)
 def test_a_spoiled_state_starts_the_hints_again(workspace, spoiled):
     (workspace.folder / STATE).write_text(spoiled, encoding="utf-8")
     assert workspace.next_hint(find("mul")) == 1
+    assert workspace.standing(find("mul")).status == "not written"
+
+
+def remember(workspace, judgement):
+    workspace.remember(judgement, workspace.digest(judgement.exercise))
+
+
+def test_a_result_is_remembered_for_as_long_as_the_file_stays_as_it_is(workspace):
+    exercise = find("mul")
+    path = workspace.path(exercise)
+    assert workspace.standing(exercise).status == "not written"
+    path.write_text("def mul(a, b): ...\n", encoding="utf-8")
+    assert workspace.standing(exercise).status == "unchecked"
+    remember(workspace, Judgement(exercise, "wrong", "because"))
+    remember(workspace, Judgement(find("sum"), "passed"))
+    workspace.remember_hints(exercise, 1)
+    again = Workspace.open(workspace.folder)
+    assert (again.standing(exercise).status, again.standing(find("sum")).status) == ("wrong", "passed")
+    path.write_text("def mul(a, b): pass\n", encoding="utf-8")
+    assert again.standing(exercise).status == "unchecked"
+    path.unlink()
+    assert again.standing(exercise).status == "unusable"
+
+
+def test_a_result_is_not_trusted_when_a_helper_has_changed(workspace):
+    exercise = find("mul")
+    (workspace.folder / "helpers.py").write_text("x = 1\n", encoding="utf-8")
+    remember(workspace, Judgement(exercise, "passed"))
+    assert workspace.standing(exercise).passed
+    (workspace.folder / "helpers.py").write_text("x = 2\n", encoding="utf-8")
+    assert not workspace.standing(exercise).passed
+
+
+def test_no_folder_of_exercises_is_made_within_another(workspace, monkeypatch):
+    for place in ("exercises", "a/b"):
+        with pytest.raises(ExerciseError, match=r"would lie within .*, which is a folder of exercises already"):
+            Workspace.start(workspace.folder / place)
+    monkeypatch.chdir(workspace.folder)
+    with pytest.raises(ExerciseError, match=r"Go on there: python -m tinydist.exercises next$"):
+        Workspace.start(workspace.folder / "exercises")
+    assert not (workspace.folder / "exercises").exists()
+
+
+def test_a_wrong_folder_is_answered_with_the_right_one(workspace, monkeypatch):
+    monkeypatch.chdir(workspace.folder.parent)
+    for wrong in (workspace.folder.parent, workspace.folder.parent / "nowhere", workspace.folder / "sub"):
+        with pytest.raises(ExerciseError, match=r"Yours is exercises: python -m tinydist.exercises next$"):
+            Workspace.open(wrong)
+
+
+def test_a_result_is_of_what_the_file_was_when_the_check_began(workspace):
+    exercise = find("mul")
+    workspace.path(exercise).write_text("def mul(a, b): ...\n", encoding="utf-8")
+    digest = workspace.digest(exercise)
+    workspace.path(exercise).write_text("return 17\n", encoding="utf-8")
+    workspace.remember(Judgement(exercise, "passed"), digest)
+    assert workspace.standing(exercise).status == "unchecked"
+
+
+def test_packages_beside_the_answers_count_and_what_editors_leave_there_does_not(workspace):
+    exercise = find("mul")
+    package = workspace.folder / "help_me" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("x = 1\n", encoding="utf-8")
+    (workspace.folder / ".#02_mul.py").symlink_to("nowhere")
+    (workspace.folder / "folder.py").mkdir()
+    remember(workspace, Judgement(exercise, "passed"))
+    assert workspace.standing(exercise).passed
+    package.write_text("x = 2\n", encoding="utf-8")
+    assert not workspace.standing(exercise).passed

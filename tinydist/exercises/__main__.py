@@ -1,8 +1,12 @@
 """``python -m tinydist.exercises``"""
 
 import sys
-
-from tinydist.exercises.cli import main
+from pathlib import Path
 
 if __name__ == "__main__":
+    if Path(".tinydist-exercises.json").exists() and Path(sys.path[0]).resolve() == Path.cwd():
+        del sys.path[0]  # a learner's own files here must not hide modules of Python
+
+    from tinydist.exercises.cli import main
+
     sys.exit(main())

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -13,9 +19,60 @@ from numba.core.dispatcher import Dispatcher
 
 from tinydist.exercises.exercise import Exercise, ExerciseError, command, python_function, shown
 
+FRAMEWORKS = ("autograd", "jax", "mxnet", "paddle", "pytensor", "tensorflow", "theano", "tinygrad", "torch")
+"""Packages that would work out the gradients that a learner is here to write."""
+
+
+MOST_LINES, MOST_OF_A_LINE = 8, 300
+"""Lines and characters of the text of an exception that are shown."""
+
 
 class UnusableFile(ExerciseError):
     """A learner's file from which no answer can be taken."""
+
+
+class BorrowedFramework(ExerciseError, ImportError):
+    """An answer that lets another framework work out its gradients."""
+
+
+class _Refusal(MetaPathFinder):
+    """A finder of modules that refuses the frameworks, and leaves all else to others.
+
+    Args:
+        folder: of the learner, who may have written a module of such a name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+        name = fullname.partition(".")[0]
+        if name not in FRAMEWORKS:
+            return None
+        if (self.folder / f"{name}.py").exists():
+            return spec_from_file_location(name, self.folder / f"{name}.py")
+        raise BorrowedFramework(f"{name} would work out the gradients for you. Write them yourself, with NumPy")
+
+
+@contextmanager
+def at_home(folder: Path) -> Iterator[None]:
+    """Let an answer import the learner's own files within this block, and no framework but this one.
+
+    Args:
+        folder: of the learner's files. It is searched last, so a file there hides no module of Python.
+    """
+    hidden = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in FRAMEWORKS}
+    refusal, place = _Refusal(folder.resolve()), str(folder.resolve())
+    for name in hidden:
+        del sys.modules[name]
+    sys.meta_path.insert(0, refusal)
+    sys.path.append(place)
+    try:
+        yield
+    finally:
+        sys.path[:] = [entry for entry in sys.path if entry != place]
+        sys.meta_path.remove(refusal)
+        sys.modules.update(hidden)
 
 
 def load(exercise: Exercise, path: Path) -> Any:
@@ -33,10 +90,11 @@ def load(exercise: Exercise, path: Path) -> Any:
     source = _read(exercise, path)
     module = ModuleType(f"answer_{exercise.name}")
     module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses, for one, look for it
     try:
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except SyntaxError as problem:
-        place = f"{shown(path)}, line {problem.lineno}"
+        place = f"{shown(Path(problem.filename or path))}, line {problem.lineno}"
         raise UnusableFile(f"{place}: {problem.msg}\n    {(problem.text or '').strip()}") from None
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a learner's file may raise anything
         raise UnusableFile(f"{shown(path)} cannot be run.\n{describe(problem, path)}") from None
@@ -63,7 +121,7 @@ def _read(exercise: Exercise, path: Path) -> str:
 def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: Any) -> None:
     """Raise if the function is missing or was not written in this file."""
     name = exercise.name
-    borrowed = [key for key, value in vars(module).items() if value is exercise.library]
+    borrowed = [key for key, value in vars(module).items() if value is exercise.rubric.library]
     if borrowed:
         raise UnusableFile(
             f"{shown(path)} imports tinydist's own function ({', '.join(borrowed)}), which is the answer to this "
@@ -76,8 +134,8 @@ def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: 
         )
     plain = python_function(function)
     if not isinstance(plain, FunctionType):
-        kind = type(function).__name__
-        raise UnusableFile(f"{name} in {shown(path)} is of type {kind}; define it with 'def {name}(...)'")
+        kind = "a class" if isinstance(function, type) else f"of type {type(function).__name__}"
+        raise UnusableFile(f"{name} in {shown(path)} is {kind}; define it with 'def {name}(...)'")
     if plain.__code__.co_filename != str(path):
         raise UnusableFile(
             f"{name} in {shown(path)} was not written there but in {plain.__code__.co_filename}; "
@@ -85,21 +143,37 @@ def _check_origin(exercise: Exercise, path: Path, module: ModuleType, function: 
         )
 
 
+def text_of(problem: BaseException) -> str:
+    """Return the text of an exception; "" if that raises another one, as a learner's own might."""
+    try:
+        return str(problem).strip()
+    except Exception:  # noqa: BLE001 - a learner's code may raise anything
+        return ""
+
+
 def describe(problem: BaseException, path: Path) -> str:
-    """Return an exception in two or three lines: its message, and the line of the learner's file it came from."""
-    message = str(problem).strip()
-    place = _place_by_numba(message, path)
-    lines = [line for line in message.splitlines() if line.strip()]
+    """Return an exception in two or three lines: its message, and the line of the learner's that it came from.
+
+    Args:
+        problem: the exception.
+        path: the learner's file; the line may also be one of a module beside it.
+    """
+    message = text_of(problem)
+    lines = [line[:MOST_OF_A_LINE] for line in message.splitlines() if line.strip()][:MOST_LINES]
+    number = _line_by_numba(message, path)
+    place = None if number is None else (path, number)
     if place is not None:  # numba's message is a page long
         lines = [line.strip() for line in lines if not line.startswith(("Failed in", "\x1b"))][:2]
-    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == str(path)]
-    if frames and place is None:
-        place = frames[-1].lineno
-    text = f"{type(problem).__name__}: " + "\n  ".join(lines)
-    return text if place is None else f"{text}\n    {path.name}, line {place}: {_line(path, place)}"
+    else:
+        folder = path.resolve().parent
+        frames = [f for f in traceback.extract_tb(problem.__traceback__) if Path(f.filename).resolve().parent == folder]
+        if frames and frames[-1].lineno is not None:
+            place = Path(frames[-1].filename), frames[-1].lineno
+    text = ": ".join(filter(None, (type(problem).__name__, "\n  ".join(lines))))
+    return text if place is None else f"{text}\n    {place[0].name}, line {place[1]}: {_line(*place)}"
 
 
-def _place_by_numba(message: str, path: Path) -> int | None:
+def _line_by_numba(message: str, path: Path) -> int | None:
     """Return the line of the file that numba's compiler names in its message; None if it names none."""
     match = re.search(re.escape(path.name) + r'"?, line (\d+)', message)
     return int(match[1]) if match else None

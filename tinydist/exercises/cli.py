@@ -1,17 +1,21 @@
-"""Command line of ``python -m tinydist.exercises``."""
+"""Command line of ``python -m tinydist.exercises``.
+
+A learner waits for these commands many times a day, so what only some of them need is imported there.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinydist.command_line import add_commands, command_parser, exit_status
 from tinydist.exercises import pages
-from tinydist.exercises.exercise import DEFAULT_FOLDER, ExerciseError, command, shown
-from tinydist.exercises.judge import Judgement, judge
-from tinydist.exercises.mine import Trial, compared
-from tinydist.exercises.table import EXERCISES, find, number
+from tinydist.exercises.exercise import Exercise, ExerciseError, command, default_folder, shown
+from tinydist.exercises.judgement import Judgement
+from tinydist.exercises.table import EXERCISES, find
+from tinydist.exercises.watch import changed
 from tinydist.exercises.workspace import Workspace
 
 DESCRIPTION = """\
@@ -23,6 +27,7 @@ examples:
   python -m tinydist.exercises start       make the folder ./exercises
   python -m tinydist.exercises next        what to do now
   python -m tinydist.exercises check mul   judge one answer; 'check 2' is the same
+  python -m tinydist.exercises watch       judge each answer when you save its file
 """
 
 
@@ -57,53 +62,92 @@ def _list(_options: argparse.Namespace) -> int:
 
 def _next(options: argparse.Namespace) -> int:
     workspace = Workspace.open(options.dir)
-    for exercise in EXERCISES:
-        verdict = judge(exercise, workspace.path(exercise))
-        if not verdict.passed:
-            print(pages.opening(verdict, workspace.path(exercise)))
-            return 0
-    print(pages.farewell(workspace.folder))
+    print(_what_is_open(workspace))
     return 0
+
+
+def _what_is_open(workspace: Workspace) -> str:
+    """Return the page of the first exercise that does not pass."""
+    standings = map(workspace.standing, EXERCISES)
+    first = next((standing for standing in standings if not standing.passed), None)
+    return pages.farewell(workspace.folder) if first is None else pages.opening(first, workspace.path(first.exercise))
 
 
 def _check(options: argparse.Namespace) -> int:
     workspace = Workspace.open(options.dir)
+    if options.mine and options.exercise:
+        raise ExerciseError("check --mine takes all answers that pass; leave the names out")
+    exercises = list(dict.fromkeys(map(find, options.exercise)))
     if options.mine:
-        for line in compared([judge(e, workspace.path(e)) for e in EXERCISES], Trial()):
-            print(line, flush=True)
-        return 0
-    if options.exercise is None:
-        verdicts = _judge_all(workspace)
-        print(f"\n{pages.summary(verdicts, workspace.folder)}")
-        return 0 if all(verdict.passed for verdict in verdicts) else 1
-    exercise = find(options.exercise)
-    verdict = judge(exercise, workspace.path(exercise))
-    if not verdict.passed:
-        print(verdict.message)
-        return 1
-    print(f"{number(exercise):02} {exercise.name} passes.")
-    later = EXERCISES[number(exercise) :]
-    open_next = next((e for e in later if not judge(e, workspace.path(e)).passed), None)
-    if open_next is not None:
-        print(f"\nNext: {number(open_next):02} {open_next.name}, {open_next.title}.")
-        print(f"For its task: {command('next', folder=workspace.folder)}")
+        return _check_mine(workspace)
+    if not exercises:
+        judgements = _judge_all(workspace, EXERCISES)
+        print(f"\n{pages.summary(judgements, workspace.folder)}")
     else:
-        print(f"\nIt was the last one. For all of them: {command('progress', folder=workspace.folder)}")
+        judgements = []
+        for exercise in exercises:
+            judgements.append(_judge(workspace, exercise))
+            print(pages.result(judgements[-1]), end="\n\n")
+        if all(judgement.passed for judgement in judgements):
+            print(pages.onward(list(map(workspace.standing, EXERCISES)), workspace.folder))
+    return 0 if all(judgement.passed for judgement in judgements) else 1
+
+
+def _judge(workspace: Workspace, exercise: Exercise) -> Judgement:
+    from tinydist.exercises.apart import judge_apart
+
+    digest = workspace.digest(exercise)  # the file may be saved again while it is judged
+    judgement = judge_apart(exercise, workspace.path(exercise))
+    try:
+        workspace.remember(judgement, digest)
+    except ExerciseError as problem:
+        print(f"The result is not remembered: {problem}", file=sys.stderr)
+    return judgement
+
+
+def _judge_all(workspace: Workspace, exercises: Sequence[Exercise]) -> list[Judgement]:
+    judgements = []
+    for exercise in exercises:
+        judgements.append(_judge(workspace, exercise))
+        print(f"{exercise.number:02} {exercise.name:24} {judgements[-1].status}", flush=True)
+    return judgements
+
+
+def _check_mine(workspace: Workspace) -> int:
+    from tinydist.exercises.answers import at_home, load
+    from tinydist.exercises.mine import Part, ShortTraining, compared
+
+    judgements = _judge_all(workspace, EXERCISES)
+    print(flush=True)
+    with at_home(workspace.folder):
+        parts = [Part(j.exercise, load(j.exercise, workspace.path(j.exercise))) for j in judgements if j.passed]
+        for line in compared(parts, judgements, ShortTraining()):
+            print(line, flush=True)
+    return 1 if any(judgement.status in ("wrong", "unusable") for judgement in judgements) else 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    workspace = Workspace.open(options.dir)
+    exercises = list(map(find, options.exercise)) or list(EXERCISES)
+    print(_what_is_open(workspace))
+    print(f"\nWatching {shown(workspace.folder)}: save a file, and it is checked. Ctrl-C ends this.", flush=True)
+    for exercise in changed(workspace, exercises):
+        judgement = _judge(workspace, exercise)
+        print(f"\n{'-' * 60}\n{pages.result(judgement)}", flush=True)
+        if judgement.passed:
+            print(f"\n{pages.onward(list(map(workspace.standing, EXERCISES)), workspace.folder)}", flush=True)
     return 0
-
-
-def _judge_all(workspace: Workspace) -> list[Judgement]:
-    verdicts = []
-    for exercise in EXERCISES:
-        verdicts.append(judge(exercise, workspace.path(exercise)))
-        print(f"{number(exercise):02} {exercise.name:24} {verdicts[-1].status}", flush=True)
-    return verdicts
 
 
 def _hint(options: argparse.Namespace) -> int:
     exercise = find(options.exercise)
     workspace = Workspace.open(options.dir)
-    print(pages.hints(exercise, workspace.next_hint(exercise), workspace.folder))
+    count = workspace.next_hint(exercise)
+    print(pages.hints(exercise, count, workspace.folder))
+    try:
+        workspace.remember_hints(exercise, count)
+    except ExerciseError as problem:
+        print(f"Next time it begins again: {problem}", file=sys.stderr)
     return 0
 
 
@@ -117,40 +161,43 @@ def _reset(options: argparse.Namespace) -> int:
 
 
 def _solution(options: argparse.Namespace) -> int:
-    print(pages.solution(find(options.exercise)))
+    from tinydist.exercises.stubs import solution
+
+    print(solution(find(options.exercise)))
     return 0
 
 
 def _progress(options: argparse.Namespace) -> int:
     workspace = Workspace.open(options.dir)
-    verdicts = [judge(exercise, workspace.path(exercise)) for exercise in EXERCISES]
-    print(pages.progress(verdicts, workspace.folder))
+    print(pages.progress(list(map(workspace.standing, EXERCISES)), workspace.folder))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("python -m tinydist.exercises", DESCRIPTION, EPILOG)
     parser.set_defaults(run=None)
+    words_of_dir = "your folder (default: the current one if it is yours, else exercises)"
+    parser.add_argument("--dir", type=Path, default=default_folder(), metavar="DIR", help=words_of_dir)
     add_command = add_commands(parser)
 
     def add(name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
         sub = add_command(name, run, words)
-        sub.add_argument(
-            "--dir", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="your folder (default: %(default)s)"
-        )
+        sub.add_argument("--dir", type=Path, default=argparse.SUPPRESS, metavar="DIR", help=words_of_dir)
         return sub
 
     start = add("start", _start, "make your folder, or add to it what is missing")
-    start.add_argument("folder", type=Path, nargs="?", metavar="DIR", help=f"the folder (default: {DEFAULT_FOLDER})")
+    start.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the folder, as --dir")
     add("list", _list, "show all exercises")
     add("next", _next, "show the first exercise that does not pass yet")
-    check = add("check", _check, "judge an answer, or all of them")
-    check.add_argument("exercise", nargs="?", metavar="N|NAME", help="number or name (default: all)")
-    check.add_argument("--mine", action="store_true", help="train the paper's models, briefly, with your functions")
+    check = add("check", _check, "judge these answers, or all of them")
+    check.add_argument("exercise", nargs="*", metavar="N|NAME", help="numbers or names (default: all)")
+    check.add_argument("--mine", action="store_true", help="compare your functions in models, and train one with them")
+    watch = add("watch", _watch, "judge each answer when you save its file")
+    watch.add_argument("exercise", nargs="*", metavar="N|NAME", help="numbers or names (default: all)")
     for name, run, words in [
         ("hint", _hint, "show a hint, and one more each time"),
         ("reset", _reset, "start an exercise afresh; your version is kept beside it"),
-        ("solution", _solution, "show how the library does it"),
+        ("solution", _solution, "show a right answer"),
     ]:
         add(name, run, words).add_argument("exercise", metavar="N|NAME", help="number or name")
     add("progress", _progress, "show how far you are, lesson by lesson")

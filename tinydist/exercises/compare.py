@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.exercises.exercise import Observation
+from tinydist.exercises.rubric import Observation
 
-RTOL = {"float64": 1e-6, "float32": 1e-4}
-"""Allowed relative error by dtype: enough for finite differences and another order of rounding, too little for a wrong
-formula."""
+RTOL = {"float64": 1e-8, "float32": 1e-4}
+"""Allowed relative error by dtype: enough for another order of rounding, too little for a wrong formula."""
+
+ATOL = 1e-2
+"""Allowed error relative to the largest entry, as a share of the relative one: where terms cancel, less is exact."""
 
 
 def difference(observation: Observation) -> str | None:
@@ -20,21 +22,21 @@ def difference(observation: Observation) -> str | None:
     if received is None and expected is not None:
         return "None: was it never returned, or never set?"
     if isinstance(expected, float | np.ndarray | np.generic):
-        return _numeric_difference(received, np.asarray(expected), observation.rtol, strict=type(expected) is not float)
+        return _numeric_difference(observation, np.asarray(expected))
     return None if type(received) is type(expected) and received == expected else ""
 
 
-def _numeric_difference(received: Any, expected: NDArray[Any], rtol: float | None, strict: bool) -> str | None:
-    array = _as_array(received)
+def _numeric_difference(observation: Observation, expected: NDArray[Any]) -> str | None:
+    array = _as_array(observation.received)
+    if array is not None and array.dtype.kind == "c":
+        return "complex numbers, not real ones"
     if array is None or array.dtype.kind not in "fiub":
-        return f"of type {type(received).__name__}, not numbers"
+        return f"of type {type(observation.received).__name__}, not numbers"
     if array.shape != expected.shape:
         return f"shape {array.shape} instead of {expected.shape}"
-    if strict and array.dtype != expected.dtype:
-        return f"{array.dtype} instead of {expected.dtype}"
-    wrong = ~_close(array, expected, rtol)
+    wrong = ~_close(array, expected, observation.rtol, observation.atol)
     if not wrong.any():
-        return None
+        return None if _dtype_will_do(array, observation) else f"{array.dtype} instead of {expected.dtype}"
     if array.size == 1:
         return ""
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -42,24 +44,38 @@ def _numeric_difference(received: Any, expected: NDArray[Any], rtol: float | Non
     return f"{int(wrong.sum())} of {wrong.size} entries differ, the first at {list(index)}: {values}"
 
 
-def _close(array: NDArray[Any], expected: NDArray[Any], rtol: float | None) -> NDArray[np.bool_]:
+def _dtype_will_do(array: NDArray[Any], observation: Observation) -> bool:
+    if type(observation.expected) is float:
+        return True
+    return array.dtype == observation.expected.dtype or (observation.wide and array.dtype == np.float64)
+
+
+def _close(
+    array: NDArray[Any], expected: NDArray[Any], rtol: float | None = None, atol: float | None = None
+) -> NDArray[np.bool_]:
     if expected.dtype.kind != "f":
         return np.asarray(array == expected)
-    if rtol is None:
-        rtol = RTOL.get(str(expected.dtype), 1e-6)
-    finite = np.abs(expected[np.isfinite(expected)])
-    tolerance = rtol * max(1e-3, finite.max(initial=0))
-    return np.isclose(array, expected, rtol=rtol, atol=tolerance * 1e-2, equal_nan=True)
+    rtol = RTOL.get(str(expected.dtype), 1e-8) if rtol is None else rtol
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+    return np.isclose(
+        array, expected, rtol=rtol, atol=largest * (rtol * ATOL if atol is None else atol), equal_nan=True
+    )
 
 
-def same(a: Any, b: Any) -> bool:
-    """Return whether two answers gave the same: equal values within rounding, NaN like NaN."""
+def same(a: Any, b: Any, any_dtype: bool = False) -> bool:
+    """Return whether two answers gave the same: equal values within rounding, NaN like NaN, and the same dtype.
+
+    Args:
+        a, b: what they gave.
+        any_dtype: whether the dtypes may differ.
+    """
     first, second = _as_array(a), _as_array(b)
     if first is None or second is None or first.dtype.kind not in "fiub" or second.dtype.kind not in "fiub":
-        return type(a) is type(b) and bool(a == b)
-    if (first.shape, first.dtype) != (second.shape, second.dtype):
+        return type(a) is type(b) and np.array_equal(np.asarray(a, dtype=object), np.asarray(b, dtype=object))
+    if first.shape != second.shape or not (any_dtype or first.dtype == second.dtype):
         return False
-    return bool(np.all(_close(first, second, None)))
+    narrow, wide = sorted((first, second), key=lambda array: array.dtype.itemsize)
+    return bool(np.all(_close(wide, narrow)))
 
 
 def _as_array(value: Any) -> NDArray[Any] | None:
@@ -78,7 +94,9 @@ def short(value: Any) -> str:
         array = np.asarray(value)
         if array.ndim == 0:
             return _number(array[()])
-        text = np.array2string(array, separator=", ", threshold=24, edgeitems=2, precision=6)
+        text = np.array2string(
+            array + 0 if array.dtype.kind == "f" else array, separator=", ", threshold=24, edgeitems=2, precision=6
+        )
         if array.size > 24:
             text += f" of shape {array.shape}"
         return text
@@ -86,4 +104,4 @@ def short(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.9g}" if np.asarray(value).dtype.kind == "f" else str(value)
+    return f"{value + 0:.9g}" if np.asarray(value).dtype.kind == "f" else str(value)

@@ -1,16 +1,23 @@
-"""The parts of an exercise: a function of the library, a check, hints, and the wrong answers that are known."""
+"""An exercise as a learner reads it, the errors that one can meet, and the texts that all commands share."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-DEFAULT_FOLDER = Path("exercises")
-"""The folder of a learner's files, unless another one is named."""
+if TYPE_CHECKING:
+    from tinydist.exercises.rubric import Rubric
+
+TASKS = Path(__file__).parent / "tasks"
+"""The folder with a text for each exercise."""
+
+STATE = ".tinydist-exercises.json"
+"""Name of the file that marks a learner's folder, and holds which hints were shown and which answers were judged."""
 
 WIDTH = 100
 """Number of characters in a line that is printed or written for the learner."""
@@ -43,76 +50,56 @@ class BorrowedAnswer(ExerciseError):
     """An answer that calls the library's own function."""
 
 
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """One comparison that a check makes.
-
-    Attributes:
-        what: in words, such as "the gradient of b".
-        received: result of the function under check: an array, a number, a bool or a word.
-        expected: the independently known truth. An array demands its shape and dtype as well.
-        given: what the function was called with, by name; words or values.
-        rtol: allowed error relative to the largest expected entry; by default what the dtype allows.
-    """
-
-    what: str
-    received: Any
-    expected: Any
-    given: Mapping[str, Any] = field(default_factory=dict)
-    rtol: float | None = None
-
-
-def about_to_try(given: Mapping[str, Any]) -> Observation:
-    """Return what a check yields before it calls the function, so that an exception is reported with what was given."""
-    return Observation("the call", None, None, given)
-
-
-Check = Callable[[Any], Iterator[Observation]]
-"""A function that takes the function under check and yields its observations, the smallest case first. At the first
-observation that differs from what is expected the judge stops (but looks at the rest of that case, the observations
-with the same `given`), so a later case may rely on the earlier ones."""
-
-
 @dataclass(frozen=True)
-class Mistake:
-    """A wrong answer that is known.
-
-    Attributes:
-        answer: the wrong function.
-        says: a sentence or two that explain the mistake to the learner who made it.
-    """
-
-    answer: Callable[..., Any]
-    says: str
-
-
-@dataclass(frozen=True, eq=False)
 class Exercise:
-    """A function of the library to be written once more.
+    """A function to be written once more: what a learner reads about it.
+
+    What an answer is judged by is apart, in :attr:`rubric`: it needs all of the library, and a hint does not.
 
     Attributes:
-        name: of the exercise, and of the function in the learner's file.
+        name: of the exercise, of the function in the learner's file, and of the modules with its task and its rubric.
+        number: its place among the exercises, from 1.
         title: what is written, in a few words.
-        library: the library's own function or method.
         lesson: stem of the lesson that explains it.
         task: what to write and what to look out for.
         hints: from a first pointer to nearly the answer.
-        check: see :data:`Check`.
-        mistakes: at least three.
-        gives: names from the library function's module that the learner's file imports as well.
-        see: functions whose source belongs to the solution, such as the NumPy twin of a kernel.
     """
 
     name: str
+    number: int
     title: str
-    library: Any
     lesson: str
     task: str
     hints: tuple[str, ...]
-    check: Check
-    mistakes: tuple[Mistake, ...]
-    gives: tuple[str, ...] = ()
-    see: tuple[Callable[..., Any], ...] = ()
+
+    @property
+    def rubric(self) -> Rubric:
+        """Return what an answer is judged by; its module is imported when this is first asked for."""
+        module = importlib.import_module(f"tinydist.exercises.catalogue.{self.name}")
+        rubric: Rubric = module.RUBRIC
+        return rubric
+
+
+def read_task(name: str, number: int) -> Exercise:
+    """Return the exercise that ``tasks/<name>.md`` describes.
+
+    Its first line is the title, a line names the lesson, and below a heading come the hints, numbered.
+
+    Args:
+        name: of the exercise.
+        number: its place among the exercises.
+    """
+    text = (TASKS / f"{name}.md").read_text(encoding="utf-8")
+    heading, lesson, rest = text.split("\n\n", 2)
+    task, hints = rest.split("## Hints")
+    return Exercise(
+        name,
+        number,
+        heading.removeprefix("# "),
+        lesson.removeprefix("Lesson: "),
+        task.strip(),
+        tuple(" ".join(hint.split()) for hint in re.split(r"^\d+\. ", hints, flags=re.M)[1:]),
+    )
 
 
 def python_function(function: Any) -> Any:
@@ -125,16 +112,21 @@ def paragraphs(text: str) -> str:
     return "\n\n".join(textwrap.fill(" ".join(part.split()), WIDTH) for part in text.strip().split("\n\n"))
 
 
-def command(verb: str, name: str = "", folder: Path = DEFAULT_FOLDER) -> str:
+def default_folder() -> Path:
+    """Return the folder of a learner's files, unless another one is named: the current one, or ./exercises."""
+    return Path() if Path(STATE).exists() else Path("exercises")
+
+
+def command(verb: str, name: str = "", folder: Path | None = None) -> str:
     """Return the command line for `verb`, with --dir unless `folder` is the default one.
 
     Args:
         verb: such as "check".
         name: of the exercise; none by default.
-        folder: of the learner's files.
+        folder: of the learner's files; by default the default one.
     """
     words = ["python -m tinydist.exercises", verb, name]
-    if folder.resolve() != DEFAULT_FOLDER.resolve():
+    if folder is not None and folder.resolve() != default_folder().resolve():
         text = str(shown(folder))
         words += ["--dir", f'"{text}"' if " " in text else text]
     return " ".join(word for word in words if word)

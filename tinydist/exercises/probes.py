@@ -1,122 +1,284 @@
-"""Questions that many checks ask. The expected results come from formulas and finite differences, not from the ops."""
+"""Cases that many rubrics share. What is expected comes from the solution in float64; the tests hold that to others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
-from tinydist.exercises.exercise import Observation, about_to_try
-from tinydist.gradcheck import central_difference
+from tinydist.exercises.compare import difference
+from tinydist.exercises.exercise import python_function
+from tinydist.exercises.patterns import AGAIN, STAYS
+from tinydist.exercises.rubric import Case, Observation, about_to_try
 
 Array = NDArray[Any]
-
-SMALL = 20
-"""Number of entries of a result up to which a kernel is run by Python as well."""
 
 
 @dataclass(frozen=True)
 class OpCase:
-    """A case to try an op on.
+    """Inputs to try an op on.
 
     Attributes:
-        inputs: float64 arrays by name, in the order of the op's arguments.
+        inputs: arrays by name, in the order of the op's arguments.
         options: the op's other arguments.
-        gradients: what the gradient rules must give for `g`; measured by finite differences where it is None.
-        g: the incoming gradient; random numbers where it is None.
-        note: why this case is tried, shown to the learner.
+        g: the incoming gradient; random numbers of either sign where it is None.
+        why: why this case is tried, shown to the learner.
+        dtype: of the inputs that the op receives, and so of everything it should give.
+        atol: see :class:`Observation`; 0 where each entry has to be right by itself, however small.
+        wide: whether float64 is as good as float32.
     """
 
     inputs: Mapping[str, Array]
     options: Mapping[str, Any] = field(default_factory=dict)
-    gradients: Mapping[str, Array] | None = None
     g: Array | None = None
-    note: str = ""
+    why: str = ""
+    dtype: type = np.float64
+    atol: float | None = None
+    wide: bool = False
 
 
-def ask_op(op: Any, formula: Callable[..., Array], case: OpCase, dtype: type = np.float64) -> Iterator[Observation]:
-    """Yield observations of an op: its value, each of its gradients, and whether it left its inputs unchanged.
+def op_cases(solution: Callable[..., Any], *cases: OpCase) -> tuple[Case, ...]:
+    """Return cases of an op: those given in float64, then in float32, and then the last one in unusual arrays.
 
     Args:
-        op: takes arrays and options, returns ``(value, vjps)``.
-        formula: the value by NumPy.
-        case: what to try.
-        dtype: of the inputs that the op receives, and so of everything it should give.
+        solution: the op's right answer, from arrays and options to ``(value, rules)``.
+        cases: what to try, the smallest first; the last one should be of a general kind.
     """
-    wide = [np.asarray(x, dtype=np.float64) for x in case.inputs.values()]
-    value = np.asarray(formula(*wide, **case.options))
-    g = np.asarray(np.random.default_rng(0).uniform(0.5, 2, value.shape)).round(2) if case.g is None else case.g
-    inputs: list[Array] = [x.astype(dtype) for x in wide]
-    given: dict[str, Any] = {name: x.copy() for name, x in zip(case.inputs, inputs, strict=True)} | dict(case.options)
-    if dtype != np.float64:
-        given["dtype"] = np.dtype(dtype).name
-    if case.note:
-        given = {"why": case.note} | given
+    last = cases[-1]
+    narrow = [replace(case, dtype=np.float32, why=case.why or "float32 in must give float32 out") for case in cases]
+    turned = replace(last, why="arrays that lie in memory in another order")
+    read_only = replace(last, why="arrays that cannot be written to")
+    return (
+        *(Asked(solution, case) for case in (*cases, *narrow)),
+        Asked(solution, turned, _turned),
+        Asked(solution, read_only, _read_only),
+        partial(ask_twice, solution=solution, case=last),
+    )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A case of an op, which knows smaller ones.
+
+    Attributes:
+        solution: the op's right answer.
+        case: what to try.
+        turn: makes the arrays that the op and its rules receive.
+    """
+
+    solution: Callable[..., Any]
+    case: OpCase
+    turn: Callable[[Array], Array] = np.copy
+
+    def __call__(self, op: Any) -> Iterator[Observation]:
+        """Yield observations of the op."""
+        return ask_op(op, solution=self.solution, case=self.case, turn=self.turn)
+
+    def smaller(self) -> Iterator[Asked]:
+        """Yield cases with fewer entries: half of the axes that are equally long, or half of one axis of one input.
+
+        Why the whole case is tried is not said of them, unless it is about how the arrays lie in memory.
+        """
+        why = "" if self.turn is np.copy else self.case.why
+        lengths = {(name, axis): length for name, x in self.case.inputs.items() for axis, length in enumerate(x.shape)}
+        groups = [[place for place in lengths if lengths[place] == length] for length in sorted(set(lengths.values()))]
+        for group in (*groups, *([place] for place in lengths)):
+            half = lengths[group[0]] // 2
+            for part in (slice(half), slice(half, None)) if half else ():
+                inputs = dict(self.case.inputs)
+                for name, axis in group:
+                    inputs[name] = inputs[name][(slice(None),) * axis + (part,)]
+                yield replace(self, case=replace(self.case, inputs=inputs, g=None, why=why))
+
+
+def ask_op(
+    op: Any, *, solution: Callable[..., Any], case: OpCase, turn: Callable[[Array], Array] = np.copy
+) -> Iterator[Observation]:
+    """Yield observations of an op: its value, its gradients, and whether all stays as it was when the rules run.
+
+    Args:
+        op: takes arrays and options, returns ``(value, rules)``.
+        solution: the op's right answer.
+        case: what to try.
+        turn: makes the arrays that the op and its rules receive.
+    """
+    inputs = [turn(np.asarray(x).astype(case.dtype)) for x in case.inputs.values()]
+    given: dict[str, Any] = {"why": case.why} if case.why else {}
+    given |= dict(zip(case.inputs, map(np.copy, inputs), strict=True)) | dict(case.options)
+    if case.dtype is not np.float64:
+        given["dtype"] = np.dtype(case.dtype).name
+    truth, true_rules = solution(*(x.astype(np.float64) for x in inputs), **case.options)
+
+    def look(what: str, received: Any, expected: Any, with_g: Array | None = None) -> Observation:
+        shown = given if with_g is None else given | {"g": with_g}
+        expected = np.asarray(expected).astype(case.dtype)
+        return Observation(what, kept(received), expected, shown, atol=case.atol, wide=case.wide)
+
     yield about_to_try(given)
     result = op(*inputs, **case.options)
-    yield Observation("what comes back", _kind(result), _pair(len(inputs)), given)
-    y, vjps = result
-    yield Observation("the value", y, value.astype(dtype), given)
-    given["g"] = g
-    for position, name in enumerate(case.inputs):
-        gradient = vjps[position](g.astype(dtype))
-        if case.gradients is not None:
-            expected = np.asarray(case.gradients[name])
-        else:
-            expected = measured_gradient(partial(_loss, formula, wide, position, g, case.options), wide[position])
-        yield Observation(f"the gradient of {name}", gradient, expected.astype(dtype), given)
+    yield Observation("what comes back", kind(result), pair(len(true_rules)), given)
+    if kind(result) != pair(len(true_rules)):
+        return
+    value, rules = result
+    yield look("the value", value, truth)
+    before = kept(value)
+    g = np.asarray(signed(np.shape(truth)) if case.g is None else case.g)
+    given_away = []
+    for name, rule, true_rule in zip(case.inputs, rules, true_rules, strict=True):
+        received, passed = rule(turned := turn(g.astype(case.dtype))), turned
+        given_away.append((name, received, kept(received)))
+        yield look(f"the gradient of {name}", received, true_rule(g), g)
+        yield look(f"g after the rule for {name}{STAYS}", passed, g, g)
+    other = -3 * g[..., ::-1] if g.ndim else -3 * g
+    for name, rule, true_rule in reversed(list(zip(case.inputs, rules, true_rules, strict=True))):
+        received = rule(turn(other.astype(case.dtype)))
+        what = f"the gradient of {name}{AGAIN}"
+        yield look(what, received, true_rule(other), other)
+    for name, received, at_first in given_away:
+        yield Observation(f"what the rule for {name} has returned before{STAYS}", kept(received), at_first, given)
+    yield Observation(f"the value after the rules have run{STAYS}", kept(value), before, given)
     for name, x in zip(case.inputs, inputs, strict=True):
-        yield Observation(f"{name} itself, which must stay as it was", x, given[name], given)
+        yield Observation(f"{name} itself{STAYS}", kept(x), given[name], given)
 
 
-def ask_op_on(op: Any, formula: Callable[..., Array], *cases: OpCase) -> Iterator[Observation]:
-    """Yield observations of an op on each case in float64, then on the last in float32."""
-    for case in cases:
-        yield from ask_op(op, formula, case)
-    yield from ask_op(op, formula, replace(cases[-1], note="float32 in must give float32 out"), np.float32)
+def ask_twice(op: Any, *, solution: Callable[..., Any], case: OpCase) -> Iterator[Observation]:
+    """Yield observations of an op that is called on other inputs before the rules of the first call run."""
+    first = [np.asarray(x).astype(np.float64) for x in case.inputs.values()]
+    second = [np.flip(2 * x + 1) for x in first]  # positive where it has to be, and of other signs at other places
+    given = {"why": "the op is called twice before any rule runs", **dict(zip(case.inputs, first, strict=True))}
+    given |= dict(case.options)
+    yield about_to_try(given)
+    results = [op(*map(np.copy, inputs), **case.options) for inputs in (first, second)]
+    for result in results:
+        yield Observation("what comes back", kind(result), pair(len(first)), given)
+        if kind(result) != pair(len(first)):
+            return
+    for words, inputs, (value, rules) in zip(("first", "second"), (first, second), results, strict=True):
+        truth, true_rules = solution(*inputs, **case.options)
+        g = np.asarray(signed(np.shape(truth)))
+        yield Observation(f"the value, of the {words} call", kept(value), np.asarray(truth), given, wide=case.wide)
+        for name, rule, true_rule in zip(case.inputs, rules, true_rules, strict=True):
+            what = f"the gradient of {name}, of the {words} call"
+            yield Observation(what, kept(rule(g.copy())), np.asarray(true_rule(g)), given, wide=case.wide)
 
 
-def ask_kernel(function: Any, truth: Callable[..., Array], *cases: Mapping[str, Array]) -> Iterator[Observation]:
-    """Yield observations of a kernel on each case, in float64 and float32, and whether it left its inputs unchanged.
+def _turned(x: Array) -> Array:
+    """Return an equal array whose entries lie in memory from the last to the first, along the axes in reverse."""
+    return x.T[..., ::-1].copy()[..., ::-1].T if x.ndim else x.copy()
+
+
+def _read_only(x: Array) -> Array:
+    """Return an equal array that nobody can write to, such as the rule of a sum hands on."""
+    copy = x.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+def kernel_cases(truth: Callable[..., Array], *tries: tuple[str, Mapping[str, Array]]) -> tuple[Case, ...]:
+    """Return cases of a kernel: run by Python in float64 and in float32, and at last by numba, which compiles it once.
 
     Args:
-        function: the kernel, which must be compiled by numba.
         truth: the result by NumPy.
-        cases: arrays by name, in the order of the kernel's arguments.
+        tries: why each is tried, and arrays by name, in the order of the kernel's arguments. The last two are for numba
+            as well; the very last one is for numba only, so it may be large.
     """
-    compiled = "compiled by numba" if isinstance(function, Dispatcher) else "a plain Python function"
-    yield Observation("what the function is", compiled, "compiled by numba")
-    for dtype in (np.float64, np.float32):
-        for case in cases:
-            inputs = [x.astype(dtype) for x in case.values()]
-            given = {name: x.copy() for name, x in zip(case, inputs, strict=True)} | {"dtype": np.dtype(dtype).name}
-            expected = truth(*(x.astype(np.float64) for x in inputs)).astype(dtype)
-            yield about_to_try(given)
-            if expected.size <= SMALL:  # Python says which line read outside an array; compiled code reads on
-                yield Observation("the result by Python, without numba", function.py_func(*inputs), expected, given)
-            yield Observation("the result", function(*inputs), expected, given)
-            for name, x in zip(case, inputs, strict=True):
-                yield Observation(f"{name} itself, which must stay as it was", x, given[name], given)
+    ask = partial(ask_kernel, truth=truth)
+    by_python = tuple(
+        partial(ask, inputs=inputs, dtype=dtype, compiled=False, why=why)
+        for dtype in (np.float64, np.float32)
+        for why, inputs in tries[:-1]
+    )
+
+    def by_numba(function: Any) -> Iterator[Observation]:
+        why, inputs = tries[-2]
+        for observation in ask(function, inputs=inputs, dtype=np.float32, compiled=False, why=why):
+            yield observation
+            if difference(observation) is not None:  # compiled, it might write to memory that is not its own
+                return
+        for why, inputs in tries[-2:]:
+            yield from ask(function, inputs=inputs, dtype=np.float32, compiled=True, why=why)
+
+    return *by_python, by_numba
 
 
-def _loss(formula: Callable[..., Array], inputs: list[Array], at: int, g: Array, options: Any, moved: Array) -> float:
-    """Return ``<g, formula>`` with the input at position `at` moved."""
-    return float(np.sum(g * formula(*inputs[:at], moved, *inputs[at + 1 :], **options)))
+def ask_kernel(
+    function: Any,
+    *,
+    truth: Callable[..., Array],
+    inputs: Mapping[str, Array],
+    dtype: type,
+    compiled: bool,
+    why: str = "",
+) -> Iterator[Observation]:
+    """Yield observations of a kernel, and whether it left its inputs unchanged.
+
+    Args:
+        function: the kernel, compiled by numba or not.
+        truth: the result by NumPy.
+        inputs: arrays by name, in the order of the kernel's arguments.
+        dtype: of the inputs that it receives.
+        compiled: whether to run what numba compiled. Python says which line read outside an array; compiled code
+            reads on. With Python, memory that was never written holds NaN.
+        why: why this is tried.
+    """
+    arrays: list[Array] = [x.astype(dtype) for x in inputs.values()]
+    given: dict[str, Any] = {"why": why} if why else {}
+    given |= dict(zip(inputs, map(np.copy, arrays), strict=True)) | {"dtype": np.dtype(dtype).name}
+    expected: Array = truth(*(x.astype(np.float64) for x in arrays)).astype(dtype)
+    call, how = (function, "") if compiled else (_with_filled_memory(function), " by Python, without numba")
+    yield about_to_try(given)
+    result = kept(call(*arrays))
+    if not compiled and isinstance(result, np.ndarray) and result.dtype.kind == "f" and np.isnan(result).any():
+        given["nan"] = "in this case memory that np.empty gives is filled with nan"
+    yield Observation(f"the result{how}", result, expected, given)
+    for name, x in zip(inputs, arrays, strict=True):
+        yield Observation(f"{name} itself{STAYS}", kept(x), given[name], given)
 
 
-def measured_gradient(function: Callable[[Array], float], x: Array) -> Array:
-    """Return the gradient of a function of an array, entry by entry by central differences."""
-    gradient = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
-        direction = np.zeros_like(x)
-        direction[index] = 1
-        gradient[index] = central_difference(function, x, direction)
-    return gradient
+def _with_filled_memory(function: Any) -> Any:
+    """Return a kernel for Python to run, in which the arrays that nobody has written to are full of NaN."""
+    plain = python_function(function)
+    if not isinstance(plain, FunctionType):
+        return plain
+    filled = _FilledMemory()
+    stand_ins = {id(np): filled, id(np.empty): filled.empty, id(np.empty_like): filled.empty_like}
+    names = {name: stand_ins.get(id(value), value) for name, value in plain.__globals__.items()}
+    copy = FunctionType(plain.__code__, names, plain.__name__, plain.__defaults__, plain.__closure__)
+    copy.__kwdefaults__ = plain.__kwdefaults__
+    return copy
+
+
+class _FilledMemory:
+    """NumPy, but for the arrays that nobody has written to: what is left in memory may look like zeros by luck."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def empty(self, *inputs: Any, **options: Any) -> Array:
+        return self._filled(np.empty(*inputs, **options))
+
+    def empty_like(self, *inputs: Any, **options: Any) -> Array:
+        return self._filled(np.empty_like(*inputs, **options))
+
+    def _filled(self, array: Array) -> Array:
+        array.fill(np.nan if array.dtype.kind == "f" else 99)
+        return array
+
+
+def said_if_not_compiled(function: Any) -> str:
+    """Return what a learner should know whose loops pass, but are run by Python."""
+    if isinstance(function, Dispatcher):
+        return ""
+    return (
+        "It is right, but numba has not compiled it, and loops that Python runs itself are some hundred times slower: "
+        "the line @njit(parallel=True) above the function lets numba compile them."
+    )
 
 
 def raised(call: Callable[[], Any], *expected: type[Exception]) -> str:
@@ -131,6 +293,11 @@ def raised(call: Callable[[], Any], *expected: type[Exception]) -> str:
     return "no error"
 
 
+def kept(value: Any) -> Any:
+    """Return a value as it is at this moment: a copy, if it is an array."""
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
 def numbers(seed: int, *shape: int, low: float = -2, high: float = 2) -> Array:
     """Return random numbers with one decimal, easy to read, none of them 0.
 
@@ -143,18 +310,35 @@ def numbers(seed: int, *shape: int, low: float = -2, high: float = 2) -> Array:
     return np.where(drawn == 0, 0.5, drawn)
 
 
-def _pair(inputs: int) -> str:
-    return f"a pair (value, vjps) with {inputs} gradient rule{'s' if inputs > 1 else ''} in a tuple"
+def signed(shape: tuple[int, ...]) -> Array:
+    """Return numbers to use as an incoming gradient: of either sign, small and large, the first one negative."""
+    size = int(np.prod(shape))
+    steps = np.array([-3.0, 0.7, 10, -0.2, 2.5, -8, 1.3])
+    return np.resize(steps, size).reshape(shape) if size else np.zeros(shape)
 
 
-def _kind(result: Any) -> str:
+def pair(inputs: int) -> str:
+    """Return in words what an op of this number of inputs has to return."""
+    return f"a pair (value, vjps) with {inputs} gradient rule{'s' if inputs > 1 else ''} in a tuple or a list"
+
+
+def kind(result: Any) -> str:
     """Return the kind of an op's result in words."""
     if result is None:
         return "None: is a return missing?"
-    if not isinstance(result, tuple) or len(result) != 2:
-        size = f" of {len(result)}" if isinstance(result, tuple) else ""
+    if isinstance(result, Generator | Coroutine):
+        return (
+            "a generator: it needs return, not yield"
+            if isinstance(result, Generator)
+            else "a coroutine: leave async out"
+        )
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        size = f" of {len(result)}" if isinstance(result, tuple | list) else ""
         return f"something of type {type(result).__name__}{size}"
-    vjps = result[1]
-    if not isinstance(vjps, tuple):
-        return f"a pair whose second part is a {type(vjps).__name__}; write (rule,) for a tuple of one"
-    return _pair(len(vjps))
+    rules = result[1]
+    if not isinstance(rules, tuple | list):
+        advice = "; write (rule,) for a tuple of one" if callable(rules) else ""
+        return f"a pair whose second part is a {type(rules).__name__}{advice}"
+    if not all(map(callable, rules)):
+        return "a pair in which some rule is no function"
+    return pair(len(rules))

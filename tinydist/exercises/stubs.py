@@ -1,4 +1,4 @@
-"""Learner's files made out of the library's source: the signature and the docstring stay, the body goes."""
+"""Learner's files made out of the library's source: signature and docstring stay, and the body is the learner's."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from numba.core.dispatcher import Dispatcher
 
-from tinydist.exercises.exercise import WIDTH, Exercise, command, paragraphs, python_function
+from tinydist.exercises.exercise import WIDTH, Exercise, command, paragraphs, python_function, shown
 
 TEMPLATE = '''\
 """{number:02} {name}: {title}.
@@ -44,34 +45,56 @@ PLAIN_ANNOTATIONS = (
 """Replacements for the library's own names for types, so that a learner need not look them up."""
 
 
-def stub(exercise: Exercise, number: int) -> str:
+def stub(exercise: Exercise) -> str:
     """Return the text of the file in which a learner writes the function."""
-    function = python_function(exercise.library)
     source, node = library_source(exercise)
-    signature = _signature(exercise, node)
-    names = {n.id for n in ast.walk(ast.parse(f"def f{signature}: pass")) if isinstance(n, ast.Name)}
-    imports = {"from tinydist.exercises import NotWrittenYet", "from tinydist.exercises import check"}
-    imports |= import_lines({"np", *names, *exercise.gives}, function.__globals__)
-    if isinstance(exercise.library, Dispatcher):
-        imports |= {"from numba import njit", "from numba import prange"}
+    ours = {"from tinydist.exercises import NotWrittenYet", "from tinydist.exercises import check"}
     return TEMPLATE.format(
-        number=number,
+        number=exercise.number,
         name=exercise.name,
         title=exercise.title,
         task=paragraphs(exercise.task),
         lesson=exercise.lesson,
         check=command("check", exercise.name),
         hint=command("hint", exercise.name),
-        imports=arranged(imports),
-        decorator="@njit(parallel=True)\n" if isinstance(exercise.library, Dispatcher) else "",
-        signature=signature,
-        docstring=_docstring(source, node),
+        imports=arranged(_imports(exercise, node) | ours),
+        decorator=_decorator(exercise),
+        signature=_signature(exercise, node),
+        docstring=_docstring(exercise, source, node),
     )
+
+
+def solution(exercise: Exercise) -> str:
+    """Return a right answer, with the imports that it needs: a learner may put it in the place of the stub."""
+    _, node = library_source(exercise)
+    lines = inspect.getsource(python_function(exercise.rubric.solution)).splitlines()
+    first = ast.parse("\n".join(lines)).body[0]
+    assert isinstance(first, ast.FunctionDef)
+    body = _plain("\n".join(lines[first.body[0].lineno - 1 :]))
+    head = f"{_decorator(exercise)}def {exercise.name}{_signature(exercise, node)}:"
+    library = python_function(exercise.rubric.library)
+    path, line = shown(Path(inspect.getsourcefile(library) or "")), inspect.getsourcelines(library)[1]
+    note = f"# A right answer. The library's own, made for speed, is in {path}, line {line}."
+    return f"{note}\n\n{arranged(_imports(exercise, node))}\n\n\n{head}\n{body}"
+
+
+def _imports(exercise: Exercise, node: ast.FunctionDef) -> set[str]:
+    signature = _signature(exercise, node)
+    names = {n.id for n in ast.walk(ast.parse(f"def f{signature}: pass")) if isinstance(n, ast.Name)}
+    rubric = exercise.rubric
+    needed = {"np", *names, *rubric.gives}
+    library, own = (python_function(function).__globals__ for function in (rubric.library, rubric.solution))
+    compiled = {"from numba import njit", "from numba import prange"} if _decorator(exercise) else set()
+    return import_lines(needed, library) | import_lines(needed - set(library), own) | compiled
+
+
+def _decorator(exercise: Exercise) -> str:
+    return "@njit(parallel=True)\n" if isinstance(exercise.rubric.library, Dispatcher) else ""
 
 
 def library_source(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
     """Return the source of the library's function, at the left margin, and its syntax tree."""
-    source = textwrap.dedent(inspect.getsource(python_function(exercise.library)))
+    source = textwrap.dedent(inspect.getsource(python_function(exercise.rubric.library)))
     node = ast.parse(source).body[0]
     assert isinstance(node, ast.FunctionDef)
     return source, node
@@ -114,19 +137,28 @@ def arranged(imports: Iterable[str]) -> str:
 
 
 def _signature(exercise: Exercise, node: ast.FunctionDef) -> str:
-    owner = exercise.library.__qualname__.rpartition(".")[0] if not isinstance(exercise.library, Dispatcher) else ""
+    owner = (
+        exercise.rubric.library.__qualname__.rpartition(".")[0]
+        if not isinstance(exercise.rubric.library, Dispatcher)
+        else ""
+    )
     arguments = [argument for argument in (*node.args.posonlyargs, *node.args.args) if argument.arg == "self"]
     for argument in arguments:
         argument.annotation = ast.Name(owner)
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    inside = ast.unparse(node.args)
-    for pattern, plain in PLAIN_ANNOTATIONS:
-        inside, returns = re.sub(pattern, plain, inside), re.sub(pattern, plain, returns)
+    inside, returns = _plain(ast.unparse(node.args)), _plain(returns)
     inside = re.sub(r"=(?=\S)", " = ", inside) if ":" in inside else inside
     if len(f"def {exercise.name}({inside}){returns}:") <= WIDTH:
         return f"({inside}){returns}"
     lines = "".join(f"    {argument},\n" for argument in _split(inside))
     return f"(\n{lines}){returns}"
+
+
+def _plain(code: str) -> str:
+    """Return code in which types have the names that a learner knows."""
+    for pattern, plain in PLAIN_ANNOTATIONS:
+        code = re.sub(pattern, plain, code)
+    return code
 
 
 def _split(arguments: str) -> list[str]:
@@ -141,9 +173,13 @@ def _split(arguments: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def _docstring(source: str, node: ast.FunctionDef) -> str:
-    """Return the lines of the docstring as they stand in the source."""
+def _docstring(exercise: Exercise, source: str, node: ast.FunctionDef) -> str:
+    """Return the lines of the docstring as they stand in the source, but for errors that the task does not ask for."""
     if ast.get_docstring(node) is None:
         return ""
     first = node.body[0]
-    return "\n".join(source.splitlines()[first.lineno - 1 : first.end_lineno]) + "\n"
+    text = "\n".join(source.splitlines()[first.lineno - 1 : first.end_lineno]) + "\n"
+    head, heading, errors = text.partition("\n\n    Raises:\n")
+    entries = re.findall(r"^        \S.*\n(?:         .*\n)*", errors, flags=re.M)
+    asked = [entry for entry in entries if entry.strip().partition(":")[0] in exercise.task]
+    return head + (heading + "".join(asked) if asked else "\n") + errors[sum(map(len, entries)) :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from numba.core.dispatcher import Dispatcher
@@ -20,7 +21,7 @@ def replaced(function: Any, stand_in: Callable[..., Any]) -> Iterator[None]:
 
     A Python function is changed in place: its code becomes a call of the stand-in, so that every reference to it, even
     one captured long before, runs the stand-in. A kernel that numba has compiled cannot be changed; its name is bound
-    to the stand-in in every module of tinydist that has it.
+    to the stand-in in every module that has it.
     """
     if isinstance(function, Dispatcher):
         with _rebound(function, stand_in):
@@ -37,7 +38,7 @@ def replaced(function: Any, stand_in: Callable[..., Any]) -> Iterator[None]:
 
 @contextmanager
 def _rebound(kernel: Any, stand_in: Callable[..., Any]) -> Iterator[None]:
-    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "tinydist"]
+    modules = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
     places = [(module, name) for module in modules for name, value in vars(module).items() if value is kernel]
     for module, name in places:
         setattr(module, name, stand_in)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
-from tinydist.exercises.exercise import Exercise, ExerciseError, command, shown
-from tinydist.exercises.stubs import stub
-from tinydist.exercises.table import EXERCISES, file_name, number
+from tinydist import __version__
+from tinydist.exercises.exercise import STATE, Exercise, ExerciseError, command, default_folder, shown
+from tinydist.exercises.judgement import Judgement, Status
+from tinydist.exercises.table import EXERCISES, file_name
 from tinydist.files import write_atomically
 
-STATE = ".tinydist-exercises.json"
-"""Name of the file that marks a learner's folder and holds how many hints have been shown."""
+UNWRITTEN = "raise NotWrittenYet(__file__)"
+"""The line that a learner replaces."""
 
 PYTEST_INI = """\
 [pytest]
@@ -26,14 +30,18 @@ README = """\
 Each file asks for one function of tinydist: replace the line that raises NotWrittenYet. They are best done in order,
 beside the lessons, but any order works: each is judged by itself, with the library's other functions.
 
-    python -m tinydist.exercises next           what to do now
-    python -m tinydist.exercises check mul      judge one answer (without a name: all)
-    python -m tinydist.exercises hint mul       a hint, and one more each time
-    python -m tinydist.exercises progress       how far you are
-    python -m tinydist.exercises check --mine   train the paper's models with your functions
+    python -m tinydist.exercises next            what to do now
+    python -m tinydist.exercises watch           judge each file as you save it
+    python -m tinydist.exercises check mul sum   judge these answers (without a name: all)
+    python -m tinydist.exercises hint mul        a hint, and one more each time
+    python -m tinydist.exercises progress        how far you are
+    python -m tinydist.exercises check --mine    compare and train models with your functions
 
-`pytest` in this folder judges all of them as well. `reset` gives a fresh file and keeps yours beside it; `solution`
-shows how the library does it. If this folder is not ./exercises, add --dir and its path to each command.
+These work in this folder and, if it is called exercises, in the one above; elsewhere add --dir and its path. `pytest`
+here judges all answers as well. `reset` gives a fresh file and keeps yours beside it; `solution` shows a right answer.
+
+Each answer runs in a process of its own. It may use NumPy, SciPy, numba and files of your own beside it, such as
+helpers.py, but neither tinydist's own function of that name nor another framework that works out gradients.
 """
 
 
@@ -50,13 +58,12 @@ class Workspace:
         Raises:
             ExerciseError: if there is none, or it is some other folder.
         """
+        if folder.exists() and not folder.is_dir():
+            raise ExerciseError(f"{shown(folder)} is a file, not a folder. {_where_yours_is(folder)}")
         if not folder.is_dir():
-            raise ExerciseError(f"the folder {shown(folder)} is missing. Make it: {start_command(folder)}")
+            raise ExerciseError(f"the folder {shown(folder)} is missing. {_where_yours_is(folder)}")
         if not _is_a_learners(folder):
-            raise ExerciseError(
-                f"{shown(folder)} is not a folder of exercises. Name yours with --dir, or make one: "
-                f"{start_command(folder / 'exercises')}"
-            )
+            raise ExerciseError(f"{shown(folder)} is not a folder of exercises. {_where_yours_is(folder)}")
         return cls(folder)
 
     @classmethod
@@ -69,12 +76,24 @@ class Workspace:
         Raises:
             ExerciseError: if the folder holds other things, or cannot be written.
         """
+        outer = next((above for above in folder.resolve().parents if _is_a_learners(above)), None)
+        if outer is not None:
+            raise ExerciseError(
+                f"{shown(folder)} would lie within {shown(outer)}, which is a folder of exercises already. Go on "
+                f"there: {command('next', folder=outer)}"
+            )
+        if folder.exists() and not folder.is_dir():
+            raise ExerciseError(
+                f"{shown(folder)} is a file. Choose another name: {start_command(folder.parent / 'mine')}"
+            )
         if folder.is_dir() and any(folder.iterdir()) and not _is_a_learners(folder):
             raise ExerciseError(
                 f"{shown(folder)} holds other files. Choose a new folder: {start_command(folder / 'exercises')}"
             )
-        files = {file_name(e): stub(e, number(e)) for e in EXERCISES}
-        files |= {"README.md": README, "pytest.ini": PYTEST_INI, STATE: json.dumps({"hints": {}})}
+        from tinydist.exercises.stubs import stub  # reads the library's source, which the other commands need not
+
+        files = {file_name(e): stub(e) for e in EXERCISES}
+        files |= {"README.md": README, "pytest.ini": PYTEST_INI, STATE: json.dumps({part: {} for part in KINDS})}
         written = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -91,44 +110,107 @@ class Workspace:
         return self.folder / file_name(exercise)
 
     def reset(self, exercise: Exercise) -> Path | None:
-        """Put a fresh file in place, and return where the learner's version is kept, None if there was none.
+        """Put a fresh file in place, and return where the learner's version is kept; None if there was none.
 
         Raises:
             ExerciseError: if the folder cannot be written.
         """
+        from tinydist.exercises.stubs import stub
+
         path, backup = self.path(exercise), None
         try:
-            if path.exists():
+            if path.exists() and path.read_text(encoding="utf-8", errors="replace") != stub(exercise):
                 taken = (path.with_name(f"{path.name}.{n}") for n in range(1, 10**6))
                 backup = next(candidate for candidate in taken if not candidate.exists())
                 path.rename(backup)
-            write_atomically(path, stub(exercise, number(exercise)))
+            write_atomically(path, stub(exercise))
         except OSError as problem:
             raise _cannot_write(self.folder, problem) from None
         return backup
 
     def next_hint(self, exercise: Exercise) -> int:
-        """Return how many hints to show now, one more than last time if there are more, and store the number.
+        """Return how many hints to show now, one more than last time if there are more."""
+        return min(self._state("hints").get(exercise.name, 0) + 1, len(exercise.hints))
+
+    def remember_hints(self, exercise: Exercise, count: int) -> None:
+        """Store how many hints have been shown.
 
         Raises:
             ExerciseError: if the folder cannot be written.
         """
-        shown_before = self._hints().get(exercise.name, 0)
-        count = min(shown_before + 1, len(exercise.hints))
-        if count > shown_before:
-            try:
-                state = {"hints": self._hints() | {exercise.name: count}}
-                write_atomically(self.folder / STATE, json.dumps(state))
-            except OSError as problem:
-                raise _cannot_write(self.folder, problem) from None
-        return count
+        self._store("hints", exercise, count)
 
-    def _hints(self) -> dict[str, int]:
+    def standing(self, exercise: Exercise) -> Judgement:
+        """Return how an exercise stands by its last check, without another one; see :attr:`Judgement.status`."""
+        digest = self.digest(exercise)
+        if digest is None:
+            return Judgement(exercise, "unusable")
+        judged = self._state("judged").get(exercise.name)
+        if judged is not None and judged[0] == digest:
+            return Judgement(exercise, judged[1])
+        unwritten = UNWRITTEN.encode() in (_bytes(self.path(exercise)) or b"")
+        return Judgement(exercise, "not written" if unwritten else "unchecked")
+
+    def remember(self, judgement: Judgement, digest: str | None) -> None:
+        """Store the result of a check, for as long as the learner's files stay as they were.
+
+        Args:
+            judgement: the result.
+            digest: of what was checked, taken before; None if the file could not be read.
+
+        Raises:
+            ExerciseError: if the folder cannot be written.
+        """
+        if digest is not None:
+            self._store("judged", judgement.exercise, [digest, judgement.status])
+
+    def helpers(self) -> list[Path]:
+        """Return the learner's own modules, which the answers may import."""
+        ours = {self.path(exercise) for exercise in EXERCISES}
+        return sorted(path for path in self.folder.rglob("[!.]*.py") if path not in ours and path.is_file())
+
+    def digest(self, exercise: Exercise) -> str | None:
+        """Return a digest of an answer, of the helpers it may import, and of what judges it; None without an answer."""
+        answer = _bytes(self.path(exercise))
+        if answer is None:
+            return None
+        rubric = Path(__file__).parent / "catalogue" / f"{exercise.name}.py"
+        parts = [answer, *map(_bytes, self.helpers()), _bytes(rubric), __version__.encode()]
+        return hashlib.sha256(b"\0".join(part or b"" for part in parts)).hexdigest()[:16]
+
+    def _state(self, part: str) -> dict[str, Any]:
         try:
-            hints = json.loads((self.folder / STATE).read_text(encoding="utf-8"))["hints"]
-            return {str(name): int(count) for name, count in hints.items()}
+            state = json.loads((self.folder / STATE).read_text(encoding="utf-8"))[part]
+            return {str(name): KINDS[part](value) for name, value in state.items()}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return {}  # lost or spoiled: hints start again from the first
+            return {}  # lost or spoiled: hints start again from the first, and nothing counts as checked
+
+    def _store(self, part: str, exercise: Exercise, value: Any) -> None:
+        state = {name: self._state(name) for name in KINDS}
+        state[part][exercise.name] = value
+        try:
+            write_atomically(self.folder / STATE, json.dumps(state))
+        except OSError as problem:
+            raise _cannot_write(self.folder, problem) from None
+
+
+def _bytes(path: Path) -> bytes | None:
+    """Return what is in a file; None if it cannot be read, such as one that an editor is about to replace."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _digest_and_status(value: Any) -> tuple[str, Status]:
+    digest, status = value
+    if status not in get_args(Status):
+        raise ValueError(status)
+    return str(digest), status
+
+
+KINDS: dict[str, Callable[[Any], Any]] = {"hints": int, "judged": _digest_and_status}
+"""The parts of the stored state, and what reads a value of each."""
 
 
 def start_command(folder: Path) -> str:
@@ -138,6 +220,15 @@ def start_command(folder: Path) -> str:
 
 def _is_a_learners(folder: Path) -> bool:
     return (folder / STATE).exists() or any((folder / file_name(e)).exists() for e in EXERCISES)
+
+
+def _where_yours_is(folder: Path) -> str:
+    """Return the command that a learner may have meant who named a wrong folder."""
+    near = (default_folder(), folder / "exercises", *folder.resolve().parents)
+    yours = next((path for path in near if path.is_dir() and _is_a_learners(path)), None)
+    if yours is not None:
+        return f"Yours is {shown(yours)}: {command('next', folder=yours)}"
+    return f"Make one: {start_command(folder if not folder.exists() else Path('exercises'))}"
 
 
 def _cannot_write(folder: Path, problem: OSError) -> ExerciseError:

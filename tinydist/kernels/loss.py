@@ -26,7 +26,7 @@ def _log_negligible(dtype: np.dtype[Any]) -> float:
 def softmax_cross_entropy_numpy(logits: Array, labels: Array) -> tuple[Array, Array]:
     """Return the mean of ``-log softmax(logits)[label]`` and its gradient ``(softmax - onehot) / batch``.
 
-    In the gradient, probabilities below :func:`_log_negligible` count as 0.
+    In the gradient, probabilities that are lost in rounding count as 0.
 
     Args:
         logits: (batch, classes).

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers
+from tinydist.exercises.probes import Array, OpCase, ask_op, numbers, op_cases
+from tinydist.exercises.rubric import Case, Mistake, Rubric
 from tinydist.kernels import elementwise
 from tinydist.ops import Result
+from tinydist.tensor import Tensor
 
 
-def check_abs(abs: Any) -> Iterator[Observation]:
-    g = np.array([10.0])
-    yield from ask_op_on(
+def abs(x: Array) -> Result:
+    return np.abs(x), (lambda g: g * np.sign(x),)
+
+
+TEN = np.array([10.0])
+
+CASES: tuple[Case, ...] = (
+    *op_cases(
         abs,
-        np.abs,
-        OpCase({"x": np.array([2.0])}, g=-g),
-        OpCase({"x": np.array([-2.0])}, g=g),
-        OpCase({"x": np.array([0.0])}, g=g, gradients={"x": np.array([0.0])}, note="the kink: the gradient here is 0"),
-        OpCase({"x": numbers(2, 2, 3)}),
-    )
+        OpCase({"x": np.array([2.0])}, g=TEN),
+        OpCase({"x": np.array([2.0])}, g=-TEN, why="a negative g where x is positive"),
+        OpCase({"x": np.array([-2.0])}, g=TEN, why="x is negative"),
+        OpCase({"x": np.array([-2.0])}, g=-TEN, why="a negative g where x is negative"),
+        OpCase({"x": np.array([0.0])}, g=TEN, why="the kink: the gradient here is 0"),
+        OpCase({"x": np.array([0.0])}, g=-TEN, why="the kink, and a negative g"),
+        OpCase({"x": np.array([-0.0])}, g=TEN, why="zero with a minus sign is zero, too"),
+        OpCase({"x": np.array([1e-9, -1e-9])}, why="next to the kink", atol=0),
+        OpCase({"x": np.array([1e-15, -1e-15])}, why="nearer to the kink", atol=0),
+        OpCase({"x": np.array([7.0, 800.0, 1e15, -7.0, -1e15])}, why="large numbers", atol=0),
+        OpCase({"x": np.array([3.0, -9.0, 0.0])}, why="entries of different signs, of which the sum is negative"),
+        OpCase({"x": np.array([-3.0, 9.0])}, g=np.array([1e15, -1e-15]), why="a large g and a small one", atol=0),
+        OpCase({"x": np.array([[-5.0]])}, why="axes of size 1"),
+        OpCase({"x": numbers(1, 2, 3)}),
+        OpCase({"x": numbers(2, 2, 3, 2)}, why="three axes"),
+    ),
+    # in float64 only: in float32 the square of such a number is 0, and its root is a fair way to |x|
+    partial(ask_op, solution=abs, case=OpCase({"x": np.array([1e-30, -1e-30])}, why="all but at the kink", atol=0)),
+)
 
 
 def abs_like_relu(x: Array) -> Result:
@@ -54,21 +72,10 @@ def abs_dividing(x: Array) -> Result:
     return np.abs(x), (lambda g: g * x / np.abs(x),)
 
 
-ABS = Exercise(
-    name="abs",
-    title="|x| and its gradient rule",
+RUBRIC = Rubric(
     library=ops.abs,
-    lesson="05_kinks",
-    task="""
-    Negative numbers are turned round. So is their gradient: where x was negative, the rule returns -g.
-
-    Look out: at x = 0 there is a kink: slope -1 on the left, 1 on the right. tinydist chooses 0, halfway.
-    """,
-    hints=(
-        "The slope is 1 where x > 0 and -1 where x < 0. There is a NumPy function of that shape, and it is 0 at 0.",
-        "That function is np.sign.",
-    ),
-    check=check_abs,
+    solution=abs,
+    cases=CASES,
     mistakes=(
         Mistake(
             abs_like_relu,
@@ -93,5 +100,9 @@ ABS = Exercise(
             "the next step every weight behind it is nan.",
         ),
     ),
-    see=(elementwise.abs_numpy, elementwise.abs_vjp_numpy),
+    twins=(
+        Tensor.backward,
+        elementwise.abs_numpy,
+        elementwise.abs_vjp_numpy,
+    ),
 )

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
-from tinydist.exercises.probes import Array
+from tinydist.exercises.probes import Array, kept
+from tinydist.exercises.rubric import Mistake, Observation, Rubric, about_to_try
+from tinydist.kernels import sparse
 from tinydist.kernels.rows import BLOCK
-from tinydist.kernels.sparse import Blocks, compress, decompress
+from tinydist.kernels.sparse import Blocks
+
+Entries = dict[tuple[int, int], int]
 
 
-def check_compress(compress: Any) -> Iterator[Observation]:
-    """Yield observations; the truth comes from a walk over all entries."""
-    columns = 2 * BLOCK + 50
-    wide = {(0, 1): 9, (0, BLOCK - 1): 3, (0, BLOCK): 4, (1, 0): 5, (1, BLOCK + 44): 6, (0, columns - 1): 7}
-    for shape, entries in [
-        ((2, 4), {(0, 1): 5, (1, 3): 7}),
-        ((3, 2), {(0, 0): 1, (0, 1): 2, (2, 0): 3}),
-        ((2, columns), wide),
-    ]:
-        matrix = np.zeros(shape, dtype=np.uint8)
-        for place, value in entries.items():
-            matrix[place] = value
-        words = ", ".join(f"{value} at {list(place)}" for place, value in sorted(entries.items()))
-        given = {"matrix": f"{shape[0]} rows of {shape[1]} bytes: {words}; the rest is 0", "BLOCK": BLOCK}
-        before = matrix.copy()
-        yield about_to_try(given)
-        blocks = compress(matrix)
-        yield Observation("what comes back", f"a {type(blocks).__name__}", "a Blocks", given)
-        pointers, offsets, values = _walk(before)
-        yield Observation("the shape", tuple(blocks.shape), shape, given)
-        yield Observation("the values", blocks.values, values, given)
-        yield Observation("the offsets", blocks.offsets, offsets, given)
-        yield Observation("the pointers", blocks.pointers, pointers, given)
-        yield Observation("what decompress makes of it", decompress(blocks), before, given)
-        yield Observation("the matrix, which must stay as it was", matrix, before, given)
+def compress(matrix: Array) -> Blocks:
+    rows, columns = matrix.shape
+    pointers, offsets, values = [], [], []
+    count = 0
+    for start in range(0, columns, BLOCK):
+        part = matrix[:, start : start + BLOCK]
+        row, offset = np.nonzero(part)
+        ends = np.cumsum(np.bincount(row, minlength=rows))
+        pointers.append([count, *(count + ends)])
+        offsets.append(offset.astype(np.uint8))
+        values.append(part[row, offset])
+        count += len(row)
+    return Blocks((rows, columns), np.array(pointers, np.int32), np.concatenate(offsets), np.concatenate(values))
+
+
+def try_matrix(
+    answer: Any, *, matrix: Array, words: str, why: str, turn: Callable[[Array], Array] = np.copy
+) -> Iterator[Observation]:
+    """Yield observations of the five things that make up the blocks; the truth comes from a walk over all entries.
+
+    Args:
+        answer: the function under check.
+        matrix: what to try.
+        words: the matrix in words.
+        why: why this is tried.
+        turn: makes the array that the function receives.
+    """
+    received = turn(matrix)
+    given = {"why": why, "matrix": words, "BLOCK": BLOCK}
+    yield about_to_try(given)
+    blocks = answer(received)
+    yield Observation("what comes back", f"a {type(blocks).__name__}", "a Blocks", given)
+    pointers, offsets, values = _walk(matrix)
+    yield Observation("the shape", tuple(blocks.shape), matrix.shape, given)
+    yield Observation("the values", kept(blocks.values), values, given)
+    yield Observation("the offsets", kept(blocks.offsets), offsets, given)
+    yield Observation("the pointers", kept(blocks.pointers), pointers, given)
+    yield Observation("the matrix, which must stay as it was", received, matrix, given)
 
 
 def _walk(matrix: Array) -> tuple[Array, Array, Array]:
@@ -46,21 +63,73 @@ def _walk(matrix: Array) -> tuple[Array, Array, Array]:
     values: list[int] = []
     for start in range(0, matrix.shape[1], BLOCK):
         pointers.append([len(values)])
-        for row in matrix[:, start : start + BLOCK]:
-            for offset, value in enumerate(row):
-                if value:
-                    offsets.append(offset)
-                    values.append(value)
+        for row in matrix[:, start : start + BLOCK].tolist():
+            used = [offset for offset, value in enumerate(row) if value]
+            offsets += used
+            values += [row[offset] for offset in used]
             pointers[-1].append(len(values))
     return np.array(pointers, np.int32), np.array(offsets, np.uint8), np.array(values, np.uint8)
 
 
-def _compress(matrix: Array, *, by_column: bool = False, whole_only: bool = False) -> Blocks:
+def _few(why: str, shape: tuple[int, int], entries: Entries) -> partial[Iterator[Observation]]:
+    """Return a case with a few entries that are not 0."""
+    matrix = np.zeros(shape, dtype=np.uint8)
+    for place, value in entries.items():
+        matrix[place] = value
+    told = ", ".join(f"{value} at {list(place)}" for place, value in sorted(entries.items()))
+    told = f"{told}; the rest is 0" if told else "all 0"
+    return partial(try_matrix, matrix=matrix, words=f"{shape[0]} rows of {shape[1]} bytes: {told}", why=why)
+
+
+def _full(why: str, rows: int, columns: int, **options: Any) -> partial[Iterator[Observation]]:
+    """Return a case with entries of all sizes, a few of them 0."""
+    matrix = (np.arange(rows * columns) % 251).astype(np.uint8).reshape(rows, columns)
+    return partial(
+        try_matrix,
+        matrix=matrix,
+        words=f"{rows} rows of {columns} bytes: 0, 1, 2 up to 250, and so on",
+        why=why,
+        **options,
+    )
+
+
+CASES = (
+    _few("one value in each row", (2, 4), {(0, 1): 5, (1, 3): 7}),
+    _few("a row without values in the middle", (3, 2), {(0, 0): 1, (0, 1): 2, (2, 0): 3}),
+    _few("rows without values at the start and at the end", (5, 3), {(1, 2): 4, (2, 0): 3, (2, 1): 6}),
+    _few("a single row", (1, 5), {(0, 0): 2, (0, 4): 1}),
+    _few("a single column", (4, 1), {(1, 0): 8, (3, 0): 9}),
+    _few("a single entry", (1, 1), {(0, 0): 3}),
+    _few("values up to 255, as bytes hold them", (2, 3), {(0, 0): 127, (0, 2): 128, (1, 0): 200, (1, 1): 255}),
+    _few("nothing but zeros", (3, 4), {}),
+    _few("exactly one block", (2, BLOCK), {(0, 0): 1, (1, BLOCK - 1): 2}),
+    _few("one column more than a block", (2, BLOCK + 1), {(0, BLOCK - 1): 1, (0, BLOCK): 2, (1, 0): 3, (1, BLOCK): 4}),
+    _few("one column less than a block", (2, BLOCK - 1), {(0, 3): 1, (1, BLOCK - 2): 2}),
+    _few("exactly two blocks", (2, 2 * BLOCK), {(0, BLOCK): 1, (1, 5): 2, (1, 2 * BLOCK - 1): 3, (0, BLOCK + 7): 4}),
+    _few(
+        "three blocks, the last one narrower",
+        (2, 2 * BLOCK + 50),
+        {(0, 1): 9, (0, BLOCK - 1): 3, (0, BLOCK): 4, (1, 0): 5, (1, BLOCK + 44): 6, (0, 2 * BLOCK + 49): 7},
+    ),
+    _few(
+        "four blocks, only the third of which holds values",
+        (2, 4 * BLOCK),
+        {(0, 2 * BLOCK + 1): 6, (1, 3 * BLOCK - 1): 7},
+    ),
+    _few("three blocks of zeros", (2, 3 * BLOCK - 5), {}),
+    _full("hundreds of values in a block and in a row", 3, 2 * BLOCK + 9),
+    _full("a matrix that lies in memory column by column", 3, BLOCK + 9, turn=np.asfortranarray),
+    _full("some 70,000 values", 350, 205),
+)
+
+
+def _compress(matrix: Array, *, by_column: bool = False, whole_only: bool = False, extra: bool = False) -> Blocks:
     """Return the blocks, in which one thing may be wrong."""
     pointers: list[list[int]] = []
     offsets: list[Array] = []
     values: list[Array] = []
-    last = matrix.shape[1] - BLOCK + 1 if whole_only and matrix.shape[1] > BLOCK else matrix.shape[1]
+    columns = matrix.shape[1]
+    last = columns // BLOCK * BLOCK if whole_only else columns + 1 if extra else columns
     for start in range(0, last, BLOCK):
         part = matrix[:, start : start + BLOCK]
         row, offset = np.nonzero(part)
@@ -82,6 +151,10 @@ def compress_whole_blocks(matrix: Array) -> Blocks:
     return _compress(matrix, whole_only=True)
 
 
+def compress_with_an_empty_block(matrix: Array) -> Blocks:
+    return _compress(matrix, extra=True)
+
+
 def compress_counts(matrix: Array) -> Blocks:
     right = _compress(matrix)
     counts = np.diff(right.pointers, axis=1, prepend=0)
@@ -98,10 +171,17 @@ def compress_without_start(matrix: Array) -> Blocks:
     return Blocks(right.shape, right.pointers[:, 1:], right.offsets, right.values)
 
 
-def compress_whole_columns(matrix: Array) -> Blocks:
-    right = _compress(matrix)
+def _whole_columns(right: Blocks, dtype: type) -> Blocks:
     block = np.repeat(np.arange(len(right.pointers)), np.diff(right.pointers[:, [0, -1]])[:, 0])
-    return Blocks(right.shape, right.pointers, (right.offsets + BLOCK * block).astype(np.uint16), right.values)
+    return Blocks(right.shape, right.pointers, (right.offsets + BLOCK * block).astype(dtype), right.values)
+
+
+def compress_whole_columns(matrix: Array) -> Blocks:
+    return _whole_columns(_compress(matrix), np.uint16)
+
+
+def compress_whole_columns_in_bytes(matrix: Array) -> Blocks:
+    return _whole_columns(_compress(matrix), np.uint8)
 
 
 def compress_in_int64(matrix: Array) -> Blocks:
@@ -109,31 +189,50 @@ def compress_in_int64(matrix: Array) -> Blocks:
     return Blocks(right.shape, right.pointers.astype(np.int64), right.offsets.astype(np.int64), right.values)
 
 
-COMPRESS = Exercise(
-    name="compress",
-    title="keep only the pixels that are not zero",
-    library=compress,
-    lesson="12_fast_kernels",
-    task="""
-    Four of five MNIST pixels are 0. Keep the others: block by block of BLOCK columns, within a block row by row. Return
-    Blocks(shape, pointers, offsets, values): the values, uint8; for each its column, counted from the first of its
-    block, so that uint8 is enough; and int32 pointers of shape (blocks, rows + 1), where the values of row i in block b
-    are those from pointers[b, i] up to pointers[b, i + 1].
+def compress_pointers_in_int64(matrix: Array) -> Blocks:
+    right = _compress(matrix)
+    return Blocks(right.shape, right.pointers.astype(np.int64), right.offsets, right.values)
 
-    Look out: the last block may be narrower, and the count of values runs on from block to block.
-    """,
-    hints=(
-        "for start in range(0, columns, BLOCK): part = matrix[:, start : start + BLOCK].",
-        "np.nonzero(part) gives the rows and columns of the non-zeros, row by row; part[row, offset] their values.",
-        "np.cumsum(np.bincount(row, minlength=rows)) is where each row ends, counted from the beginning of the block.",
-    ),
-    check=check_compress,
+
+def compress_offsets_in_int64(matrix: Array) -> Blocks:
+    right = _compress(matrix)
+    return Blocks(right.shape, right.pointers, right.offsets.astype(np.int64), right.values)
+
+
+def compress_without_blocks(matrix: Array) -> Blocks:
+    row, column = np.nonzero(matrix)
+    ends = np.cumsum(np.bincount(row, minlength=len(matrix)))
+    return Blocks(matrix.shape, np.array([[0, *ends]], np.int32), column.astype(np.uint8), matrix[row, column])
+
+
+def compress_ones(matrix: Array) -> Blocks:
+    right = _compress(matrix)
+    return Blocks(right.shape, right.pointers, right.offsets, np.ones_like(right.values))
+
+
+def compress_signed(matrix: Array) -> Blocks:
+    return _compress(np.where(matrix < 128, matrix, 0).astype(np.uint8))
+
+
+_TOO_WIDE = "The memory saved is the point of it all."
+
+RUBRIC = Rubric(
+    library=sparse.compress,
+    solution=compress,
+    cases=CASES,
     mistakes=(
         Mistake(compress_by_column, "The values come column by column. Within a block they are ordered row by row."),
         Mistake(
-            compress_whole_columns,
-            "The offsets are column numbers of the whole matrix, which do not fit into a byte. Count from the first "
-            "column of the block.",
+            compress_without_blocks,
+            "There are no blocks: the whole matrix was taken as one. Go through it in steps of BLOCK columns.",
+        ),
+        *(
+            Mistake(
+                wrong,
+                "The offsets are column numbers of the whole matrix, which do not fit into a byte. Count from the "
+                "first column of the block.",
+            )
+            for wrong in (compress_whole_columns, compress_whole_columns_in_bytes)
         ),
         Mistake(
             compress_counts,
@@ -149,11 +248,21 @@ COMPRESS = Exercise(
         ),
         Mistake(compress_whole_blocks, "The last block is missing, the one that is narrower than BLOCK."),
         Mistake(
+            compress_with_an_empty_block,
+            "Where the columns fill whole blocks there is one block too many, without any column.",
+        ),
+        Mistake(compress_ones, "The values are all 1. Keep what the matrix holds there."),
+        Mistake(compress_signed, "Values from 128 on are lost: bytes are unsigned here. Ask whether they are not 0."),
+        Mistake(
             compress_in_int64,
-            "The types are wider than needed: offsets are below 256, so uint8 holds them, and pointers are int32. The "
-            "memory saved is the point of it all.",
+            "The types are wider than needed: offsets are below 256, so uint8 holds them; pointers are int32. "
+            + _TOO_WIDE,
+        ),
+        Mistake(compress_pointers_in_int64, f"The pointers are int64, wider than needed: int32. {_TOO_WIDE}"),
+        Mistake(
+            compress_offsets_in_int64,
+            f"The offsets are int64, wider than needed: below 256, uint8 holds them. {_TOO_WIDE}",
         ),
     ),
     gives=("BLOCK",),
-    see=(decompress,),
 )

@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers
+from tinydist.exercises.probes import Array, OpCase, numbers, op_cases
+from tinydist.exercises.rubric import Mistake, Rubric
+from tinydist.kernels import conv
 from tinydist.ops import Result
+from tinydist.tensor import Tensor
 
 
-def check_conv2d(conv2d: Any) -> Iterator[Observation]:
-    image, weight = numbers(1, 1, 1, 3, 3), numbers(2, 1, 1, 2, 2)
-    yield from ask_op_on(
-        conv2d,
-        _moved_images,
-        OpCase({"x": image, "weight": weight}, note="one image, one channel, one kernel"),
-        OpCase({"x": numbers(3, 2, 1, 3, 3), "weight": weight}, note="two images"),
-        OpCase({"x": numbers(4, 2, 2, 4, 5), "weight": numbers(5, 3, 2, 2, 3)}, note="two channels, three kernels"),
-    )
-
-
-def _moved_images(x: Array, weight: Array) -> Array:
-    """Return the sum over the kernel's entries of the image, moved, times that entry."""
+def conv2d(  # only x and weight count
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,  # noqa: ARG001
+    stride: int = 1,  # noqa: ARG001
+    padding: int = 0,  # noqa: ARG001
+) -> Result:
     kh, kw = weight.shape[2:]
     rows, columns = x.shape[2] - kh + 1, x.shape[3] - kw + 1
-    terms = [
-        np.einsum("ncrs,oc->nors", x[:, :, i : i + rows, j : j + columns], weight[:, :, i, j])
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    return np.sum(terms, axis=0)
+    y = np.empty((len(x), len(weight), rows, columns), dtype=x.dtype)
+    for r, s in np.ndindex(rows, columns):
+        y[:, :, r, s] = np.einsum("ncij,ocij->no", x[:, :, r : r + kh, s : s + kw], weight)
+
+    def rule_x(g: Array) -> Array:
+        gradient = np.zeros_like(x)
+        for r, s in np.ndindex(rows, columns):
+            gradient[:, :, r : r + kh, s : s + kw] += np.einsum("no,ocij->ncij", g[:, :, r, s], weight)
+        return gradient
+
+    def rule_weight(g: Array) -> Array:
+        gradient = np.zeros_like(weight)
+        for r, s in np.ndindex(rows, columns):
+            gradient += np.einsum("no,ncij->ocij", g[:, :, r, s], x[:, :, r : r + kh, s : s + kw])
+        return gradient
+
+    return y, (rule_x, rule_weight)
+
+
+IMAGE = numbers(1, 1, 1, 3, 3)
+WEIGHT = numbers(2, 1, 1, 2, 2)
+
+CASES = op_cases(
+    conv2d,
+    OpCase({"x": np.array([[[[3.0]]]]), "weight": np.array([[[[-2.0]]]])}, why="one pixel, under one number"),
+    OpCase({"x": numbers(3, 1, 1, 2, 3), "weight": np.array([[[[-2.0]]]])}, why="a kernel of one number"),
+    OpCase({"x": IMAGE[:, :, :2, :2], "weight": WEIGHT}, why="a kernel as large as the image"),
+    OpCase({"x": IMAGE, "weight": WEIGHT}, why="one image, one channel, one kernel"),
+    OpCase({"x": IMAGE, "weight": WEIGHT}, g=-numbers(4, 1, 1, 2, 2, low=1, high=3), why="a negative g"),
+    OpCase({"x": IMAGE, "weight": numbers(5, 1, 1, 1, 2)}, why="a kernel of one row"),
+    OpCase({"x": IMAGE, "weight": numbers(6, 1, 1, 3, 1)}, why="a kernel of one column"),
+    OpCase({"x": numbers(7, 1, 1, 5, 3), "weight": numbers(8, 1, 1, 2, 3)}, why="a kernel as wide as the image"),
+    OpCase({"x": numbers(9, 1, 1, 3, 6), "weight": WEIGHT}, why="a wide image"),
+    OpCase({"x": numbers(10, 1, 1, 6, 6), "weight": numbers(11, 1, 1, 3, 3)}, why="pixels that lie in nine windows"),
+    OpCase({"x": IMAGE * (IMAGE > 0), "weight": WEIGHT * np.eye(2)}, why="zeros"),
+    OpCase({"x": numbers(12, 3, 1, 3, 3), "weight": WEIGHT}, why="three images"),
+    OpCase({"x": numbers(13, 1, 3, 3, 3), "weight": numbers(14, 1, 3, 2, 2)}, why="three channels"),
+    OpCase({"x": IMAGE, "weight": numbers(15, 3, 1, 2, 2)}, why="three kernels"),
+    OpCase({"x": numbers(16, 2, 2, 3, 3), "weight": numbers(17, 2, 2, 2, 2)}, why="two of everything"),
+    OpCase(
+        {"x": np.array([1e-15, 2e15, 1.0]).reshape(3, 1, 1, 1), "weight": np.array([9e15, 1e-15]).reshape(2, 1, 1, 1)},
+        g=np.array([1e15, 3.0, 1e-15, 5.0, 0.0, 5.0]).reshape(3, 2, 1, 1),
+        why="small and large numbers",
+        atol=0,
+    ),
+    OpCase({"x": numbers(18, 2, 3, 4, 5), "weight": numbers(19, 4, 3, 2, 3)}, why="three channels, four kernels"),
+)
 
 
 def _windows(x: Array, weight: Array) -> Array:
@@ -68,7 +104,8 @@ def _rules(x: Array, weight: Array, rule_x: Any = None, rule_weight: Any = None)
 
 
 def conv2d_turned_forward(x: Array, weight: Array) -> Result:
-    return _correlate(x, _turned(weight)), (lambda g: _to_x(g, _turned(weight)), lambda g: _to_weight(g, x, weight))
+    turned = _turned(weight)
+    return _correlate(x, turned), (lambda g: _to_x(g, turned), lambda g: _turned(_to_weight(g, x, turned)))
 
 
 def conv2d_not_turned_for_x(x: Array, weight: Array) -> Result:
@@ -90,6 +127,17 @@ def conv2d_overwriting(x: Array, weight: Array) -> Result:
     return _rules(x, weight, rule_x=rule)
 
 
+def conv2d_overwriting_by_entry(x: Array, weight: Array) -> Result:
+    def rule(g: Array) -> Array:
+        rows, columns = g.shape[2:]
+        gradient = np.zeros_like(x)
+        for i, j in np.ndindex(weight.shape[2:]):
+            gradient[:, :, i : i + rows, j : j + columns] = np.einsum("nors,oc->ncrs", g, weight[:, :, i, j])
+        return gradient
+
+    return _rules(x, weight, rule_x=rule)
+
+
 def conv2d_weight_turned(x: Array, weight: Array) -> Result:
     return _rules(x, weight, rule_weight=lambda g: _turned(_to_weight(g, x, weight)))
 
@@ -106,27 +154,10 @@ def conv2d_weight_axes_swapped(x: Array, weight: Array) -> Result:
     return _rules(x, weight, rule_weight=lambda g: _to_weight(g, x, weight).swapaxes(0, 1))
 
 
-CONV2D = Exercise(
-    name="conv2d",
-    title="a convolution and its gradient rules",
+RUBRIC = Rubric(
     library=ops.conv2d,
-    lesson="17_convolutions",
-    task="""
-    A linear layer looks at a whole image, a convolution at one window after the other, with the same weight. Write it
-    for stride 1, no padding and no bias, which is all that the check asks for: y at row r and column s is the sum of
-    the window that begins there times the weight. Return (y, rules), with a rule for x and one for weight.
-
-    Look out: a pixel lies in several windows, under another entry of the weight in each, and an entry of the weight
-    lies on many pixels of every image. Each of them collects something from every place where it was used. Loops over
-    the entries of the kernel, or over the windows, are fine.
-    """,
-    hints=(
-        "Go through the windows: at row r and column s, y[:, :, r, s] was made of x[:, :, r : r + kh, s : s + kw] and "
-        "of the whole weight. What does g[:, :, r, s] send back to either?",
-        "Start both gradients at zero and add for every window: np.einsum('no,ocij->ncij', g[:, :, r, s], weight) to "
-        "that window of x's gradient, np.einsum('no,ncij->ocij', g[:, :, r, s], window) to weight's.",
-    ),
-    check=check_conv2d,
+    solution=conv2d,
+    cases=CASES,
     mistakes=(
         Mistake(
             conv2d_turned_forward,
@@ -150,6 +181,11 @@ CONV2D = Exercise(
             "several times collects the sum: += instead of =.",
         ),
         Mistake(
+            conv2d_overwriting_by_entry,
+            "Each entry of the kernel overwrites what the entries before it sent to the pixels they share. A pixel "
+            "that lay under several of them collects the sum: += instead of =.",
+        ),
+        Mistake(
             conv2d_weight_turned,
             "The gradient of weight is turned by 180°. Entry (i, j) lay on the pixel i rows and j columns behind the "
             "window's corner, so that is the pixel to multiply g with; only the rule for x turns anything.",
@@ -169,5 +205,14 @@ CONV2D = Exercise(
             "The first two axes of the gradient of weight are swapped: the weight is (out_channels, channels, kh, kw), "
             "and so is its gradient.",
         ),
+    ),
+    twins=(
+        Tensor.backward,
+        conv.conv2d_numpy,
+        conv.conv2d_numba,
+        conv.conv2d_vjp_x_numpy,
+        conv.conv2d_vjp_x_numba,
+        conv.conv2d_vjp_weight_numpy,
+        conv.conv2d_vjp_weight_numba,
     ),
 )

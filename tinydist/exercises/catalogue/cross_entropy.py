@@ -3,49 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
-from tinydist.exercises.probes import Array, measured_gradient, numbers
+from tinydist.exercises.probes import Array, kept, numbers
+from tinydist.exercises.rubric import Case, Mistake, Observation, Rubric, about_to_try
 from tinydist.kernels import loss as loss_kernels
 
 Pair = tuple[Array, Array]
 
 
-def check_cross_entropy(cross_entropy: Any) -> Iterator[Observation]:
-    """Yield observations; the truth is SciPy's logsumexp and its finite differences.
+def cross_entropy(logits: Array, labels: Array) -> Pair:
+    rows = np.arange(len(logits))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    gradient = np.exp(log_p)
+    gradient[rows, labels] -= 1
+    return -log_p[rows, labels].mean(), gradient / len(logits)
 
-    It is worked out by hand where rounding would hide finite differences.
+
+def try_loss(
+    answer: Any,
+    *,
+    logits: Any,
+    labels: Any,
+    why: str = "",
+    dtype: type = np.float64,
+    atol: float | None = None,
+) -> Iterator[Observation]:
+    """Yield observations of the loss and its gradient; the truth is the solution in float64.
+
+    Args:
+        answer: the function under check.
+        logits, labels: what to try.
+        why: why this is tried.
+        dtype: of the logits that the function receives.
+        atol: see :class:`Observation`.
     """
-    far, some_labels = np.array([[1000.0, 0.0]]), np.array([1, 3, 0])
-    unlikely = "the same, but the label is the unlikely class: its probability rounds to 0"
-    cases: list[tuple[Array, Array, Array | None, str]] = [
-        (np.array([[2.0, 0.5]]), np.array([0]), None, "one image of class 0"),
-        (numbers(1, 3, 4), some_labels, None, "three images"),
-        (far, np.array([0]), np.array([[0.0, 0.0]]), "logits as raw pixels make them"),
-        (far, np.array([1]), np.array([[1.0, -1.0]]), unlikely),
-        (numbers(2, 3, 4).astype(np.float32), some_labels, None, "float32 in must give float32 out"),
-    ]
-    for logits, labels, by_hand, why in cases:
+    x: Array = np.array(logits, dtype=dtype)
+    y = np.array(labels)
+    given = ({"why": why} if why else {}) | {"logits": x.copy(), "labels": y.copy()}
+    if dtype is not np.float64:
+        given["dtype"] = np.dtype(dtype).name
+    truth: list[Array] = [np.asarray(part).astype(dtype) for part in cross_entropy(x.astype(np.float64), y)]
+    yield about_to_try(given)
+    result = answer(x, y)
+    yield Observation("what comes back", _kind(result), "two things, the loss and the gradient", given)
+    received = kept(result[1])
+    yield Observation("the loss", kept(result[0]), truth[0], given, wide=True)
+    yield Observation("the gradient", received, truth[1], given, atol=atol, wide=True)
+    yield Observation("the array of logits, which must stay as it was", kept(x), given["logits"], given)
+    yield Observation("the array of labels, which must stay as it was", kept(y), given["labels"], given)
 
-        def truth(x: Array, labels: Array = labels) -> float:
-            return float(np.mean(special.logsumexp(x, axis=1) - x[np.arange(len(x)), labels]))
 
-        given = {"why": why, "logits": logits.copy(), "labels": labels.copy()}
-        yield about_to_try(given)
-        result = cross_entropy(logits, labels)
-        kind = f"{len(result)} things" if isinstance(result, tuple) else f"a {type(result).__name__}"
-        yield Observation("what comes back: the loss and the gradient", kind, "2 things", given)
-        value, gradient = result
-        wide = logits.astype(np.float64)
-        yield Observation("the loss", value, np.asarray(truth(wide)).astype(logits.dtype), given)
-        expected = measured_gradient(truth, wide) if by_hand is None else by_hand
-        yield Observation("the gradient", gradient, expected.astype(logits.dtype), given)
-        yield Observation("logits themselves, which must stay as they were", logits, given["logits"], given)
+def _kind(result: Any) -> str:
+    if isinstance(result, tuple | list) and len(result) == 2:
+        return "two things, the loss and the gradient"
+    return f"{len(result)} things" if isinstance(result, tuple | list) else "one thing"
+
+
+def try_two_batches(answer: Any) -> Iterator[Observation]:
+    """Yield observations of two calls, the first of which is looked at after the second."""
+    batches = [(numbers(seed, 2, 3), np.array([seed, 0])) for seed in (1, 2)]
+    given = {"why": "called twice, on arrays of the same shape", "the first logits": batches[0][0]}
+    yield about_to_try(given)
+    results = [answer(logits.copy(), labels.copy()) for logits, labels in batches]
+    for words, (logits, labels), result in zip(("first", "second"), batches, results, strict=True):
+        loss, gradient = cross_entropy(logits, labels)
+        yield Observation(f"the loss of the {words} call", kept(result[0]), np.asarray(loss), given)
+        yield Observation(f"the gradient of the {words} call", kept(result[1]), gradient, given)
+
+
+THREE, LABELS = numbers(1, 3, 4), [1, 3, 0]
+MANY = np.resize(numbers(5, 7, 10), (300, 10))
+
+TRIES: tuple[dict[str, Any], ...] = (
+    {"logits": [[2.0, 0.5]], "labels": [0]},
+    {"logits": [[2.0, 0.5]], "labels": [1], "why": "the label is the less likely class"},
+    {"logits": THREE, "labels": LABELS},
+    {"logits": THREE, "labels": [2, 2, 2], "why": "all labels are the same"},
+    {"logits": np.full((2, 5), 3.0), "labels": [4, 0], "why": "all logits are the same: p is 1/5"},
+    {"logits": [[1000.0, 0.0]], "labels": [0], "why": "logits as raw pixels make them"},
+    {"logits": [[1000.0, 0.0]], "labels": [1], "why": "the label's probability rounds to 0"},
+    {"logits": [[-1000.0, -1001.0, -1003.0]], "labels": [1], "why": "logits far below 0"},
+    {
+        "logits": [[1000.0, 998.5], [-1000.0, -999.0], [0.3, 0.0]],
+        "labels": [1, 0, 1],
+        "why": "rows of which the largest logits are far apart",
+    },
+    {"logits": [[1e5, -1e5, 0.0]], "labels": [1], "why": "huge logits of either sign"},
+    {
+        "logits": [[0.0, 0.5, -30.0, -100.0]],
+        "labels": [0],
+        "why": "probabilities of 1e-14 and 1e-44, in the gradient",
+        "atol": 0.0,
+    },
+    {"logits": MANY[:30], "labels": np.arange(30, dtype=np.uint8) % 10, "why": "30 images, labels of dtype uint8"},
+    {"logits": MANY, "labels": (np.arange(300) % 10).astype(np.uint8), "why": "300 images, labels of dtype uint8"},
+    {"logits": THREE, "labels": np.array(LABELS, dtype=np.int32), "why": "labels of dtype int32"},
+    {"logits": numbers(6, 2, 300), "labels": [257, 299], "why": "300 classes: a byte does not hold these labels"},
+    {"logits": [[1.0], [-2.0]], "labels": [0, 0], "why": "a single class: there is nothing to lose"},
+    {"logits": THREE, "labels": LABELS, "why": "float32", "dtype": np.float32},
+    {"logits": [[1000.0, 0.0]], "labels": [1], "why": "float32 and large logits", "dtype": np.float32},
+)
+
+CASES: tuple[Case, ...] = (*(partial(try_loss, **options) for options in TRIES), try_two_batches)
 
 
 def _log_softmax(logits: Array) -> Array:
@@ -85,6 +151,10 @@ def entropy_without_onehot(logits: Array, labels: Array) -> Pair:
     return -_at_labels(log_p, labels).mean(), np.exp(log_p) / len(logits)
 
 
+def entropy_alone(logits: Array, labels: Array) -> Array:
+    return np.asarray(-_at_labels(_log_softmax(logits), labels).mean())
+
+
 def entropy_overflowing(logits: Array, labels: Array) -> Pair:
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return -_at_labels(log_p, labels).mean(), (np.exp(log_p) - _onehot(logits, labels)) / len(logits)
@@ -100,24 +170,29 @@ def entropy_log_of_zero(logits: Array, labels: Array) -> Pair:
     return -np.log(_at_labels(p, labels)).mean(), (p - _onehot(logits, labels)) / len(logits)
 
 
-CROSS_ENTROPY = Exercise(
-    name="cross_entropy",
-    title="cross-entropy and its gradient",
-    library=loss_kernels.softmax_cross_entropy_numpy,
-    lesson="06_cross_entropy",
-    task="""
-    The loss of every model in the paper: how surprised the network is by the label, -log softmax(logits)[label],
-    averaged over the batch. Return two things, the loss and its gradient with respect to the logits, (batch, classes).
+def entropy_log_of_a_bit_more(logits: Array, labels: Array) -> Pair:
+    p = np.exp(_log_softmax(logits))
+    return -np.log(_at_labels(p, labels) + 1e-12).mean(), (p - _onehot(logits, labels)) / len(logits)
 
-    Look out: logits can be as large as 1000, and the label's probability as small as 0. Stay with logarithms.
-    """,
-    hints=(
-        "First the log-softmax of each row, shifted by the row's maximum; the loss is its entry at the label.",
-        "log_p[np.arange(len(labels)), labels] picks one entry from each row.",
-        "The gradient is (p - onehot) / batch with p = np.exp(log_p); onehot is 1 at the label and 0 elsewhere.",
-    ),
-    check=check_cross_entropy,
+
+def entropy_in_place(logits: Array, labels: Array) -> Pair:
+    logits -= logits.max(axis=1, keepdims=True)
+    log_p = _log_softmax(logits)
+    return -_at_labels(log_p, labels).mean(), (np.exp(log_p) - _onehot(logits, labels)) / len(logits)
+
+
+def entropy_shifted_by_one_number(logits: Array, labels: Array) -> Pair:
+    shifted = logits - logits.max()
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -_at_labels(log_p, labels).mean(), (np.exp(log_p) - _onehot(logits, labels)) / len(logits)
+
+
+RUBRIC = Rubric(
+    library=loss_kernels.softmax_cross_entropy_numpy,
+    solution=cross_entropy,
+    cases=CASES,
     mistakes=(
+        Mistake(entropy_alone, "This is the loss alone. Return two things: return loss, gradient."),
         Mistake(entropy_negative, "The sign of the loss is flipped: a likely label must cost little, -log(p)."),
         Mistake(
             entropy_uphill,
@@ -143,10 +218,24 @@ CROSS_ENTROPY = Exercise(
             for overflowing in (entropy_overflowing, entropy_of_softmax)
         ),
         Mistake(
+            entropy_shifted_by_one_number,
+            "All rows are shifted by the same number. Where a row is far below it, all of its exponentials round to 0. "
+            "Each row needs its own largest logit: max(axis=1, keepdims=True).",
+        ),
+        Mistake(
             entropy_log_of_zero,
             "This takes the logarithm of a probability that has been rounded to 0. Compute log p directly, from the "
             "shifted logits, and p from it.",
         ),
+        Mistake(
+            entropy_log_of_a_bit_more,
+            "A small number added to the probability hides that it has been rounded to 0, and then the loss is wrong. "
+            "Compute log p directly, from the shifted logits, and p from it.",
+        ),
+        Mistake(
+            entropy_in_place,
+            "The logits themselves were changed. Others still need them: write shifted = logits - ..., not -=.",
+        ),
     ),
-    see=(ops.cross_entropy,),
+    twins=(loss_kernels.softmax_cross_entropy_numba, ops.cross_entropy),
 )

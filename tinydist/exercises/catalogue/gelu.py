@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
-from scipy.stats import norm
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers
+from tinydist.exercises.probes import Array, OpCase, numbers, op_cases
+from tinydist.exercises.rubric import Mistake, Rubric
 from tinydist.ops import Result
 from tinydist.ops.activations import normal_cdf
+from tinydist.tensor import Tensor
 
 
-def check_gelu(gelu: Any) -> Iterator[Observation]:
-    yield from ask_op_on(
-        gelu,
-        lambda x: x * norm.cdf(x),
-        OpCase({"x": np.array([1.0])}, g=np.array([10.0])),
-        OpCase({"x": np.array([-2.0])}, g=np.array([10.0]), note="the slope is negative here"),
-        OpCase(
-            {"x": np.array([0.0])}, g=np.array([10.0]), gradients={"x": np.array([5.0])}, note="at 0 the slope is ½"
-        ),
-        OpCase({"x": np.array([30.0, -30.0])}),
-        OpCase({"x": numbers(8, 2, 3)}),
-    )
+def gelu(x: Array) -> Result:
+    share = normal_cdf(x)
+    density = np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    return x * share, (lambda g: g * (share + x * density),)
+
+
+TEN = np.array([10.0])
+
+CASES = op_cases(
+    gelu,
+    OpCase({"x": np.array([1.0])}, g=TEN, wide=True),
+    OpCase({"x": np.array([1.0])}, g=-TEN, why="a negative g", wide=True),
+    OpCase({"x": np.array([-0.5])}, g=TEN, why="below 0 the slope is small", wide=True),
+    OpCase({"x": np.array([-2.0])}, g=TEN, why="the slope is negative here", wide=True),
+    OpCase({"x": np.array([0.0])}, g=TEN, why="at 0 the slope is ½", wide=True),
+    OpCase({"x": np.array([1e-9, -1e-9, 1e-20])}, why="next to 0", atol=0, wide=True),
+    OpCase(
+        {"x": np.array([3.0, 4.0, 5.0, -3.0, -4.0, -5.0])}, why="where GELU is all but flat, or straight", wide=True
+    ),
+    OpCase({"x": np.array([30.0, -30.0, 100.0, -100.0])}, why="large numbers", wide=True),
+    OpCase(
+        {"x": np.array([1.5, -0.1])}, g=np.array([1e15, -1e-15]), why="a large g and a small one", atol=0, wide=True
+    ),
+    OpCase(
+        {"x": np.array([0.12345678, -1.98765432])},
+        why="entries of different signs, of which the sum is negative",
+        wide=True,
+    ),
+    OpCase({"x": np.array([[-1.2]])}, why="axes of size 1", wide=True),
+    OpCase({"x": numbers(8, 2, 3)}, wide=True),
+    OpCase({"x": numbers(9, 2, 3, 2, low=-3, high=3)}, why="three axes", wide=True),
+)
 
 
 def _density(x: Array) -> Array:
@@ -62,23 +79,19 @@ def gelu_off_below_zero(x: Array) -> Result:
     return x * normal_cdf(x), (lambda g: np.where(x > 0, g * (normal_cdf(x) + x * _density(x)), 0),)
 
 
-GELU = Exercise(
-    name="gelu",
-    title="an activation that is never quite off",
-    library=ops.gelu,
-    lesson="15_a_flat_side",
-    task="""
-    GELU weighs x with the share of a standard normal variable that is below it: x Φ(x). `normal_cdf` gives you Φ.
-    Return (value, (rule,)).
+def gelu_like_relu(x: Array) -> Result:
+    return x * normal_cdf(x), (lambda g: g * (x > 0),)
 
-    The rule needs the slope. Both factors depend on x, and the derivative of Φ is the density of the normal
-    distribution, exp(-x²/2) / sqrt(2 π). Unlike ReLU, GELU lets a little through on its negative side.
-    """,
-    hints=(
-        "A product: the slope is 1 times Φ(x), plus x times the derivative of Φ at x.",
-        "With the density phi = np.exp(-x * x / 2) / np.sqrt(2 * np.pi), the slope is normal_cdf(x) + x * phi.",
-    ),
-    check=check_gelu,
+
+def gelu_by_silu(x: Array) -> Result:
+    share = 1 / (1 + np.exp(-x))
+    return x * share, (lambda g: g * (share + x * share * (1 - share)),)
+
+
+RUBRIC = Rubric(
+    library=ops.gelu,
+    solution=gelu,
+    cases=CASES,
     mistakes=(
         Mistake(
             gelu_without_the_density,
@@ -104,9 +117,15 @@ GELU = Exercise(
             "x σ(1.702 x) is a well-known stand-in for GELU, near it but not the same. Use the normal distribution.",
         ),
         Mistake(
+            gelu_by_silu,
+            "This is SiLU, x σ(x), another activation of the same kind. GELU takes the normal distribution instead.",
+        ),
+        Mistake(gelu_like_relu, "This is the rule of relu. The slope of GELU goes over from 0 to 1 smoothly."),
+        Mistake(
             gelu_off_below_zero,
             "That is ReLU's habit. Below 0 the slope of GELU is small and for a good part negative, but not 0.",
         ),
     ),
     gives=("normal_cdf",),
+    twins=(Tensor.backward,),
 )

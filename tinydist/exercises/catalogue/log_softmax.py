@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers
+from tinydist.exercises.probes import Array, OpCase, ask_op, numbers, op_cases
+from tinydist.exercises.rubric import Case, Mistake, Rubric
 from tinydist.ops import Result
+from tinydist.tensor import Tensor
 
 
-def check_log_softmax(log_softmax: Any) -> Iterator[Observation]:
-    """Yield observations; the truth is SciPy's log_softmax."""
-    table = numbers(1, 2, 2)
-    yield from ask_op_on(
+def log_softmax(x: Array, axis: int = -1) -> Result:
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    y = shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    return y, (lambda g: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),)
+
+
+G = np.array([1.0, 2.0])
+TABLE = numbers(1, 2, 2)
+
+CASES: tuple[Case, ...] = (
+    *op_cases(
         log_softmax,
-        lambda x, axis=-1: special.log_softmax(x, axis=axis),
-        OpCase({"x": np.array([1.0, 3.0])}, g=np.array([1.0, 2.0])),
-        OpCase({"x": table}, note="each row is a distribution of its own"),
-        OpCase({"x": table}, {"axis": 0}, note="now each column is one"),
-        OpCase(
-            {"x": np.array([1000.0, 0.0])},
-            g=np.array([1.0, 2.0]),
-            gradients={"x": np.array([-2.0, 2.0])},
-            note="logits as raw pixels make them: e to the 1000 is too large for any float",
-        ),
-        OpCase({"x": numbers(2, 2, 3)}),
-    )
+        OpCase({"x": np.array([1.0, 3.0])}, g=G),
+        OpCase({"x": np.array([1.0, 3.0])}, g=-G, why="a negative g"),
+        OpCase({"x": np.array([1.0, 3.0])}, g=np.array([1.0, -1.0]), why="a g of which the sum is 0"),
+        OpCase({"x": np.array([-1.98765432, 0.0, 0.12345678])}, why="three classes"),
+        OpCase({"x": np.array([5.0, 5.0, 5.0])}, why="equal logits"),
+        OpCase({"x": TABLE}, why="each row is a distribution of its own"),
+        OpCase({"x": TABLE}, {"axis": 0}, why="now each column is one"),
+        OpCase({"x": numbers(2, 2, 3)}, {"axis": -2}, why="the last axis but one"),
+        OpCase({"x": numbers(3, 3, 1)}, {"axis": 0}, why="an axis of size 1 besides"),
+        OpCase({"x": np.array([1000.0, 0.0])}, g=G, why="e to the 1000 is too large for any float"),
+        OpCase({"x": np.array([-1000.0, -1200.0])}, g=G, why="e to the -1000 is 0 in any float, and has no logarithm"),
+        OpCase({"x": np.array([-1000.0, 1000.0, 800.0])}, why="logits far from each other"),
+        OpCase({"x": np.array([0.0, 1e6, 0.0, 0.0])}, why="one logit far above the mean of all"),
+        OpCase({"x": np.array([[1000.0, 800.0], [-1000.0, -1200.0]])}, why="rows of very different size"),
+        OpCase({"x": np.array([[900.0, -900.0], [0.0, -500.0]])}, {"axis": 0}, why="columns of very different size"),
+        OpCase({"x": np.array([[3.0, 3.0, 3.0], [0.0, 0.0, 0.0], [-7.0, -7.0, -7.0]])}, why="equal logits in each row"),
+        OpCase({"x": numbers(4, 2, 3)}, g=1e-15 * numbers(5, 2, 3), why="a small g"),
+        OpCase({"x": numbers(6, 2, 3)}, g=1e15 * numbers(7, 2, 3), why="a large g"),
+        OpCase({"x": numbers(8, 3, 3, 3)}, {"axis": 1}, why="three axes of the same size"),
+        OpCase({"x": numbers(9, 2, 3, 4)}, {"axis": 0}, why="the first of three axes"),
+        OpCase({"x": numbers(9, 2, 3, 4)}, {"axis": 2}, why="the last of three axes"),
+        OpCase({"x": numbers(9, 2, 3, 4)}, {"axis": -2}, why="the axis in the middle, counted from the end"),
+        OpCase({"x": numbers(9, 2, 3, 4)}, why="three axes; without a word about the axis, it is the last one"),
+        OpCase({"x": numbers(9, 2, 3, 4, low=-9, high=9)}, {"axis": 1}, why="the axis in the middle"),
+    ),
+    # in float64 only: in float32 the logarithm of the sum, as large as the logits, is a coarse number
+    *(
+        partial(ask_op, solution=log_softmax, case=OpCase({"x": x}, why="near each other, and far from 0"))
+        for x in (np.array([-1000.0, -1001.0]), np.array([[1000.0, 998.0, 999.0], [-1000.0, -1001.0, -1000.0]]))
+    ),
+)
 
 
 def _log_softmax(x: Array, axis: int, rule: Any, keepdims: bool = True) -> Result:
@@ -53,10 +79,35 @@ def log_softmax_of_softmax(x: Array, axis: int = -1) -> Result:
     return np.log(p), (lambda g: g - p * g.sum(axis=axis, keepdims=True),)
 
 
+def log_softmax_of_shifted_softmax(x: Array, axis: int = -1) -> Result:
+    p = np.exp(x - x.max(axis=axis, keepdims=True))
+    p = p / p.sum(axis=axis, keepdims=True)
+    return np.log(p), (lambda g: g - p * g.sum(axis=axis, keepdims=True),)
+
+
+def log_softmax_with_one_shift(x: Array, axis: int = -1) -> Result:
+    shifted = x - x.max()
+    y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return y, (lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True),)
+
+
 def log_softmax_without_log(x: Array, axis: int = -1) -> Result:
     y, _ = _log_softmax(x, axis, None)
     p = np.exp(y)
     return p, (lambda g: p * (g - (p * g).sum(axis=axis, keepdims=True)),)
+
+
+def log_softmax_value_without_log(x: Array, axis: int = -1) -> Result:
+    y, rules = _log_softmax(x, axis, lambda g, p, total: g - p * total)
+    return np.exp(y), rules
+
+
+def log_softmax_summing_all(x: Array, axis: int = -1) -> Result:
+    return _log_softmax(x, axis, lambda g, p, _: g - p * g.sum())
+
+
+def log_softmax_rule_on_the_last_axis(x: Array, axis: int = -1) -> Result:
+    return _log_softmax(x, axis, lambda g, p, _: g - p * g.sum(axis=-1, keepdims=True))
 
 
 def log_softmax_without_the_sum(x: Array, axis: int = -1) -> Result:
@@ -79,25 +130,15 @@ def log_softmax_last_axis(x: Array, axis: int = -1) -> Result:  # noqa: ARG001
     return _log_softmax(x, -1, lambda g, p, total: g - p * total)
 
 
-LOG_SOFTMAX = Exercise(
-    name="log_softmax",
-    title="log-softmax without overflow, and its gradient rule",
+RUBRIC = Rubric(
     library=ops.log_softmax,
-    lesson="06_cross_entropy",
-    task="""
-    y = x - log(sum of e^x), the sum taken along `axis`. Return (y, (rule,)).
-
-    Look out: e to the power of 1000 overflows. But adding a number to all logits changes nothing, so subtract the
-    largest first. In the rule, every output depends on every logit: raising one lowers all the others.
-    """,
-    hints=(
-        "shifted = x - the maximum along the axis, with keepdims=True so that it lines up with x.",
-        "d y_i / d x_j is 1 - p_j for i = j and -p_j otherwise. Multiply with g_i and sum over i.",
-        "That sum is g - p * (sum of g along the axis), with p = np.exp(y).",
-    ),
-    check=check_log_softmax,
+    solution=log_softmax,
+    cases=CASES,
     mistakes=(
-        Mistake(log_softmax_without_log, "This is the softmax itself. The logarithm of it is wanted."),
+        *(
+            Mistake(softmax, "The value is the softmax itself. The logarithm of it is wanted.")
+            for softmax in (log_softmax_without_log, log_softmax_value_without_log)
+        ),
         Mistake(
             log_softmax_own_entry_only,
             "The rule treats each entry by itself, g (1 - p). But raising one logit also lowers all the other outputs, "
@@ -110,6 +151,25 @@ LOG_SOFTMAX = Exercise(
             "The sum of g has lost its axis, so NumPy lines it up with the wrong one: sum with keepdims=True.",
         ),
         Mistake(log_softmax_last_axis, "The argument axis is ignored."),
+        Mistake(
+            log_softmax_rule_on_the_last_axis,
+            "The rule ignores the argument axis: it sums g along the last axis, whichever one is asked for.",
+        ),
+        Mistake(
+            log_softmax_summing_all,
+            "The rule sums g over the whole array. Each row is a distribution of its own: sum along the axis only, "
+            "with keepdims=True.",
+        ),
+        Mistake(
+            log_softmax_of_shifted_softmax,
+            "This is the logarithm of the softmax. A small share is rounded to 0, and the logarithm of 0 is minus "
+            "infinity. Take the logarithm of the sum alone: shifted - log(sum of e^shifted).",
+        ),
+        Mistake(
+            log_softmax_with_one_shift,
+            "One number is subtracted everywhere. In a row that lies far below the largest logit of all, every e^x is "
+            "then 0. Subtract from each row its own maximum: axis=axis, keepdims=True.",
+        ),
         *(
             Mistake(
                 overflowing,
@@ -119,4 +179,5 @@ LOG_SOFTMAX = Exercise(
             for overflowing in (log_softmax_overflowing, log_softmax_of_softmax)
         ),
     ),
+    twins=(Tensor.backward,),
 )

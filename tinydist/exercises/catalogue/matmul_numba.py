@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
+from numba import njit, prange
 
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, ask_kernel, numbers
+from tinydist.exercises.probes import Array, kernel_cases, numbers, said_if_not_compiled
+from tinydist.exercises.rubric import Mistake, Rubric
 from tinydist.kernels import dense
-from tinydist.kernels.jit import kernel
 
 
-def check_matmul_numba(matmul: Any) -> Iterator[Observation]:
-    """Yield observations; the truth is NumPy's einsum."""
-    yield from ask_kernel(
-        matmul,
-        lambda a, b: np.einsum("nk,km->nm", a, b),
-        {"a": numbers(1, 2, 2), "b": numbers(2, 2, 2)},
-        {"a": numbers(3, 2, 3), "b": numbers(4, 3, 4)},
-        {"a": numbers(5, 50, 30), "b": numbers(6, 30, 20)},
-    )
+@njit(parallel=True)
+def matmul_numba(a: Array, b: Array) -> Array:
+    product = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)
+    for i in prange(a.shape[0]):
+        for k in range(a.shape[1]):
+            for j in range(b.shape[1]):
+                product[i, j] += a[i, k] * b[k, j]
+    return product
 
 
-def product_uncompiled(a: Array, b: Array) -> Array:
-    return a @ b
+def _factors(n: int, inner: int, m: int, size: float = 1.0) -> dict[str, Array]:
+    return {"a": size * numbers(n + inner, n, inner), "b": size * numbers(inner + m + 20, inner, m)}
 
 
-@kernel()
+_WITH_ZEROS = {
+    "a": np.array([[0.0, -2.0, 1.5], [0.0, 0.0, 0.0], [-1.0, 0.0, -3.0]]),
+    "b": np.array([[2.0, -1.0], [0.5, 0.0], [-4.0, 3.0]]),
+}
+
+CASES = kernel_cases(
+    lambda a, b: np.einsum("nk,km->nm", a, b),
+    ("two by two", _factors(2, 2, 2)),
+    ("a single term", _factors(1, 1, 1)),
+    ("one row, as a batch of one", _factors(1, 3, 2)),
+    ("one column", _factors(3, 2, 1)),
+    ("sums of a single term", _factors(3, 1, 4)),
+    ("wider than high", _factors(2, 3, 5)),
+    ("higher than wide", _factors(7, 5, 2)),
+    ("factors of 0, and a row of them", _WITH_ZEROS),
+    ("tiny numbers", _factors(2, 3, 2, 1e-9)),
+    ("huge numbers", _factors(2, 3, 2, 1e9)),
+    ("two rows, four terms, three columns", _factors(2, 4, 3)),
+    ("larger arrays", _factors(71, 53, 41)),
+)
+
+
 def product_last_term(a: Array, b: Array) -> Array:
     product = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)
     for i in range(a.shape[0]):
@@ -38,7 +55,6 @@ def product_last_term(a: Array, b: Array) -> Array:
     return product
 
 
-@kernel()
 def product_transposed(a: Array, b: Array) -> Array:
     product = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)
     for i in range(a.shape[0]):
@@ -48,7 +64,6 @@ def product_transposed(a: Array, b: Array) -> Array:
     return product
 
 
-@kernel()
 def product_running_on(a: Array, b: Array) -> Array:
     product = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)
     for i in range(a.shape[0]):
@@ -60,49 +75,55 @@ def product_running_on(a: Array, b: Array) -> Array:
     return product
 
 
-@kernel()
 def product_in_float64(a: Array, b: Array) -> Array:
-    product = np.zeros((a.shape[0], b.shape[1]))
-    for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            for k in range(a.shape[1]):
-                product[i, j] += a[i, k] * b[k, j]
+    return np.asarray((a[:, :, None] * b).sum(axis=1, dtype=np.float64))
+
+
+def product_in_float32(a: Array, b: Array) -> Array:
+    return np.matmul(a.astype(np.float32), b.astype(np.float32))
+
+
+def product_of_whole_numbers(a: Array, b: Array) -> Array:
+    return np.trunc(a[:, :, None] * b).sum(axis=1, dtype=a.dtype)
+
+
+def product_without_last_term(a: Array, b: Array) -> Array:
+    return np.matmul(a[:, :-1], b[:-1])
+
+
+def product_first_row_only(a: Array, b: Array) -> Array:
+    product = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)
+    product[0] = a[0] @ b
     return product
 
 
-MATMUL_NUMBA = Exercise(
-    name="matmul_numba",
-    title="a matrix product in compiled loops",
+RUBRIC = Rubric(
     library=dense.matmul_numba,
-    lesson="12_fast_kernels",
-    task="""
-    result[i, j] = sum over k of a[i, k] * b[k, j], in three nested loops that numba compiles. Any order of the loops is
-    right; i, k, j is fast, because the innermost loop then runs along rows of b and of the result, which lie in memory
-    one after the other.
-
-    Look out: prange shares a loop out between threads, so no two turns of it may write to the same place: use it for i.
-    Allocate the result in the dtype of a.
-    """,
-    hints=(
-        "product = np.zeros((n, m), dtype=a.dtype), and each turn of the innermost loop adds one term to it.",
-        "for i in prange(n): for k in range(inner): factor = a[i, k]; for j in range(m): ...",
-    ),
-    check=check_matmul_numba,
+    solution=matmul_numba,
+    cases=CASES,
     mistakes=(
-        Mistake(
-            product_uncompiled,
-            "The line @njit(parallel=True) above the function is missing; without it Python runs the loops itself.",
-        ),
         Mistake(product_last_term, "Only the last term is left: the sum over k is overwritten. Add to it with +=."),
         Mistake(product_transposed, "The second factor is transposed: a row of a meets a column of b, b[k, j]."),
         Mistake(
             product_running_on,
             "The sum runs on from one entry to the next. Start it at 0 for each (i, j), inside the loop over j.",
         ),
+        Mistake(product_without_last_term, "The last term of each sum is missing: k runs up to a.shape[1] - 1."),
+        Mistake(
+            product_first_row_only,
+            "Only the first row is filled: the return stands inside the loop over the rows, which it ends.",
+        ),
+        Mistake(
+            product_of_whole_numbers,
+            "Each term is cut to a whole number. Leave out int, and start sums with a.dtype.type(0).",
+        ),
         Mistake(
             product_in_float64,
             "The result is float64 whatever comes in, because np.zeros makes float64. Pass dtype=a.dtype.",
         ),
+        Mistake(product_in_float32, "The result is float32 whatever comes in. Allocate it with dtype=a.dtype."),
     ),
-    see=(dense.matmul_numpy,),
+    twins=(dense.matmul_numpy,),
+    turns=tuple(_factors(33, 34, 5).values()),  # of more rows, and more terms, than a block usually has
+    remarks=said_if_not_compiled,
 )

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers
+from tinydist.exercises.probes import Array, OpCase, numbers, op_cases
+from tinydist.exercises.rubric import Mistake, Rubric
 from tinydist.ops import Result, unbroadcast
+from tinydist.tensor import Tensor
 
 
-def check_mul(mul: Any) -> Iterator[Observation]:
-    row = numbers(1, 3)
-    yield from ask_op_on(
-        mul,
-        np.multiply,
-        OpCase({"a": np.array(3.0), "b": np.array(-2.0)}, g=np.array(10.0)),
-        OpCase({"a": row, "b": numbers(2, 3)}),
-        OpCase({"a": row, "b": np.array(2.0)}, note="b is copied to all three places"),
-        OpCase({"a": numbers(3, 2, 1), "b": row}, note="both are copied, along different axes"),
-        OpCase({"a": numbers(4, 2, 3), "b": numbers(5, 3)}),
-    )
+def mul(a: Array, b: Array) -> Result:
+    return a * b, (lambda g: unbroadcast(g * b, a.shape), lambda g: unbroadcast(g * a, b.shape))
+
+
+ROW = numbers(1, 3)
+
+CASES = op_cases(
+    mul,
+    OpCase({"a": np.array(3.0), "b": np.array(-2.0)}, g=np.array(10.0)),
+    OpCase({"a": np.array(3.0), "b": np.array(-2.0)}, g=np.array(-10.0), why="a negative g"),
+    OpCase({"a": np.array([0.0]), "b": np.array([2.0])}, why="a factor of 0"),
+    OpCase({"a": np.array([2.0]), "b": np.array([0.0])}, why="a factor of 0"),
+    OpCase({"a": ROW, "b": numbers(2, 3)}),
+    OpCase({"a": ROW, "b": np.array(2.0)}, why="b is copied to all three places"),
+    OpCase({"a": np.array(2.0), "b": ROW}, why="a is copied to all three places"),
+    OpCase({"a": numbers(3, 2, 1), "b": ROW}, why="both are copied, along different axes"),
+    OpCase({"a": numbers(4, 3, 3), "b": numbers(5, 3, 1)}, why="b is copied along the last axis"),
+    OpCase({"a": numbers(6, 1, 1), "b": numbers(7, 1)}, why="axes of size 1 that nothing was copied along"),
+    OpCase({"a": numbers(10, 3, 3), "b": ROW}, why="b is copied to all three rows"),
+    OpCase({"a": numbers(11, 1, 3), "b": numbers(12, 3, 3)}, why="a is copied to all three rows"),
+    OpCase({"a": numbers(13, 2, 3), "b": np.array(2.0)}, why="b is copied along two added axes"),
+    OpCase({"a": numbers(14, 3), "b": numbers(15, 3, 3, 3)}, why="a is copied along two added axes"),
+    OpCase(
+        {"a": np.array([-7e15, 4e-15, 3.0, 3e-9, 3e9]), "b": np.array([1e-15, 9e15, -2.0, 2e-7, 2e7])},
+        g=np.array([1e-15, -3e15, 1e15, 1.0, -1.0]),
+        why="small and large numbers",
+        atol=0,
+    ),
+    OpCase({"a": np.zeros((0, 3)), "b": ROW}, why="an empty batch"),
+    OpCase({"a": numbers(8, 4, 1, 3), "b": numbers(9, 2, 1)}, why="several axes, copied and added"),
+)
 
 
 def mul_like_add(a: Array, b: Array) -> Result:
@@ -52,24 +70,26 @@ def mul_unbroadcast_too_early(a: Array, b: Array) -> Result:
     )
 
 
-MUL = Exercise(
-    name="mul",
-    title="a product and its two gradient rules",
-    library=ops.mul,
-    lesson="03_broadcasting",
-    task="""
-    An op returns a pair: its value, and a tuple with one gradient rule for each input. A rule is a function of g,
-    the gradient of the loss with respect to the value, and returns the gradient of the loss with respect to its input.
+def mul_unbroadcast_before_multiplying(a: Array, b: Array) -> Result:
+    return a * b, (lambda g: unbroadcast(g, a.shape) * b, lambda g: unbroadcast(g, b.shape) * a)
 
-    Look out: with shapes (3,) and () NumPy copies the number to three places, but its gradient must have its own
-    shape again. unbroadcast(gradient, shape) does that.
-    """,
-    hints=(
-        "d(a b)/da = b. The chain rule multiplies that with g.",
-        "The rule for a is: lambda g: g * b, but of the shape of a.",
-        "return a * b, (lambda g: unbroadcast(g * b, a.shape), lambda g: ...)",
-    ),
-    check=check_mul,
+
+def mul_dividing_the_product(a: Array, b: Array) -> Result:
+    y = a * b
+    return y, (lambda g: unbroadcast(g * y / a, a.shape), lambda g: unbroadcast(g * y / b, b.shape))
+
+
+def mul_bound_late(a: Array, b: Array) -> Result:
+    rules = []
+    for x, factor in ((a, b), (b, a)):
+        rules.append(lambda g: unbroadcast(g * factor, x.shape))  # noqa: B023
+    return a * b, tuple(rules)
+
+
+RUBRIC = Rubric(
+    library=ops.mul,
+    solution=mul,
+    cases=CASES,
     mistakes=(
         Mistake(mul_like_add, "This hands g on as a sum would. A product multiplies it with the other factor."),
         Mistake(
@@ -90,6 +110,20 @@ MUL = Exercise(
             mul_unbroadcast_too_early,
             "Multiply first, then sum over the copies: the sum of the products is not the product of the sums.",
         ),
+        Mistake(
+            mul_unbroadcast_before_multiplying,
+            "unbroadcast comes too early. Multiply g with the other factor first, then sum over the copies.",
+        ),
+        Mistake(
+            mul_dividing_the_product,
+            "The product divided by a is b, except where a is 0: 0 / 0 is nan. Take b itself.",
+        ),
+        Mistake(
+            mul_bound_late,
+            "Both rules are the rule for b. A function made in a loop looks its names up when it is called, and by "
+            "then the loop has left them at their last values.",
+        ),
     ),
     gives=("unbroadcast",),
+    twins=(Tensor.backward,),
 )

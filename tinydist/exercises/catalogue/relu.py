@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers, raised
-from tinydist.exercises.relu_rule import assert_relu
+from tinydist.exercises.probes import Array, OpCase, numbers, op_cases
+from tinydist.exercises.rubric import Mistake, Rubric
 from tinydist.kernels import elementwise
 from tinydist.ops import Result
+from tinydist.tensor import Tensor
 
 
-def check_relu(relu: Any) -> Iterator[Observation]:
-    g = np.array([10.0])
-    yield from ask_op_on(
-        relu,
-        lambda x: np.maximum(x, 0),
-        OpCase({"x": np.array([2.0])}, g=-g),
-        OpCase({"x": np.array([-2.0])}, g=g),
-        OpCase({"x": np.array([0.0])}, g=g, gradients={"x": np.array([0.0])}, note="the kink: the gradient here is 0"),
-        OpCase({"x": numbers(1, 2, 3)}),
-    )
-    given = {"why": "all at once: signs, kink, dtypes"}
-    yield about_to_try(given)
-    verdict = raised(lambda: assert_relu(relu), AssertionError)
-    yield Observation("the error of tinydist.exercises.relu_rule.assert_relu", verdict, "no error", given)
+def relu(x: Array) -> Result:
+    return np.maximum(x, 0), (lambda g: np.where(x > 0, g, 0),)
+
+
+TEN = np.array([10.0])
+
+CASES = op_cases(
+    relu,
+    OpCase({"x": np.array([2.0])}, g=TEN),
+    OpCase({"x": np.array([2.0])}, g=-TEN, why="a negative g where x is positive"),
+    OpCase({"x": np.array([-2.0])}, g=TEN),
+    OpCase({"x": np.array([-2.0])}, g=-TEN, why="a negative g where x is negative"),
+    OpCase({"x": np.array([0.0])}, g=TEN, why="the kink: the gradient here is 0"),
+    OpCase({"x": np.array([1e-9, -1e-9])}, why="next to the kink", atol=0),
+    OpCase({"x": np.array([1e-30, -1e-30])}, why="as near to the kink as makes no difference", atol=0),
+    OpCase({"x": np.array([7.0, 800.0, 1e20, -7.0, -1e20])}, why="large numbers", atol=0),
+    OpCase({"x": np.array([3.0, -9.0, 0.0])}, why="entries of different signs, of which the sum is negative"),
+    OpCase({"x": np.array([2.0, -9.0])}, g=np.array([1e15, 1e15]), why="a large g", atol=0),
+    OpCase({"x": np.array([2.0, -9.0])}, g=np.array([-1e-15, 1e-15]), why="a small g", atol=0),
+    OpCase({"x": np.array([[5.0]])}, why="axes of size 1"),
+    OpCase({"x": numbers(1, 2, 3)}),
+    OpCase({"x": numbers(2, 2, 3, 2)}, why="three axes"),
+)
 
 
 def relu_one_at_the_kink(x: Array) -> Result:
@@ -60,21 +66,10 @@ def relu_in_place(x: Array) -> Result:
     return x, (lambda g: np.where(x > 0, g, 0),)
 
 
-RELU = Exercise(
-    name="relu",
-    title="max(x, 0) and its gradient rule",
+RUBRIC = Rubric(
     library=ops.relu,
-    lesson="05_kinks",
-    task="""
-    Positive numbers stay, others become 0. Return (value, (rule,)). The rule lets g through where x was positive.
-
-    Look out: at x = 0 there is a kink: slope 0 on the left, 1 on the right, and no derivative. tinydist chooses 0.
-    """,
-    hints=(
-        "np.maximum compares an array with a number. For the rule, look at x, not at g.",
-        "np.where(condition, this, that) chooses entry by entry. What is the condition at x = 0?",
-    ),
-    check=check_relu,
+    solution=relu,
+    cases=CASES,
     mistakes=(
         Mistake(
             relu_one_at_the_kink,
@@ -102,5 +97,5 @@ RELU = Exercise(
             "x itself was changed. Others still need it: the rule of the op that made it, for one. Make a new array.",
         ),
     ),
-    see=(elementwise.relu_numpy, elementwise.relu_vjp_numpy),
+    twins=(Tensor.backward, ops.clamp, ops.leaky_relu, elementwise.relu_numpy, elementwise.relu_vjp_numpy),
 )

@@ -2,29 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.exercise import Exercise, Mistake, Observation
-from tinydist.exercises.probes import Array, OpCase, ask_op_on, numbers
+from tinydist.exercises.probes import Array, OpCase, numbers, op_cases
+from tinydist.exercises.rubric import Mistake, Rubric
 from tinydist.ops import Result
+from tinydist.tensor import Tensor
 
 
-def check_sum(sum: Any) -> Iterator[Observation]:
-    table = numbers(6, 2, 3)
-    yield from ask_op_on(
-        sum,
-        np.sum,
-        OpCase({"x": numbers(7, 3)}, g=np.array(10.0)),
-        OpCase({"x": table}, {"axis": 0}, note="one sum for each column"),
-        OpCase({"x": table}, {"axis": 1}, note="one sum for each row"),
-        OpCase({"x": table}, {"axis": -1, "keepdims": True}),
-        OpCase({"x": table}, {"axis": None, "keepdims": True}),
-        OpCase({"x": numbers(8, 2, 3, 2)}, {"axis": (0, 2)}),
-    )
+def sum(x: Array, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Result:
+    def vjp(g: np.ndarray) -> np.ndarray:
+        if axis is not None and not keepdims:
+            g = np.expand_dims(g, axis)
+        return np.broadcast_to(g, x.shape)
+
+    return np.sum(x, axis=axis, keepdims=keepdims), (vjp,)
+
+
+TABLE = numbers(6, 2, 3)
+CUBE = numbers(8, 2, 3, 4)
+
+CASES = op_cases(
+    sum,
+    OpCase({"x": np.array([2.0, 5.0, -4.0])}, g=np.array(10.0)),
+    OpCase({"x": np.array([2.0, 5.0, -4.0])}, g=np.array(-10.0), why="a negative g"),
+    OpCase({"x": np.array([0.0, 0.0, 7.0])}, why="zeros"),
+    OpCase({"x": TABLE}, why="all axes"),
+    OpCase({"x": TABLE}, {"axis": 0}, why="one sum for each column"),
+    OpCase({"x": TABLE}, {"axis": 1}, why="one sum for each row"),
+    OpCase({"x": TABLE}, {"axis": -1}, why="the last axis"),
+    OpCase({"x": TABLE}, {"axis": -2}, why="the last axis but one"),
+    OpCase({"x": numbers(9, 3, 3)}, {"axis": 0}, why="g fits along either axis, but belongs along one"),
+    OpCase({"x": numbers(9, 3, 3)}, {"axis": 1}, why="g fits along either axis, but belongs along one"),
+    OpCase({"x": TABLE}, {"axis": 0, "keepdims": True}, why="the summed axis stays, with size 1"),
+    OpCase({"x": TABLE}, {"axis": -1, "keepdims": True}, why="the summed axis stays, with size 1"),
+    OpCase({"x": TABLE}, {"axis": None, "keepdims": True}, why="all axes stay, with size 1"),
+    OpCase({"x": CUBE}, {"axis": 1}, why="the axis in the middle"),
+    OpCase({"x": CUBE}, {"axis": -2}, why="the axis in the middle"),
+    OpCase({"x": CUBE}, {"axis": -3}, why="the first of three axes"),
+    OpCase({"x": numbers(10, 3, 3, 3)}, {"axis": 1}, why="g fits along any axis, but belongs along two"),
+    OpCase({"x": CUBE}, {"axis": (1,)}, why="a tuple of one axis"),
+    OpCase({"x": CUBE}, {"axis": (0, 2)}, why="two axes"),
+    OpCase({"x": CUBE}, {"axis": (2, 0)}, why="two axes, not in their order"),
+    OpCase({"x": CUBE}, {"axis": (-1, 1)}, why="two axes, one counted from the end"),
+    OpCase({"x": CUBE}, {"axis": (-3, -1)}, why="two axes, both counted from the end"),
+    OpCase({"x": numbers(10, 3, 3, 3)}, {"axis": (0, 1)}, why="g fits along any axis, but belongs along one"),
+    OpCase({"x": numbers(10, 3, 3, 3)}, {"axis": (-1, 0)}, why="g fits along any axis, but belongs along one"),
+    OpCase({"x": CUBE}, {"axis": (0, -1), "keepdims": True}, why="two axes, which stay with size 1"),
+    OpCase({"x": CUBE}, {"axis": (2, 1, 0)}, why="all axes, in a tuple"),
+    OpCase({"x": numbers(11, 1, 3)}, {"axis": 0}, why="a sum of one entry each"),
+    OpCase({"x": numbers(12, 3, 1)}, {"axis": -1}, why="a sum of one entry each"),
+    OpCase({"x": numbers(12, 3, 1)}, {"axis": 0}, why="an axis of size 1 that is not summed"),
+    OpCase({"x": np.array(4.0)}, why="a number, without any axis"),
+    OpCase({"x": np.zeros((0, 3))}, {"axis": 0}, why="an empty batch: each sum is 0"),
+    OpCase({"x": np.zeros((0, 3))}, {"axis": 1}, why="an empty batch: there is no sum"),
+    OpCase(
+        {"x": np.array([[1e-20, 2.0, 1e6], [3e-20, 5e-9, 1e20]])},
+        {"axis": 0},
+        g=np.array([1e15, -1e-15, 40.0]),
+        why="small and large numbers",
+        atol=0,
+    ),
+    OpCase({"x": numbers(13, 2, 3, 2, 4)}, {"axis": (-1, 1)}, why="two of four axes"),
+)
 
 
 def sum_unexpanded(x: Array, axis: Any = None, keepdims: bool = False) -> Result:
@@ -32,8 +75,8 @@ def sum_unexpanded(x: Array, axis: Any = None, keepdims: bool = False) -> Result
 
 
 def sum_like_mean(x: Array, axis: Any = None, keepdims: bool = False) -> Result:
-    _, (rule,) = ops.mean(x, axis=axis, keepdims=keepdims)
-    return np.sum(x, axis=axis, keepdims=keepdims), (rule,)
+    y, (rule,) = sum(x, axis, keepdims)
+    return y, (lambda g: rule(g) * (y.size / max(x.size, 1)),)
 
 
 def sum_weighted_by_x(x: Array, axis: Any = None, keepdims: bool = False) -> Result:
@@ -54,24 +97,25 @@ def sum_always_last_axis(x: Array, axis: Any = None, keepdims: bool = False) -> 
     return np.sum(x, axis=axis, keepdims=keepdims), (vjp,)
 
 
-SUM = Exercise(
-    name="sum",
-    title="a sum along axes and its gradient rule",
-    library=ops.sum,
-    lesson="03_broadcasting",
-    task="""
-    A sum is the counterpart of a copy: every entry of x goes into one sum, with slope 1. So its gradient is the
-    gradient of that sum. Return (value, (rule,)), with a comma: a tuple of one.
+def sum_ignoring_keepdims(x: Array, axis: Any = None, keepdims: bool = False) -> Result:  # noqa: ARG001
+    shape = np.sum(x, axis=axis, keepdims=True).shape
+    return np.sum(x, axis=axis), (lambda g: np.broadcast_to(g.reshape(shape), x.shape),)
 
-    Look out: the rule must return the shape of x, and summing has taken axes away, except with keepdims=True.
-    axis may be None (all axes), a number or a tuple of numbers.
-    """,
-    hints=(
-        "Give g its lost axes back with size 1; then np.broadcast_to(..., x.shape) copies it along them.",
-        "np.expand_dims(g, axis) puts them back. It cannot take axis=None; but then g is a single number already.",
-        "There are three cases: keepdims (no axis was lost), axis=None, and the rest.",
-    ),
-    check=check_sum,
+
+def sum_without_negative_axes(x: Array, axis: Any = None, keepdims: bool = False) -> Result:
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    shape = tuple(1 if i in axes else size for i, size in enumerate(x.shape))
+    return np.sum(x, axis=axis, keepdims=keepdims), (lambda g: np.broadcast_to(g.reshape(shape), x.shape),)
+
+
+def sum_filled_in_order(x: Array, axis: Any = None, keepdims: bool = False) -> Result:
+    return np.sum(x, axis=axis, keepdims=keepdims), (lambda g: np.resize(g, x.shape),)
+
+
+RUBRIC = Rubric(
+    library=ops.sum,
+    solution=sum,
+    cases=CASES,
     mistakes=(
         Mistake(
             sum_unexpanded,
@@ -91,5 +135,23 @@ SUM = Exercise(
             sum_always_last_axis,
             "g was copied along the wrong axis: its lost axis has to come back where it was, not at the end.",
         ),
+        Mistake(
+            sum_ignoring_keepdims,
+            "keepdims is ignored in the value: with keepdims=True the axes that were summed stay, with size 1.",
+        ),
+        Mistake(
+            sum_without_negative_axes,
+            "An axis may be counted from the end: -1 is the last one. np.expand_dims understands that; a comparison "
+            "with 0, 1, 2, ... does not.",
+        ),
+        Mistake(
+            sum_filled_in_order,
+            "g was repeated until the shape was full, row after row. That is right along the first axes only: an entry "
+            "of g belongs to the entries that went into its sum.",
+        ),
+    ),
+    twins=(
+        Tensor.backward,
+        ops.mean,
     ),
 )

@@ -2,61 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tinydist.exercises.exercise import Exercise, Mistake, Observation, about_to_try
-from tinydist.optim import SGD, Optimizer
+from tinydist import training
+from tinydist.exercises.probes import Array, kept
+from tinydist.exercises.rubric import Mistake, Observation, Rubric, about_to_try
+from tinydist.optim import SGD, Adam, Optimizer
 from tinydist.tensor import Tensor
-from tinydist.training import training_step
+
+
+def training_step(loss: Tensor, optimizer: Optimizer) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
 
 
 class Watched(SGD):
-    """An optimiser that logs its calls, and whether there was a gradient at each."""
+    """An optimiser that counts its steps."""
 
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__([weight], lr=0.1)
-        self.weight = weight
-        self.log: list[str] = []
-
-    def zero_grad(self) -> None:
-        self.log.append("zero_grad" if self.weight.grad is None else "zero_grad of a gradient")
-        super().zero_grad()
+    steps = 0
 
     def step(self) -> None:
-        self.log.append("step" if self.weight.grad is not None else "step without a gradient")
+        self.steps += 1
         super().step()
-
-
-def check_training_step(training_step: Any) -> Iterator[Observation]:
-    """Yield observations; the truth is by hand: the slope of (2 w - 6)² is 8 w - 24, a step moves w by 0.1 of it."""
-    weight = Tensor([1.0], requires_grad=True)
-    optimizer = Watched(weight)
-    rows: dict[str, Any] = {"loss": "(2 w - 6)²", "w": "1, later what the step before left", "lr": "0.1"}
-    given = rows | {"step": "the first"}
-    for step, expected in (("the first", 2.6), ("the second, on a new loss", 2.92)):
-        given = rows | {"step": step}
-        yield about_to_try(given)
-        training_step(_loss(weight), optimizer)
-        yield Observation("w afterwards", weight.data, np.array([expected]), given)
-        yield _for_recognition(optimizer, given)
-    given = rows | {"w": "2", "step": "one before which somebody else has left a gradient of 100 in w.grad"}
-    yield about_to_try(given)
-    weight.data[:], weight.grad = 2.0, np.array([100.0])
-    training_step(_loss(weight), optimizer)
-    yield Observation("w afterwards", weight.data, np.array([2.8]), given)
 
 
 def _loss(weight: Tensor) -> Tensor:
     return ((weight * 2.0 - 6.0) ** 2).sum()
 
 
-def _for_recognition(optimizer: Watched, given: dict[str, Any]) -> Observation:
-    """Return an observation of the order of the calls, which is always right but tells mistakes apart."""
-    calls = ", ".join(optimizer.log)
-    return Observation("the calls", calls, calls, given)
+def ask(
+    answer: Any,
+    *,
+    expected: float,
+    gradient: float,
+    w: float = 1.0,
+    left_behind: float | None = None,
+    steps: int = 1,
+    momentum: float = 0.0,
+) -> Iterator[Observation]:
+    """Yield observations of w after some steps; by hand: the slope of (2 w - 6)² is 8 w - 24, and a step is 0.1 of it.
+
+    Args:
+        answer: the function under check.
+        expected: w afterwards.
+        gradient: of the last loss.
+        w: at the start.
+        left_behind: what is in w.grad before the first step.
+        steps: how many to take, each on a new loss.
+        momentum: of the optimiser.
+    """
+    weight = Tensor([w], requires_grad=True)
+    weight.grad = None if left_behind is None else np.array([left_behind])
+    optimizer = Watched([weight], lr=0.1, momentum=momentum)
+    given: dict[str, Any] = {"loss": "(2 w - 6)²", "w": weight.data.copy()}
+    if left_behind is not None:
+        given["w.grad"] = f"{left_behind}, which somebody has left behind"
+    given |= {"optimizer": f"SGD([w], lr=0.1, momentum={momentum})", "steps": str(steps)}
+    yield about_to_try(given)
+    for _ in range(steps):
+        answer(_loss(weight), optimizer)
+    yield Observation("the parameter w afterwards", kept(weight.data), np.array([expected]), given)
+    yield Observation("how often optimizer.step was called", optimizer.steps, steps, given)
+    yield Observation(
+        "the gradient w.grad afterwards, of the last loss", kept(weight.grad), np.array([gradient]), given
+    )
+
+
+def several(
+    answer: Any, *, make: Callable[[list[Tensor]], Optimizer], words: str, moves: Array
+) -> Iterator[Observation]:
+    """Yield observations of three parameters, of which the third has no part in the loss.
+
+    Args:
+        answer: the function under check.
+        make: makes the optimiser of the parameters.
+        words: how the optimiser is made.
+        moves: by what the entries of the first two move.
+    """
+    a, b, c = (Tensor(values, requires_grad=True) for values in ([1.0, 2.0], [3.0], [5.0]))
+    c.grad = np.array([100.0])
+    given = {"loss": "sum(a * b)", "a": a.data.copy(), "b": b.data.copy(), "optimizer": words}
+    given["c"] = "5, which has no part in the loss; somebody has left 100 behind in c.grad"
+    yield about_to_try(given)
+    answer((a * b).sum(), make([a, b, c]))
+    yield Observation("the parameter a afterwards", kept(a.data), np.array([1.0, 2.0]) + moves[:2], given)
+    yield Observation("the parameter b afterwards", kept(b.data), np.array([3.0]) + moves[2:], given)
+    yield Observation("the parameter c afterwards", kept(c.data), np.array([5.0]), given)
+    yield Observation("the gradient a.grad afterwards, of this loss", kept(a.grad), np.array([3.0, 3.0]), given)
+    yield Observation("the gradient b.grad afterwards, of this loss", kept(b.grad), np.array([3.0]), given)
+
+
+GRADIENT = np.array([3.0, 3.0, 3.0])
+
+CASES = (
+    partial(ask, expected=2.6, gradient=-16.0),
+    partial(ask, expected=4.0, w=8.0, gradient=40.0),
+    partial(ask, expected=202.4, w=1000.0, gradient=7976.0),
+    partial(ask, expected=3.0, w=3.0, gradient=0.0),
+    partial(ask, expected=2.92, gradient=-3.2, steps=2),
+    partial(ask, expected=2.984, gradient=-0.64, steps=3),
+    partial(ask, expected=2.8, gradient=-8.0, w=2.0, left_behind=100.0),
+    partial(ask, expected=2.6 + 0.1 * (0.5 * 16 + 3.2), gradient=-3.2, steps=2, momentum=0.5),
+    partial(several, make=partial(SGD, lr=0.1), words="SGD([a, b, c], lr=0.1)", moves=-0.1 * GRADIENT),
+    # The first step of Adam is lr, whatever the gradient; 1e-8 in the denominator hardly shows.
+    partial(several, make=partial(Adam, lr=0.1), words="Adam([a, b, c], lr=0.1)", moves=-0.1 * GRADIENT / (3 + 1e-8)),
+)
 
 
 def training_accumulating(loss: Tensor, optimizer: Optimizer) -> None:
@@ -87,22 +142,16 @@ def training_without_step(loss: Tensor, optimizer: Optimizer) -> None:
     loss.backward()
 
 
-TRAINING_STEP = Exercise(
-    name="training_step",
-    title="three calls in the right order",
-    library=training_step,
-    lesson="02_the_graph",
-    task="""
-    What you have: optimizer.zero_grad() forgets all gradients; loss.backward() adds the gradients of this loss to those
-    that are there; optimizer.step() moves the parameters against the gradients they have. Put them in order.
+def training_without_calls(loss: Tensor, optimizer: Optimizer) -> None:
+    optimizer.zero_grad  # noqa: B018
+    loss.backward  # noqa: B018
+    optimizer.step  # noqa: B018
 
-    Look out: somebody may have left gradients behind before your step.
-    """,
-    hints=(
-        "Which of the three needs the result of which other one?",
-        "The parameters must move along the gradients of this loss alone. So what has to be gone before backward?",
-    ),
-    check=check_training_step,
+
+RUBRIC = Rubric(
+    library=training.training_step,
+    solution=training_step,
+    cases=CASES,
     mistakes=(
         Mistake(
             training_stepping_first,
@@ -110,7 +159,12 @@ TRAINING_STEP = Exercise(
         ),
         Mistake(
             training_zeroing_in_between,
-            "zero_grad comes between backward and step, so the gradients are gone when they are needed.",
+            "There are no gradients when step needs them: zero_grad comes between backward and step, or backward is "
+            "never called.",
+        ),
+        Mistake(
+            training_without_calls,
+            "Nothing happens: optimizer.step alone only names the function. To call it, write optimizer.step().",
         ),
         Mistake(training_without_step, "The parameters never move: optimizer.step() is missing."),
         Mistake(
@@ -120,7 +174,8 @@ TRAINING_STEP = Exercise(
         ),
         Mistake(
             training_zeroing_afterwards,
-            "zero_grad comes last, so gradients that somebody else left behind are still there. Begin with it.",
+            "zero_grad comes last: it takes away the gradients of this loss, and those that somebody else left behind "
+            "have taken part in the step. Begin with it.",
         ),
     ),
 )
