@@ -41,7 +41,7 @@ def _judge(start, path, folder):
     judge_module._explain = lambda *_: ""  # which takes most of the time
     exercise = find(path.stem)
     for place, (_, _, code) in enumerate(answers(path)[start:], start):
-        own = folder / str(place) / file_name(exercise)
+        own = folder / f"{start}-{place}" / file_name(exercise)
         own.parent.mkdir()
         own.write_text(_written(exercise, code), encoding="utf-8")
         yield judge_module.judge(exercise, own).status

@@ -72,7 +72,7 @@ def test_the_cases_are_the_same_each_time(exercise):
     assert run() == run()
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)  # the mistakes of one exercise come one after the other, and their graphs are large
 def attempts_at(rubric):
     """What is seen of each known mistake."""
     return [run_cases(rubric, mistake.answer, 10) for mistake in rubric.mistakes]

@@ -106,7 +106,7 @@ def test_hints_come_one_by_one_and_are_remembered(workspace):
 def test_a_spoiled_state_starts_the_hints_again(workspace, spoiled):
     (workspace.folder / STATE).write_text(spoiled, encoding="utf-8")
     assert workspace.next_hint(find("mul")) == 1
-    assert workspace.standing(find("mul")).status == "not written"
+    assert workspace.standings([find("mul")])[0].status == "not written"
 
 
 def remember(workspace, judgement):
@@ -116,27 +116,27 @@ def remember(workspace, judgement):
 def test_a_result_is_remembered_for_as_long_as_the_file_stays_as_it_is(workspace):
     exercise = find("mul")
     path = workspace.path(exercise)
-    assert workspace.standing(exercise).status == "not written"
+    assert workspace.standings([exercise])[0].status == "not written"
     path.write_text("def mul(a, b): ...\n", encoding="utf-8")
-    assert workspace.standing(exercise).status == "unchecked"
+    assert workspace.standings([exercise])[0].status == "unchecked"
     remember(workspace, Judgement(exercise, "wrong", "because"))
     remember(workspace, Judgement(find("sum"), "passed"))
     workspace.remember_hints(exercise, 1)
     again = Workspace.open(workspace.folder)
-    assert (again.standing(exercise).status, again.standing(find("sum")).status) == ("wrong", "passed")
+    assert (again.standings([exercise])[0].status, again.standings([find("sum")])[0].status) == ("wrong", "passed")
     path.write_text("def mul(a, b): pass\n", encoding="utf-8")
-    assert again.standing(exercise).status == "unchecked"
+    assert again.standings([exercise])[0].status == "unchecked"
     path.unlink()
-    assert again.standing(exercise).status == "unusable"
+    assert again.standings([exercise])[0].status == "unusable"
 
 
 def test_a_result_is_not_trusted_when_a_helper_has_changed(workspace):
     exercise = find("mul")
     (workspace.folder / "helpers.py").write_text("x = 1\n", encoding="utf-8")
     remember(workspace, Judgement(exercise, "passed"))
-    assert workspace.standing(exercise).passed
+    assert workspace.standings([exercise])[0].passed
     (workspace.folder / "helpers.py").write_text("x = 2\n", encoding="utf-8")
-    assert not workspace.standing(exercise).passed
+    assert not workspace.standings([exercise])[0].passed
 
 
 def test_no_folder_of_exercises_is_made_within_another(workspace, monkeypatch):
@@ -162,7 +162,7 @@ def test_a_result_is_of_what_the_file_was_when_the_check_began(workspace):
     digest = workspace.digest(exercise)
     workspace.path(exercise).write_text("return 17\n", encoding="utf-8")
     workspace.remember(Judgement(exercise, "passed"), digest)
-    assert workspace.standing(exercise).status == "unchecked"
+    assert workspace.standings([exercise])[0].status == "unchecked"
 
 
 def test_packages_beside_the_answers_count_and_what_editors_leave_there_does_not(workspace):
@@ -173,6 +173,6 @@ def test_packages_beside_the_answers_count_and_what_editors_leave_there_does_not
     (workspace.folder / ".#02_mul.py").symlink_to("nowhere")
     (workspace.folder / "folder.py").mkdir()
     remember(workspace, Judgement(exercise, "passed"))
-    assert workspace.standing(exercise).passed
+    assert workspace.standings([exercise])[0].passed
     package.write_text("x = 2\n", encoding="utf-8")
-    assert not workspace.standing(exercise).passed
+    assert not workspace.standings([exercise])[0].passed

@@ -216,9 +216,8 @@ def _work(exercise: Exercise, path: Path, seconds: float, stack: Path, connectio
         os.setpgrp()
         _limit_memory()
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(), seconds), daemon=True).start()
-    vars(config)["CACHE_DIR"] = str(
-        stack.parent
-    )  # numba's own cache goes by time and size of a file, which may stay the same
+    # numba's own cache goes by time and size of a file, which may stay the same
+    vars(config)["CACHE_DIR"] = str(stack.parent)
     for descriptor in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     depth = sys.getrecursionlimit()

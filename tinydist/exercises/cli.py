@@ -19,7 +19,7 @@ from tinydist.exercises.watch import changed
 from tinydist.exercises.workspace import Workspace
 
 DESCRIPTION = """\
-Write functions of tinydist yourself, one after the other, and have them judged. Only your own file is run; every
+Write functions of tinydist yourself, one after the other, and have them judged. Only your own files are run; every
 other function is the library's, so a mistake in one exercise does not spoil the next.
 """
 EPILOG = """\
@@ -68,8 +68,7 @@ def _next(options: argparse.Namespace) -> int:
 
 def _what_is_open(workspace: Workspace) -> str:
     """Return the page of the first exercise that does not pass."""
-    standings = map(workspace.standing, EXERCISES)
-    first = next((standing for standing in standings if not standing.passed), None)
+    first = pages.first_open(workspace.standings())
     return pages.farewell(workspace.folder) if first is None else pages.opening(first, workspace.path(first.exercise))
 
 
@@ -81,7 +80,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.mine:
         return _check_mine(workspace)
     if not exercises:
-        judgements = _judge_all(workspace, EXERCISES)
+        judgements = _judge_all(workspace)
         print(f"\n{pages.summary(judgements, workspace.folder)}")
     else:
         judgements = []
@@ -89,7 +88,7 @@ def _check(options: argparse.Namespace) -> int:
             judgements.append(_judge(workspace, exercise))
             print(pages.result(judgements[-1]), end="\n\n")
         if all(judgement.passed for judgement in judgements):
-            print(pages.onward(list(map(workspace.standing, EXERCISES)), workspace.folder))
+            print(pages.onward(workspace.standings(), workspace.folder))
     return 0 if all(judgement.passed for judgement in judgements) else 1
 
 
@@ -105,9 +104,9 @@ def _judge(workspace: Workspace, exercise: Exercise) -> Judgement:
     return judgement
 
 
-def _judge_all(workspace: Workspace, exercises: Sequence[Exercise]) -> list[Judgement]:
+def _judge_all(workspace: Workspace) -> list[Judgement]:
     judgements = []
-    for exercise in exercises:
+    for exercise in EXERCISES:
         judgements.append(_judge(workspace, exercise))
         print(f"{exercise.number:02} {exercise.name:24} {judgements[-1].status}", flush=True)
     return judgements
@@ -117,7 +116,7 @@ def _check_mine(workspace: Workspace) -> int:
     from tinydist.exercises.answers import at_home, load
     from tinydist.exercises.mine import Part, ShortTraining, compared
 
-    judgements = _judge_all(workspace, EXERCISES)
+    judgements = _judge_all(workspace)
     print(flush=True)
     with at_home(workspace.folder):
         parts = [Part(j.exercise, load(j.exercise, workspace.path(j.exercise))) for j in judgements if j.passed]
@@ -135,7 +134,7 @@ def _watch(options: argparse.Namespace) -> int:
         judgement = _judge(workspace, exercise)
         print(f"\n{'-' * 60}\n{pages.result(judgement)}", flush=True)
         if judgement.passed:
-            print(f"\n{pages.onward(list(map(workspace.standing, EXERCISES)), workspace.folder)}", flush=True)
+            print(f"\n{pages.onward(workspace.standings(), workspace.folder)}", flush=True)
     return 0
 
 
@@ -169,7 +168,7 @@ def _solution(options: argparse.Namespace) -> int:
 
 def _progress(options: argparse.Namespace) -> int:
     workspace = Workspace.open(options.dir)
-    print(pages.progress(list(map(workspace.standing, EXERCISES)), workspace.folder))
+    print(pages.progress(workspace.standings(), workspace.folder))
     return 0
 
 

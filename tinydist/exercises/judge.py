@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,7 +53,7 @@ class Attempt:
     seen: tuple[Observation, ...]
     error: BaseException | None = None
 
-    @property
+    @cached_property
     def wrong(self) -> Observation | None:
         """Return the first observation of something wrong."""
         return next((observation for observation in self.seen if difference(observation) is not None), None)

@@ -77,12 +77,19 @@ def result(judgement: Judgement) -> str:
     return f"{judgement.exercise.number:02} {judgement.exercise.name} passes.{remark}"
 
 
+def first_open(standings: Sequence[Judgement]) -> Judgement | None:
+    """Return the first that does not pass; None if all do."""
+    return next((standing for standing in standings if not standing.passed), None)
+
+
 def onward(standings: Sequence[Judgement], folder: Path) -> str:
     """Return the first exercise that is open, and the command that shows its task."""
-    first = next((standing.exercise for standing in standings if not standing.passed), None)
+    first = first_open(standings)
     if first is None:
         return farewell(folder)
-    return f"Next: {first.number:02} {first.name}, {first.title}.\nFor its task: {command('next', folder=folder)}"
+    exercise = first.exercise
+    task = f"For its task: {command('next', folder=folder)}"
+    return f"Next: {exercise.number:02} {exercise.name}, {exercise.title}.\n{task}"
 
 
 def summary(judgements: Sequence[Judgement], folder: Path) -> str:
@@ -102,11 +109,11 @@ def progress(judgements: Sequence[Judgement], folder: Path) -> str:
     """Return a bar for each lesson, with the exercises that are still open."""
     lines = []
     by_lesson = sorted(judgements, key=lambda judgement: judgement.exercise.lesson)
-    for lesson, group in groupby(by_lesson, key=lambda judgement: judgement.exercise.lesson):
+    for stem, group in groupby(by_lesson, key=lambda judgement: judgement.exercise.lesson):
         part = list(group)
         bar = "".join("#" if judgement.passed else "." for judgement in part)
         still = [
             v.exercise.name + (f" ({v.status})" if v.status != "not written" else "") for v in part if not v.passed
         ]
-        lines.append(f"{lesson:24} {bar:6} {'open: ' + ', '.join(still) if still else 'done'}")
+        lines.append(f"{stem:24} {bar:6} {'open: ' + ', '.join(still) if still else 'done'}")
     return "\n".join([*lines, "", summary(judgements, folder)])

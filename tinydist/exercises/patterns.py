@@ -71,16 +71,18 @@ def pattern(seen: Sequence[Observation]) -> str:
 
 def _deaf_rules(seen: Sequence[Observation]) -> list[str]:
     """Return the gradients that are the same for another g, in all cases in which they should not be."""
+    firsts = {_place(one, one.what): one for one in seen}
     same_for: dict[str, set[bool]] = {}
-    for first, second in ((a, b) for a in seen for b in seen if b.what == a.what + AGAIN and _belong(a, b)):
-        if not same(first.expected, second.expected):
+    for second in seen:
+        first = firsts.get(_place(second, second.what.removesuffix(AGAIN)))
+        if second.what.endswith(AGAIN) and first and not same(first.expected, second.expected):
             same_for.setdefault(first.what, set()).add(same(first.received, second.received))
-    return [what for what, answers in same_for.items() if answers == {True}]
+    return [what for what in dict.fromkeys(one.what for one in seen) if same_for.get(what) == {True}]
 
 
-def _belong(first: Observation, second: Observation) -> bool:
-    """Return whether two observations are of the same case: all but g is the same array."""
-    return all(first.given.get(name) is value for name, value in second.given.items() if name != "g")
+def _place(observation: Observation, what: str) -> tuple[str, tuple[int, ...]]:
+    """Return what tells the observations of one case from those of others: all but g is the same array in it."""
+    return what, tuple(id(value) for name, value in observation.given.items() if name != "g")
 
 
 def _only_dtype(observation: Observation) -> str | None:

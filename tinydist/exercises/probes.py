@@ -77,8 +77,45 @@ class Asked:
     turn: Callable[[Array], Array] = np.copy
 
     def __call__(self, op: Any) -> Iterator[Observation]:
-        """Yield observations of the op."""
-        return ask_op(op, solution=self.solution, case=self.case, turn=self.turn)
+        """Yield observations of an op: its value, its gradients, and whether all stays as it was when the rules run."""
+        solution, case, turn = self.solution, self.case, self.turn
+        inputs = [turn(np.asarray(x).astype(case.dtype)) for x in case.inputs.values()]
+        given: dict[str, Any] = {"why": case.why} if case.why else {}
+        given |= dict(zip(case.inputs, map(np.copy, inputs), strict=True)) | dict(case.options)
+        if case.dtype is not np.float64:
+            given["dtype"] = np.dtype(case.dtype).name
+        truth, true_rules = solution(*(x.astype(np.float64) for x in inputs), **case.options)
+
+        def look(what: str, received: Any, expected: Any, with_g: Array | None = None) -> Observation:
+            shown = given if with_g is None else given | {"g": with_g}
+            expected = np.asarray(expected).astype(case.dtype)
+            return Observation(what, kept(received), expected, shown, atol=case.atol, wide=case.wide)
+
+        yield about_to_try(given)
+        result = op(*inputs, **case.options)
+        yield Observation("what comes back", kind(result), pair(len(true_rules)), given)
+        if kind(result) != pair(len(true_rules)):
+            return
+        value, rules = result
+        yield look("the value", value, truth)
+        before = kept(value)
+        g = np.asarray(signed(np.shape(truth)) if case.g is None else case.g)
+        given_away = []
+        for name, rule, true_rule in zip(case.inputs, rules, true_rules, strict=True):
+            received, passed = rule(turned := turn(g.astype(case.dtype))), turned
+            given_away.append((name, received, kept(received)))
+            yield look(f"the gradient of {name}", received, true_rule(g), g)
+            yield look(f"g after the rule for {name}{STAYS}", passed, g, g)
+        other = -3 * g[..., ::-1] if g.ndim else -3 * g
+        for name, rule, true_rule in reversed(list(zip(case.inputs, rules, true_rules, strict=True))):
+            received = rule(turn(other.astype(case.dtype)))
+            what = f"the gradient of {name}{AGAIN}"
+            yield look(what, received, true_rule(other), other)
+        for name, received, at_first in given_away:
+            yield Observation(f"what the rule for {name} has returned before{STAYS}", kept(received), at_first, given)
+        yield Observation(f"the value after the rules have run{STAYS}", kept(value), before, given)
+        for name, x in zip(case.inputs, inputs, strict=True):
+            yield Observation(f"{name} itself{STAYS}", kept(x), given[name], given)
 
     def smaller(self) -> Iterator[Asked]:
         """Yield cases with fewer entries: half of the axes that are equally long, or half of one axis of one input.
@@ -95,56 +132,6 @@ class Asked:
                 for name, axis in group:
                     inputs[name] = inputs[name][(slice(None),) * axis + (part,)]
                 yield replace(self, case=replace(self.case, inputs=inputs, g=None, why=why))
-
-
-def ask_op(
-    op: Any, *, solution: Callable[..., Any], case: OpCase, turn: Callable[[Array], Array] = np.copy
-) -> Iterator[Observation]:
-    """Yield observations of an op: its value, its gradients, and whether all stays as it was when the rules run.
-
-    Args:
-        op: takes arrays and options, returns ``(value, rules)``.
-        solution: the op's right answer.
-        case: what to try.
-        turn: makes the arrays that the op and its rules receive.
-    """
-    inputs = [turn(np.asarray(x).astype(case.dtype)) for x in case.inputs.values()]
-    given: dict[str, Any] = {"why": case.why} if case.why else {}
-    given |= dict(zip(case.inputs, map(np.copy, inputs), strict=True)) | dict(case.options)
-    if case.dtype is not np.float64:
-        given["dtype"] = np.dtype(case.dtype).name
-    truth, true_rules = solution(*(x.astype(np.float64) for x in inputs), **case.options)
-
-    def look(what: str, received: Any, expected: Any, with_g: Array | None = None) -> Observation:
-        shown = given if with_g is None else given | {"g": with_g}
-        expected = np.asarray(expected).astype(case.dtype)
-        return Observation(what, kept(received), expected, shown, atol=case.atol, wide=case.wide)
-
-    yield about_to_try(given)
-    result = op(*inputs, **case.options)
-    yield Observation("what comes back", kind(result), pair(len(true_rules)), given)
-    if kind(result) != pair(len(true_rules)):
-        return
-    value, rules = result
-    yield look("the value", value, truth)
-    before = kept(value)
-    g = np.asarray(signed(np.shape(truth)) if case.g is None else case.g)
-    given_away = []
-    for name, rule, true_rule in zip(case.inputs, rules, true_rules, strict=True):
-        received, passed = rule(turned := turn(g.astype(case.dtype))), turned
-        given_away.append((name, received, kept(received)))
-        yield look(f"the gradient of {name}", received, true_rule(g), g)
-        yield look(f"g after the rule for {name}{STAYS}", passed, g, g)
-    other = -3 * g[..., ::-1] if g.ndim else -3 * g
-    for name, rule, true_rule in reversed(list(zip(case.inputs, rules, true_rules, strict=True))):
-        received = rule(turn(other.astype(case.dtype)))
-        what = f"the gradient of {name}{AGAIN}"
-        yield look(what, received, true_rule(other), other)
-    for name, received, at_first in given_away:
-        yield Observation(f"what the rule for {name} has returned before{STAYS}", kept(received), at_first, given)
-    yield Observation(f"the value after the rules have run{STAYS}", kept(value), before, given)
-    for name, x in zip(case.inputs, inputs, strict=True):
-        yield Observation(f"{name} itself{STAYS}", kept(x), given[name], given)
 
 
 def ask_twice(op: Any, *, solution: Callable[..., Any], case: OpCase) -> Iterator[Observation]:

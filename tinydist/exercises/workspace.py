@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +17,9 @@ from tinydist.files import write_atomically
 
 UNWRITTEN = "raise NotWrittenYet(__file__)"
 """The line that a learner replaces."""
+
+Helpers = Sequence[bytes | None]
+"""What is in each of the learner's own modules; None for one that cannot be read."""
 
 PYTEST_INI = """\
 [pytest]
@@ -140,16 +143,18 @@ class Workspace:
         """
         self._store("hints", exercise, count)
 
-    def standing(self, exercise: Exercise) -> Judgement:
-        """Return how an exercise stands by its last check, without another one; see :attr:`Judgement.status`."""
-        digest = self.digest(exercise)
-        if digest is None:
+    def standings(self, exercises: Sequence[Exercise] = EXERCISES) -> list[Judgement]:
+        """Return how exercises stand by their last check, without another one; see :attr:`Judgement.status`."""
+        judged, helpers = self._state("judged"), list(map(_bytes, self.helpers()))
+        return [self._standing(exercise, judged.get(exercise.name), helpers) for exercise in exercises]
+
+    def _standing(self, exercise: Exercise, last: tuple[str, Status] | None, helpers: Helpers) -> Judgement:
+        answer = _bytes(self.path(exercise))
+        if answer is None:
             return Judgement(exercise, "unusable")
-        judged = self._state("judged").get(exercise.name)
-        if judged is not None and judged[0] == digest:
-            return Judgement(exercise, judged[1])
-        unwritten = UNWRITTEN.encode() in (_bytes(self.path(exercise)) or b"")
-        return Judgement(exercise, "not written" if unwritten else "unchecked")
+        if last is not None and last[0] == _digest(exercise, answer, helpers):
+            return Judgement(exercise, last[1])
+        return Judgement(exercise, "not written" if UNWRITTEN.encode() in answer else "unchecked")
 
     def remember(self, judgement: Judgement, digest: str | None) -> None:
         """Store the result of a check, for as long as the learner's files stay as they were.
@@ -172,11 +177,7 @@ class Workspace:
     def digest(self, exercise: Exercise) -> str | None:
         """Return a digest of an answer, of the helpers it may import, and of what judges it; None without an answer."""
         answer = _bytes(self.path(exercise))
-        if answer is None:
-            return None
-        rubric = Path(__file__).parent / "catalogue" / f"{exercise.name}.py"
-        parts = [answer, *map(_bytes, self.helpers()), _bytes(rubric), __version__.encode()]
-        return hashlib.sha256(b"\0".join(part or b"" for part in parts)).hexdigest()[:16]
+        return None if answer is None else _digest(exercise, answer, list(map(_bytes, self.helpers())))
 
     def _state(self, part: str) -> dict[str, Any]:
         try:
@@ -200,6 +201,12 @@ def _bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _digest(exercise: Exercise, answer: bytes, helpers: Helpers) -> str:
+    rubric = Path(__file__).parent / "catalogue" / f"{exercise.name}.py"
+    parts = [answer, *helpers, _bytes(rubric), __version__.encode()]
+    return hashlib.sha256(b"\0".join(part or b"" for part in parts)).hexdigest()[:16]
 
 
 def _digest_and_status(value: Any) -> tuple[str, Status]:

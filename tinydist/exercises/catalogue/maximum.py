@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.probes import Array, OpCase, ask_op, numbers, op_cases
+from tinydist.exercises.probes import Array, Asked, OpCase, numbers, op_cases
 from tinydist.exercises.rubric import Case, Mistake, Rubric
 from tinydist.ops import Result, unbroadcast
 from tinydist.tensor import Tensor
@@ -69,10 +67,9 @@ CASES: tuple[Case, ...] = (
         ),
     ),
     # in float64 only: float32 cannot tell such numbers apart
-    partial(
-        ask_op,
-        solution=maximum,
-        case=OpCase(
+    Asked(
+        maximum,
+        OpCase(
             {"a": np.array([1.0, 3.0 + 1e-14]), "b": np.array([1.0 + 1e-14, 3.0])}, why="as near to a tie as can be"
         ),
     ),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from tinydist import ops
-from tinydist.exercises.probes import Array, OpCase, ask_op, numbers, op_cases
+from tinydist.exercises.probes import Array, Asked, OpCase, numbers, op_cases
 from tinydist.exercises.rubric import Case, Mistake, Rubric
 from tinydist.ops import Result
 from tinydist.tensor import Tensor
@@ -38,7 +36,7 @@ CASES: tuple[Case, ...] = (
         OpCase({"x": numbers(4, 2, 3, low=0.5)}),
         OpCase({"x": numbers(5, 2, 3, 2, low=0.1, high=30)}, why="three axes"),
     ),
-    partial(ask_op, solution=sqrt, case=OpCase({"x": np.array([1e-200])}, why="as near to 0 as makes no difference")),
+    Asked(sqrt, OpCase({"x": np.array([1e-200])}, why="as near to 0 as makes no difference")),
 )
 
 
