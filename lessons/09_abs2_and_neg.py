@@ -104,7 +104,7 @@ def watch(name: str, seed: int, lr: float = 0.001, start: float = 1.0) -> dict[s
 END, EARLY, LATE = slice(-1, None), slice(0, 30), slice(-30, None)
 COLUMNS = [(key, END) for key in ("train", "test", "|z|", "test |z|")]
 COLUMNS += [(key, part) for key in ("pushing", "flips", "jump", "agreement") for part in (EARLY, LATE)]
-ROW = "{:22}{:5.0f}{:6.1f} ± {sd:3.1f}{:8.1f}{:6.1f}{:9.0f}{:5.0f}{:8.1f}{:5.1f}{:8.2f}{:6.2f}{:8.0f}{:5.0f}"
+ROW = "{:22}{:5.0f}{:6.1f}+/-{sd:3.1f}{:8.1f}{:6.1f}{:9.0f}{:5.0f}{:8.1f}{:5.1f}{:8.2f}{:6.2f}{:8.0f}{:5.0f}"
 
 
 def table(names: list[str]) -> None:

@@ -58,7 +58,7 @@ def rung(name, function, *arguments, images=IMAGES, work=1.0):
 
 
 print(f"{numba.get_num_threads()} threads; {density:.0%} of the pixels are not zero\n")
-print(f"{'':22}{'measured':>10}{'first':>11}{'µs an':>12}{'GFlop/s':>10}{'GFlop/s':>10}{'relative':>9}")
+print(f"{'':22}{'measured':>10}{'first':>11}{'us an':>12}{'GFlop/s':>10}{'GFlop/s':>10}{'relative':>9}")
 print(f"{'':22}{'on images':>10}{'call in s':>11}{'image':>12}{'done':>10}{'useful':>10}{'error':>9}")
 
 # %% [markdown]
@@ -188,7 +188,7 @@ print(f"result {squares.nbytes / 1e6:.2f} MB, most memory in use {tracemalloc.ge
 tracemalloc.stop()
 for name, function in (("broadcasting", by_broadcasting), ("kernel", weighted_squares)):
     _, seconds, result = run(function, hidden, centers, scales)
-    print(f"{name:14}{1e6 * np.median(seconds) / IMAGES:6.2f} µs an image; agrees: {np.allclose(result, squares)}")
+    print(f"{name:14}{1e6 * np.median(seconds) / IMAGES:6.2f} us an image; agrees: {np.allclose(result, squares)}")
 
 # %% [markdown]
 # **Notice.** The arithmetic is the same. Broadcasting takes longer because of the way to memory and back, and it needs

@@ -11,7 +11,6 @@
 # %%
 import csv
 import os
-from dataclasses import astuple
 from itertools import combinations
 from pathlib import Path
 
@@ -120,7 +119,8 @@ quick = {row["model"]: [float(r["test_accuracy"]) for r in rows if r["model"] ==
 pairs = [("ReLU", "Abs"), ("ReLU", "ReLU2"), ("ReLU", "ReLU2-Neg"), ("Abs", "Abs2"), ("Abs2", "Abs2-Neg")]
 pairs += [("ReLU-L2", "ReLU-L2-Neg"), ("Abs-L2", "Abs-L2-Neg")]
 different = holm([welch_p(quick[a], quick[b]) for a, b in pairs])
-three = {model: astuple(summarize(runs)) for model, runs in quick.items()}  # mean, standard deviation, runs
+summaries = {model: summarize(runs) for model, runs in quick.items()}
+three = {model: (s.mean, s.sd, s.n) for model, s in summaries.items()}
 equal = holm([equivalence_p(three[a], three[b]) for a, b in pairs])
 print(f"{'':24}{'difference':>11}{'d':>8}{'different?':>12}{'within 1 point?':>17}   (p after Holm)")
 for (a, b), p_different, p_equal in zip(pairs, different, equal, strict=True):
@@ -171,7 +171,7 @@ for other in ("ReLU2", "Abs"):
 numba.set_num_threads(1)  # a thousand images are too few to share out
 settings = [("raw", 0.001), ("normalized", 0.001), ("normalized", 0.5)]
 live = {}
-print(f"{'':27}{'test accuracy %':>16}{'train loss':>12}   dead outputs, seed by seed")
+print(f"{'':27}{'test accuracy %':>19}{'train loss':>12}   dead outputs, seed by seed")
 for scale, rate in settings:
     data = td.datasets.load("mnist", input=scale, train_size=TRAIN_SIZE, layout="auto")
     for name in ("ReLU", "ReLU2", "ReLU2-Neg"):
@@ -179,7 +179,8 @@ for scale, rate in settings:
         ends = [train(model, td.optim.SGD(model.parameters(), lr=rate), data, EPOCHS)[-1] for model in models]
         live[scale, rate, name] = [end.test_accuracy for end in ends]
         loss, dead = np.mean([end.train_loss for end in ends]), [end.dead_outputs for end in ends]
-        print(f"{scale:11}{rate:<6}{name:10}{summarize(live[scale, rate, name])!s:>16}{loss:12.2f}   {dead}")
+        accuracy = summarize(live[scale, rate, name])
+        print(f"{scale:11}{rate:<6}{name:10}{accuracy.mean:9.2f} +/- {accuracy.sd:5.2f}{loss:12.2f}   {dead}")
     neg, plain = live[scale, rate, "ReLU2-Neg"], live[scale, rate, "ReLU2"]
     print(f"{'':17}ReLU2-Neg - ReLU2: d {cohens_d(neg, plain):.1f}, Welch p {welch_p(neg, plain):.4f},", end=" ")
     print(f"permutation p {permutation_p(neg, plain):.3f}")
@@ -213,7 +214,8 @@ for setting, results in evidence.items():
         outcome = results[name]
         dead, rare = (sum(counts) / (10 * len(counts)) for counts in (outcome.dead_outputs, outcome.below_5))
         runs = " ".join(f"{accuracy:5.1f}" for accuracy in outcome.by_seed)
-        print(f"{name:12}{outcome.accuracy!s:>15}  runs {runs}  dead {dead:4.0%}, active < 5% {rare:4.0%}")
+        mean, sd = outcome.accuracy.mean, outcome.accuracy.sd
+        print(f"{name:12}{mean:8.2f} +/- {sd:5.2f}  runs {runs}  dead {dead:4.0%}, active < 5% {rare:4.0%}")
 
 # %% [markdown]
 # **Notice.** With raw pixels a third of ReLU2's outputs are dead and more than half are hardly ever active. These are

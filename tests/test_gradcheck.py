@@ -156,3 +156,106 @@ def test_inputs_are_left_alone():
     x = X.copy()
     gradcheck(lambda x: x.tanh(), x)
     np.testing.assert_array_equal(x, X)
+
+
+# --- points of any size --------------------------------------------------------------------------------------------
+
+CURVES = {
+    "square": (lambda x: x * x, lambda x: 2 * x),
+    "log": (np.log, lambda x: 1 / x),
+    "inverse": (lambda x: 1 / x, lambda x: -1 / x**2),
+    "root": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    "sine": (np.sin, np.cos),
+    "far from zero": (lambda x: 1e6 + x, np.ones_like),
+}
+
+
+def curve(name, factor=1.0):
+    function, slope = CURVES[name]
+    return lambda x: apply(lambda x: (function(x), (lambda g: factor * g * slope(x),)), x)
+
+
+@pytest.mark.parametrize("shape", [(3,), (10, 12)])
+@pytest.mark.parametrize("size", [1e-3, 1, 1e3, 1e6])
+@pytest.mark.parametrize("name", CURVES)
+def test_a_right_gradient_passes_and_a_thousandth_is_found_at_any_size(name, size, shape):
+    x = size * np.random.default_rng(0).uniform(0.5, 2, shape)
+    gradcheck(curve(name), x)
+    for factor in (1.001, 0.999):
+        with pytest.raises(GradientCheckError):
+            gradcheck(curve(name, factor), x)
+
+
+@pytest.mark.parametrize("entry", range(4))
+def test_a_small_entry_does_not_drown_among_large_ones(entry):
+    x, factor = np.array([1e-3, 1, 1e3, 1e6]), np.ones(4)
+    gradcheck(curve("square"), x)
+    factor[entry] = 1.001
+    with pytest.raises(GradientCheckError, match=rf"wrong at index \[{entry}\]"):
+        gradcheck(curve("square", factor), x)
+
+
+@pytest.mark.parametrize("factor", [1, 0.5, 10])
+@pytest.mark.parametrize("shape", [(3,), (10, 12)])
+def test_nothing_can_be_told_beside_an_offset_that_hides_the_change(factor, shape):
+    hidden = lambda x: apply(lambda x: (x + 1e14, (lambda g: factor * g,)), x)  # noqa: E731
+    with pytest.raises(ValueError, match="cannot tell at this point whether the gradient of input 0 is right"):
+        gradcheck(hidden, np.random.default_rng(0).uniform(0.5, 2, shape))
+
+
+@pytest.mark.parametrize("x", [[0.0, 0.0], [40.0, 50.0], [30.0, 1.0], [-40.0, 37.0], [1e-9, 1e9]])
+@pytest.mark.parametrize("op", ["sigmoid", "tanh", "log_softmax", "logsumexp", "relu", "sqrt"])
+def test_slopes_of_almost_0_are_no_false_alarm(op, x):
+    gradcheck(lambda x: getattr(abs(x) + 1 if op == "sqrt" else x, op)(), np.add(x, 1e-9))
+
+
+# --- functions that cannot be checked ------------------------------------------------------------------------------
+
+
+def test_a_function_that_draws_numbers_is_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="gives another output when it is called again"):
+        gradcheck(lambda x: x * rng.normal(), X)
+
+
+def test_the_last_digits_may_differ_from_call_to_call():
+    rng = np.random.default_rng(0)
+    gradcheck(lambda x: x * (1 + 1e-15 * rng.integers(2)), X)
+
+
+@pytest.mark.parametrize(("inputs", "projections"), [((), 3), ((X,), 0), ((np.ones(100),), 0)])
+def test_there_is_something_to_check(inputs, projections):
+    with pytest.raises(ValueError, match="needs an input and a projection, got"):
+        gradcheck(lambda *_: Tensor(1.0), *inputs, projections=projections)
+
+
+def test_a_function_that_changes_its_input_is_refused():
+    def greedy(x):
+        y = x * 2
+        x.data[0] = 0
+        return y
+
+    before = X.copy()
+    with pytest.raises(ValueError, match="greedy changes its input 0"):
+        gradcheck(greedy, X)
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("output", [1.0, None, np.ones(2), (Tensor(1.0),)], ids=str)
+def test_a_function_returns_a_tensor(output):
+    with pytest.raises(TypeError, match="must return a tensor, got a"):
+        gradcheck(lambda _: output, X)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_have_no_slope(value):
+    with pytest.raises(ValueError, match=r"output of .* has a NaN or an infinity"):
+        gradcheck(lambda x: x * Tensor(value), X)
+    with pytest.raises(ValueError, match="input 1 has a NaN or an infinity"):
+        gradcheck(lambda x, y: x * y, X, X * value)
+
+
+@pytest.mark.parametrize("step", [0, -1e-6, float("nan")])
+def test_a_step_is_above_0(step):
+    with pytest.raises(ValueError, match="needs a step above 0"):
+        gradcheck(lambda x: x * 2, X, step=step)

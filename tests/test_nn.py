@@ -120,7 +120,7 @@ def test_loaded_state_takes_the_dtype_of_the_model(model):
     ("change", "message"),
     [
         (lambda state: state.pop("last.mu"), "'last.mu' is missing"),
-        (lambda state: state.update({"last.nu": 0}), "'last.nu' is not a parameter of this model"),
+        (lambda state: state.update({"last.nu": 0}), "'last.nu' is unknown to this model"),
         (lambda state: state.update({"last.mu": [1, 2]}), "'last.mu' has shape (2,), the model needs (2, 3)"),
     ],
 )
@@ -128,7 +128,7 @@ def test_state_that_does_not_fit_is_explained_and_not_loaded(model, change, mess
     before = model.state_dict()
     state = {name: value + 1 for name, value in before.items()}
     change(state)
-    with pytest.raises(StateDictError, match=re.escape(f"do not fit the model: {message}. The model's parameters are")):
+    with pytest.raises(StateDictError, match=re.escape(f"does not fit the model: {message}. The model's arrays are")):
         model.load_state_dict(state)
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
@@ -144,10 +144,111 @@ def test_every_misfit_is_named(model):
 def test_state_that_is_no_number_leaves_the_model_alone(model):
     before = model.state_dict()
     state = {name: value + 1 for name, value in before.items()} | {"last.alpha": np.full((2, 3), "word")}
-    with pytest.raises(ValueError, match="could not convert"):
+    with pytest.raises(StateDictError, match=r"'last\.alpha' has dtype <U4, the model needs float32"):
         model.load_state_dict(state)
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("value", [1j, 1e300, None])
+def test_state_that_the_dtype_cannot_hold_is_refused(model, value):
+    state = model.state_dict() | {"first.bias": np.full(3, value)}
+    with pytest.raises(StateDictError, match=r"'first.bias' has (dtype|numbers that float32 cannot hold)"):
+        model.load_state_dict(state)
+
+
+def test_the_mask_of_a_state_is_not_lost(model):
+    state = model.state_dict()
+    name, array = next(iter(state.items()))
+    with pytest.raises(StateDictError, match=f"'{name}' is a masked array, whose mask would be lost; fill its gaps"):
+        model.load_state_dict(state | {name: np.ma.masked_array(array, mask=np.ones(array.shape))})
+
+
+def test_a_frozen_weight_stays_in_the_state(model, rng):
+    model.first.weight.requires_grad = False
+    assert "first.weight" not in dict(model.named_parameters())
+    fresh = Sequential(first=Linear(4, 3, rng=rng), act=Activation("ReLU"), last=OffsetL2(3, 2, rng=rng))
+    fresh.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(fresh.first.weight.data, model.first.weight.data)
+
+
+@pytest.fixture
+def tied(rng):
+    """Two layers with one weight."""
+    model = Sequential(a=Linear(3, 3, bias=False, rng=rng), b=Linear(3, 3, bias=False, rng=rng))
+    model.b.weight = model.a.weight
+    return model
+
+
+def test_a_tied_weight_is_one_parameter_with_two_names(tied):
+    assert [name for name, _ in tied.named_parameters()] == ["a.weight"]
+    assert tied.num_parameters() == 9
+    assert list(tied.state_dict()) == ["a.weight", "b.weight"]
+
+
+def test_two_arrays_for_one_weight_are_refused(tied):
+    state = tied.state_dict()
+    tied.load_state_dict({name: value + 1 for name, value in state.items()})
+    np.testing.assert_array_equal(tied.a.weight.data, state["a.weight"] + 1)
+    with pytest.raises(StateDictError, match=r"'a\.weight' and 'b\.weight' are one tensor"):
+        tied.load_state_dict(state | {"b.weight": np.zeros((3, 3))})
+    np.testing.assert_array_equal(tied.a.weight.data, state["a.weight"] + 1)
+
+
+def test_a_module_may_be_applied_twice(rng):
+    layer = Linear(3, 3, rng=rng)
+    model = Sequential(layer, Activation("ReLU"), layer)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    x = Tensor(np.ones((1, 3), dtype=np.float32))
+    np.testing.assert_array_equal(model(x).data, layer(layer(x).relu()).data)
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [lambda layer: [layer], lambda layer: {"a": layer}, lambda layer: (1, [layer.weight])],
+    ids=["list", "dict", "tuple"],
+)
+def test_parameters_hidden_in_a_container_are_not_overlooked(hide, rng):
+    module = Module()
+    module.layers = hide(Linear(2, 2, rng=rng))
+    for look in (module.parameters, module.state_dict, lambda: module.load_state_dict({})):
+        with pytest.raises(TypeError, match=r"Module\.layers is a \w+ with parameters that nobody would find"):
+            look()
+
+
+def test_what_is_no_parameter_or_found_elsewhere_may_be_in_a_container(rng):
+    class Remembering(Module):
+        def __init__(self):
+            self.first, self.last = Linear(2, 2, rng=rng), Linear(2, 2, rng=rng)
+            self.layers = [self.first, self.last]
+            self.tied = {"weight": self.first.weight}
+            self.constants = (Tensor([1.0]), Neg())
+            self.seen = []
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+                self.seen.append(x)
+            return x
+
+    model = Sequential(Remembering())
+    model(np.ones((1, 2), dtype=np.float32))
+    names = ["0.first.weight", "0.first.bias", "0.last.weight", "0.last.bias"]
+    assert [name for name, _ in model.named_parameters()] == list(model.state_dict()) == names
+    vars(model)["0"].layers.append(Linear(2, 2, rng=rng))
+    with pytest.raises(TypeError, match=r"Sequential\.0\.layers is a list"):
+        model.parameters()
+
+
+@pytest.mark.parametrize("layer", [np.tanh, [Neg()], None])
+def test_sequential_takes_modules_only(layer):
+    with pytest.raises(TypeError, match=r"Sequential takes modules, got a .* as '1'"):
+        Sequential(Neg(), layer)
+
+
+def test_a_layer_does_not_hide_a_method():
+    with pytest.raises(ValueError, match="cannot be called 'forward'"):
+        Sequential(forward=Neg())
 
 
 # --- Linear --------------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tinydist import Tensor
-from tinydist.errors import StateDictError
-from tinydist.optim import SGD, Adam, Optimizer
+from tinydist.errors import BackwardError, DivergedError, ShapeError, StateDictError
+from tinydist.nn import Linear
+from tinydist.optim import SGD, Adam, AdamW, Optimizer, clip_gradients
 
 STEPS = 7
 START = (np.array([[1.0, -2.0], [0.5, 3.0]]), np.array(0.25))
@@ -55,6 +56,22 @@ def adam(lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
     return visited
 
 
+def adamw(lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+    """The algorithm in the documentation of torch.optim.AdamW, line by line."""
+    beta1, beta2 = betas
+    p, m, v, visited = list(START), [0, 0], [0, 0], []
+    for t in range(1, STEPS + 1):
+        g = gradients_at(t - 1)
+        p = [pi - lr * weight_decay * pi for pi in p]
+        m = [beta1 * mi + (1 - beta1) * gi for mi, gi in zip(m, g, strict=True)]
+        v = [beta2 * vi + (1 - beta2) * gi**2 for vi, gi in zip(v, g, strict=True)]
+        m_hat = [mi / (1 - beta1**t) for mi in m]
+        v_hat = [vi / (1 - beta2**t) for vi in v]
+        p = [pi - lr * mi / (np.sqrt(vi) + eps) for pi, mi, vi in zip(p, m_hat, v_hat, strict=True)]
+        visited.append(p)
+    return visited
+
+
 @pytest.mark.parametrize(
     ("optimizer", "reference", "settings"),
     [
@@ -66,6 +83,8 @@ def adam(lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         (Adam, adam, {"lr": 0.1, "betas": (0.5, 0.8), "eps": 0.1}),
         (Adam, adam, {"lr": 0.1, "betas": (0.0, 0.0)}),
         (Adam, adam, {"lr": 0.1, "weight_decay": 0.3}),
+        (AdamW, adamw, {}),
+        (AdamW, adamw, {"lr": 0.1, "weight_decay": 0.3, "betas": (0.5, 0.8)}),
     ],
 )
 def test_steps_follow_the_published_rule(optimizer, reference, settings):
@@ -103,8 +122,14 @@ def test_adam_moves_by_lr_whatever_the_scale_of_a_steady_gradient(scale):
     np.testing.assert_allclose(x.data, [-0.05, 0.05], rtol=1e-4)
 
 
+def leaf(data=(1.0, 2.0)):
+    return Tensor(data, requires_grad=True)
+
+
+LAYER = Linear(2, 2, rng=np.random.default_rng(0))
+
 every_optimizer = pytest.mark.parametrize(
-    "make", [lambda p: SGD(p, lr=0.1), lambda p: SGD(p, lr=0.1, momentum=0.9), lambda p: Adam(p)]
+    "make", [lambda p: SGD(p, lr=0.1), lambda p: SGD(p, lr=0.1, momentum=0.9), lambda p: Adam(p), lambda p: AdamW(p)]
 )
 
 
@@ -156,10 +181,31 @@ def test_parameters_may_come_from_a_generator():
 
 
 @pytest.mark.parametrize("optimizer", [SGD, Adam])
-@pytest.mark.parametrize("parameters", [[], [Tensor([1.0])]])
-def test_something_to_optimise_is_needed(optimizer, parameters):
-    with pytest.raises(ValueError, match="needs at least one parameter, and each must have requires_grad=True"):
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ([], ValueError, "needs at least one parameter, got none"),
+        ([leaf(), Tensor([1.0])], ValueError, "parameter 1, of shape .* has requires_grad=False"),
+        ([leaf(), leaf() * 2], ValueError, "parameter 1, of shape .* was computed by 'mul'"),
+        ([Tensor([1])], ValueError, "parameter 0 holds int64"),
+        ([leaf(np.broadcast_to(1.0, 3))], ValueError, "parameter 0, of shape .* are read-only"),
+        (leaf(), TypeError, r"got a single Tensor; write \[tensor\]"),
+        (LAYER, TypeError, r"got a Linear; those of a module are module\.parameters\(\)"),
+        (list(LAYER.named_parameters()), TypeError, r"parameter 0 is a tuple.*model\.parameters\(\)"),
+        (LAYER.state_dict(), TypeError, "parameter 0 is a str"),
+        ([np.ones(3)], TypeError, "parameter 0 is a ndarray"),
+    ],
+)
+def test_what_cannot_be_optimised_is_refused_with_its_position(optimizer, parameters, error, message):
+    with pytest.raises(error, match=message):
         optimizer(parameters, lr=0.1)
+
+
+def test_an_iterator_that_was_used_up_is_no_list_of_parameters():
+    parameters = iter([leaf()])
+    SGD(parameters, lr=0.1)
+    with pytest.raises(ValueError, match="an iterator gives its parameters only once"):
+        SGD(parameters, lr=0.1)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +213,12 @@ def test_something_to_optimise_is_needed(optimizer, parameters):
     [
         (SGD, {"lr": 0}, "lr > 0 .* got lr=0,"),
         (SGD, {"lr": -1}, "got lr=-1,"),
-        (SGD, {"lr": float("nan")}, "got lr=nan,"),
+        (SGD, {"lr": float("nan")}, "lr must be finite, got lr=nan"),
+        (SGD, {"lr": float("inf")}, "lr must be finite, got lr=inf"),
+        (Adam, {"betas": (0.9,)}, r"need two betas.* got betas=\(0.9,\)"),
+        (Adam, {"betas": 0.9}, "need two betas.* got betas=0.9"),
+        (SGD, {"lr": 1, "lr_factors": [float("inf")]}, r"lr_factors\[0\] must be finite"),
+        (AdamW, {"weight_decay": float("nan")}, "weight_decay must be finite"),
         (SGD, {"lr": 1, "weight_decay": -1}, "weight_decay >= 0, got lr=1, weight_decay=-1"),
         (SGD, {"lr": 1, "momentum": 1}, "0 <= momentum < 1, got 1"),
         (SGD, {"lr": 1, "momentum": -0.1}, "0 <= momentum < 1, got -0.1"),
@@ -250,3 +301,172 @@ def test_a_state_that_does_not_fit_is_refused_whole():
     ):
         assert problem in str(caught.value)
     assert optimizer.state_dict()["steps"] == [0]
+
+
+@pytest.mark.parametrize("settings", [{"lr": "0.1"}, {"lr": None}, {"lr": 0.1, "weight_decay": "0"}])
+def test_a_setting_that_is_no_number_is_refused(settings):
+    with pytest.raises(TypeError, match=r"(lr|weight_decay) must be a number, got "):
+        SGD([leaf()], **settings)
+
+
+# --- gradients that cannot be followed -----------------------------------------------------------------------------
+
+
+@every_optimizer
+def test_a_step_without_any_gradient_asks_for_backward(make):
+    with pytest.raises(BackwardError, match=r"no parameter has a gradient; call backward\(\)"):
+        make([leaf(), leaf()]).step()
+
+
+@every_optimizer
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        ([np.nan, 1], DivergedError, "gradient of parameter 1, of shape .* is not finite"),
+        ([1, -np.inf], DivergedError, "gradient of parameter 1, of shape .* is not finite"),
+        ([1], ShapeError, r"gradient of parameter 1 has shape \(1,\), expected \(2,\)"),
+    ],
+)
+def test_a_gradient_that_cannot_be_followed_moves_nothing(make, gradient, error, message):
+    first, second = leaf(np.ones(2)), leaf(np.ones(2))
+    optimizer = make([first, second])
+    before = optimizer.state_dict()
+    first.grad, second.grad = np.ones(2), np.array(gradient, dtype=float)
+    with pytest.raises(error, match=message):
+        optimizer.step()
+    assert first.data.tolist() == second.data.tolist() == [1, 1]
+    for name, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("optimizer", [Adam, AdamW])
+def test_adam_refuses_a_gradient_whose_square_overflows(optimizer):
+    x = Tensor(np.ones(2, dtype=np.float32), requires_grad=True)
+    steps = optimizer([x])
+    x.grad = np.array([1, 1e30], dtype=np.float32)
+    with pytest.raises(DivergedError, match=r"up to 1e\+30 in size, and its square is beyond float32"):
+        steps.step()
+    x.grad = np.array([1, 1e18], dtype=np.float32)
+    steps.step()
+    np.testing.assert_allclose(x.data, 0.999, rtol=1e-4)
+
+
+def test_large_gradients_whose_squares_fit_together_only_singly_are_followed():
+    x = Tensor(np.ones(100, dtype=np.float32), requires_grad=True)
+    x.grad = np.full(100, 1.5e19, dtype=np.float32)  # the sum of the squares is beyond float32, each is within
+    Adam([x], lr=0.1).step()
+    np.testing.assert_allclose(x.data, 0.9, rtol=1e-6)
+    x.grad = np.full(100, 1e30, dtype=np.float32)
+    SGD([x], lr=1e-30).step()
+    np.testing.assert_allclose(x.data, -0.1, rtol=1e-5)
+
+
+@every_optimizer
+def test_a_parameter_that_was_frozen_later_stays(make):
+    frozen, moved = leaf(np.ones(2)), leaf(np.ones(2))
+    optimizer = make([frozen, moved])
+    frozen.grad, moved.grad, frozen.requires_grad = np.array([np.nan, 1]), np.ones(2), False
+    optimizer.step()
+    assert frozen.data.tolist() == [1, 1]
+    assert (moved.data < 1).all()
+
+
+@every_optimizer
+def test_a_rate_may_become_0_but_not_negative(make):
+    x = leaf(np.ones(2))
+    optimizer = make([x])
+    x.grad, optimizer.lr = np.ones(2), 0
+    optimizer.step()
+    optimizer.lr = -0.1
+    with pytest.raises(ValueError, match="need lr >= 0 in a step, got lr="):
+        optimizer.step()
+    assert x.data.tolist() == [1, 1]
+
+
+# --- states --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("steps", [np.nan], "numbers that int64 cannot hold"),
+        ("steps", [1.5], "numbers that int64 cannot hold"),
+        ("steps", [-1], "numbers below 0"),
+        ("square0", [1.0, -1.0], "numbers below 0"),
+        ("square0", [1.0, np.nan], "numbers that are not finite"),
+        ("mean0", [1j, 1.0], "dtype complex128"),
+        ("mean0", ["a", "b"], "dtype <U1"),
+    ],
+)
+def test_a_state_with_impossible_numbers_is_refused_whole(name, value, problem):
+    optimizer = Adam([leaf()])
+    state = {"steps": [3], "mean0": [1.0, 2.0], "square0": [1.0, 2.0], name: value}
+    with pytest.raises(StateDictError, match=f"'{name}' has {problem}"):
+        optimizer.load_state_dict(state)
+    assert all((array == 0).all() for array in optimizer.state_dict().values())
+
+
+@pytest.mark.parametrize("state", [None, [], "state.npz"])
+def test_a_state_is_a_mapping(state):
+    with pytest.raises(TypeError, match="expected a state as state_dict"):
+        Adam([leaf()]).load_state_dict(state)
+
+
+# --- clipping ------------------------------------------------------------------------------------------------------
+
+
+def with_gradients(*gradients):
+    parameters = [Tensor(np.zeros_like(gradient), requires_grad=True) for gradient in map(np.asarray, gradients)]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = np.asarray(gradient)
+    return parameters
+
+
+def test_clipping_scales_all_gradients_to_one_common_norm():
+    a, b = with_gradients([3.0, 0.0], 4.0)
+    assert clip_gradients([a, b], 1) == pytest.approx(5)
+    np.testing.assert_allclose(a.grad, [0.6, 0])
+    np.testing.assert_allclose(b.grad, 0.8)
+    assert clip_gradients([a, b], 2) == pytest.approx(1)
+    np.testing.assert_allclose(b.grad, 0.8)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e30), (np.float64, 1e200), (np.float64, 1e-200)])
+def test_the_norm_neither_overflows_nor_vanishes(dtype, size):
+    (a,) = with_gradients(np.array([3 * size, 4 * size], dtype))
+    assert clip_gradients([a], size) == pytest.approx(5 * size, rel=1e-6)
+    assert a.grad.dtype == dtype
+    np.testing.assert_allclose(a.grad, [0.6 * size, 0.8 * size], rtol=1e-6)
+
+
+def test_gradients_of_zero_and_missing_ones_are_left_alone():
+    a, b = with_gradients([0.0, 0.0], [1.0])
+    b.grad = None
+    assert clip_gradients([a, b], 1) == 0
+    assert a.grad.tolist() == [0, 0]
+
+
+def test_whatever_has_a_gradient_is_clipped_once():
+    a, frozen, locked = with_gradients([3.0, 0.0], 4.0, 0.0)
+    frozen.requires_grad = False
+    locked.data.flags.writeable = False
+    assert clip_gradients([a, frozen, a, locked], 1) == pytest.approx(5)
+    np.testing.assert_allclose(a.grad, [0.6, 0])
+    np.testing.assert_allclose(frozen.grad, 0.8)
+
+
+@pytest.mark.parametrize("max_norm", ["1", None, [1]])
+def test_a_norm_to_clip_to_is_a_number(max_norm):
+    with pytest.raises(TypeError, match="max_norm must be a number, got"):
+        clip_gradients(with_gradients([1.0]), max_norm)
+
+
+@pytest.mark.parametrize("max_norm", [0, -1, float("nan")])
+def test_a_norm_to_clip_to_is_above_0(max_norm):
+    with pytest.raises(ValueError, match="need max_norm > 0, got"):
+        clip_gradients(with_gradients([1.0]), max_norm)
+
+
+def test_gradients_that_are_not_finite_cannot_be_clipped():
+    with pytest.raises(DivergedError, match="parameter 0"):
+        clip_gradients(with_gradients([np.nan]), 1)

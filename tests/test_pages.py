@@ -312,7 +312,7 @@ def test_the_readme_has_both_commands():
     text = README.read_text(encoding="utf-8")
     for command in (
         "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m tinydist.reproduce",
-        'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest',
+        'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest -n 2',
     ):
         assert f"```sh\n{command}\n```" in text
 

@@ -23,7 +23,9 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "stack",
     "trace",
+    "where",
 ]
 
 _HOMES = {
@@ -33,6 +35,8 @@ _HOMES = {
     "concatenate": "tensor",
     "gradcheck": "gradcheck",
     "no_grad": "recording",
+    "stack": "tensor",
+    "where": "tensor",
 }
 """The module that each public class or function is in."""
 
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
     from tinydist.gradcheck import gradcheck
     from tinydist.models import build_model
     from tinydist.recording import no_grad
-    from tinydist.tensor import Tensor, apply, concatenate
+    from tinydist.tensor import Tensor, apply, concatenate, stack, where
 
 else:  # hidden from type checkers, which would accept any name
 

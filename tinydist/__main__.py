@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from tinydist import __version__
-from tinydist.command_line import command_parser
+from tinydist.command_line import command_parser, program, start
 
 COMMANDS = {
     "reproduce": "rerun the paper on real MNIST, and say claim by claim what held",
@@ -19,6 +18,7 @@ COMMANDS = {
 """What each command does. A command NAME is ``main`` of ``tinydist.NAME.cli``."""
 
 
+@program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; without a command, list all of them and return 2."""
     rows = "\n".join(f"  {name:11}{words}" for name, words in COMMANDS.items())
@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 2
-    command = import_module(f"tinydist.{options.command}.cli")  # this one alone, since some import a lot
-    return int(command.main(options.arguments))
+    return start(options.command, options.arguments)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class ModelNameError(ValueError):
 
 
 class StateDictError(ValueError):
-    """Weights that do not fit the model they are loaded into."""
+    """Weights that do not fit the model they are loaded into, or a state that does not fit the optimiser."""
 
 
 class DataError(RuntimeError):
@@ -56,7 +56,7 @@ class BudgetError(ValueError):
 
 
 class DivergedError(ArithmeticError):
-    """A training run whose loss is no longer a finite number."""
+    """A training run whose loss or gradient is no longer a finite number."""
 
 
 class NotFiniteError(ArithmeticError):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tinydist.files import atomic_path
+from tinydist.files import atomic_path, check_replaceable
 
 BLUE, VERMILION, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#8A8A8A"
@@ -21,6 +21,9 @@ MARKERS = "osD^v<>"
 
 CLASS_COLORS = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK, GREY, "#7A5195", "#8C6D00")
 """Ten colours for ten classes: too many to be told apart by colour alone, so always with :func:`class_marker`."""
+
+SOFTWARE = "tinydist"
+"""What the files say that they were made by."""
 
 
 def class_color(label: int) -> str:
@@ -102,4 +105,15 @@ def save(figure: Figure, path: Path, dpi: int = 130) -> None:
         dpi: pixels an inch.
     """
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi)
+        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": SOFTWARE})
+
+
+def check_figure(path: Path) -> None:
+    """Check that a figure may be saved at `path`, before the work for it is done.
+
+    Raises:
+        FileExistsError: if there is something already that is not a figure by :func:`save`; says what to do.
+        OSError: if it cannot be read.
+    """
+    if not path.exists() or f"Software\0{SOFTWARE}".encode() not in path.read_bytes()[:1000]:
+        check_replaceable(path)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist import kernels
+from tinydist.arrays import as_real
 from tinydist.errors import DTypeError, ShapeError
 
 Array = NDArray[Any]
@@ -31,7 +32,7 @@ class SparseMatrix:
     """
 
     def __init__(self, pixels: Array, scale: float = 1.0, shift: float = 0.0) -> None:
-        pixels = np.asarray(pixels)
+        pixels = as_real("SparseMatrix", pixels)
         if pixels.dtype != np.uint8:
             raise DTypeError(f"SparseMatrix compresses bytes (uint8), got {pixels.dtype}")
         if pixels.ndim != 2 or 0 in pixels.shape:

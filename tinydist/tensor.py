@@ -8,16 +8,19 @@ and adds up what they return. That is all there is to reverse-mode differentiati
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from tinydist import ops
+from tinydist import ops, rules
+from tinydist.arrays import as_real, constant, option
 from tinydist.errors import BackwardError, DTypeError, GraphFreedError, ShapeError
 from tinydist.recording import is_recording, watchers
+from tinydist.snapshots import Snapshot, snapshot
 from tinydist.sparse import SparseMatrix
+from tinydist.values import Values, array_of
 
 Array = NDArray[Any]
 Axis = int | tuple[int, ...] | None
@@ -38,11 +41,12 @@ def _reflected(op: Callable[..., ops.Result]) -> Callable[[Tensor, Operand], Ten
     return lambda self, other: apply(op, other, self)
 
 
-class Tensor:
+class Tensor(Values):
     """An array, and the graph behind it.
 
     Args:
-        data: anything NumPy makes an array of. An array is kept as it is, not copied.
+        data: anything NumPy makes an array of. An array is kept as it is, not copied, unless it has the byte order of
+            other machines.
         requires_grad: whether :meth:`backward` should compute a gradient for it; floating-point data only.
         dtype: convert to this dtype; by default the dtype of `data` is kept.
 
@@ -56,20 +60,18 @@ class Tensor:
 
     Raises:
         TypeError: if `data` is a Tensor or a SparseMatrix.
-        DTypeError: if the data are not real numbers, or require a gradient and are not floating-point.
+        DTypeError: if the data are not real numbers, or floats other than float32 and float64, or a masked array; if
+            `dtype` would change whole numbers; if they require a gradient and are not floating-point.
     """
 
-    __slots__ = ("__weakref__", "_vjps", "data", "function", "grad", "inputs", "op", "requires_grad")
-    __array_ufunc__ = None  # so that `array + tensor` calls Tensor.__radd__ instead of looping over the array
+    __slots__ = ("__weakref__", "_recorded", "_vjps", "data", "function", "grad", "inputs", "op", "requires_grad")
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None) -> None:
         if isinstance(data, Tensor):
             raise TypeError("Tensor takes an array, got a Tensor; use tensor.detach() for one that shares its data")
         if isinstance(data, SparseMatrix):
             raise TypeError("Tensor takes an array, got a SparseMatrix, which only a linear layer reads; use x.dense()")
-        self.data: Array = np.asarray(data, dtype=dtype)
-        if self.data.dtype.kind not in "fiub":
-            raise DTypeError(f"Tensor holds real numbers, got data of dtype {self.data.dtype}")
+        self.data: Array = as_real("Tensor", data, dtype)
         if requires_grad and self.data.dtype.kind != "f":
             raise DTypeError(
                 f"only floating-point tensors have gradients, got dtype {self.data.dtype}; "
@@ -81,6 +83,7 @@ class Tensor:
         self.function: Callable[..., ops.Result] | None = None
         self.inputs: tuple[Tensor, ...] = ()
         self._vjps: ops.Vjps | None = None
+        self._recorded: tuple[Snapshot, ...] = ()  # of the inputs and of the result, as the rules have seen them
 
     # --- the backward pass ---------------------------------------------------------------------------------------
 
@@ -93,32 +96,42 @@ class Tensor:
             retain_graph: keep the graph for another backward pass instead of freeing its arrays.
 
         Raises:
-            BackwardError: if nothing here requires a gradient, or `gradient` is needed and missing.
+            BackwardError: if nothing here requires a gradient, `gradient` is needed and missing, or the data of a
+                tensor in the graph were changed after an op had used them. No leaf's ``grad`` has changed after this
+                or any of these errors.
             ShapeError: if `gradient` has another shape than this tensor, or a rule's gradient than its input.
+            TypeError, DTypeError: if a rule does not return an array of real numbers.
             GraphFreedError: if an earlier pass has freed part of the graph.
         """
         gradients = {id(self): self._seed(gradient)}
         order = topological_order(self)
+        known: dict[int, Snapshot] = {}
         for tensor in order:
-            if tensor.op is not None and tensor._vjps is None:
+            if tensor.op is None:
+                continue
+            if tensor._vjps is None:
                 raise GraphFreedError(
                     f"the graph behind this tensor was freed by an earlier backward pass (at op '{tensor.op}'); "
                     "call that one with retain_graph=True, or compute the value again"
                 )
+            rules.check_unchanged(tensor, known)
+        leaves = []
         while order:
             tensor = order.pop()
             g = gradients.pop(id(tensor))
-            contributions = tensor._pull_back(g)
+            contributions = rules.pull_back(tensor, g)
             for watcher in watchers():
                 watcher.pulled_back(tensor, g, contributions)
             if tensor._vjps is None:
-                tensor.grad = g.copy() if tensor.grad is None else tensor.grad + g
+                leaves.append((tensor, g))
             for parent, contribution in zip(tensor.inputs, contributions, strict=True):
                 if contribution is not None:
                     earlier = gradients.get(id(parent))
                     gradients[id(parent)] = contribution if earlier is None else earlier + contribution
             if not retain_graph:
-                tensor.inputs, tensor._vjps = (), None
+                tensor.inputs, tensor._vjps, tensor._recorded = (), None, ()
+        for leaf, g in leaves:
+            leaf.grad = g.copy() if leaf.grad is None else leaf.grad + g
 
     def _seed(self, gradient: ArrayLike | None) -> Array:
         if not self.requires_grad:
@@ -133,60 +146,10 @@ class Tensor:
                     f"shape {self.shape}. Reduce it (.sum(), .mean()) or pass a gradient of that shape"
                 )
             return np.ones_like(self.data)
-        seed = np.asarray(_array(gradient), dtype=self.dtype)
+        seed = as_real("backward", array_of(gradient), self.dtype)
         if seed.shape != self.shape:
             raise ShapeError(f"backward got a gradient of shape {seed.shape} for a tensor of shape {self.shape}")
         return seed
-
-    def _pull_back(self, g: Array) -> list[Array | None]:
-        """Return the gradient of each input, given that of this tensor; None for an input that requires none."""
-        pairs = zip(self.inputs, self._vjps or (), strict=True)
-        return [self._checked(vjp(g), parent) if parent.requires_grad else None for parent, vjp in pairs]
-
-    def _checked(self, contribution: Array, parent: Tensor) -> Array:
-        if np.shape(contribution) != parent.shape:
-            raise ShapeError(
-                f"the gradient rule of '{self.op}' returned shape {np.shape(contribution)} for an input of shape "
-                f"{parent.shape}; they must be equal (did the rule forget to undo a broadcast?)"
-            )
-        return np.asarray(contribution, dtype=parent.dtype)
-
-    # --- what it is ----------------------------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.data.shape
-
-    @property
-    def ndim(self) -> int:
-        return self.data.ndim
-
-    @property
-    def size(self) -> int:
-        return self.data.size
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __repr__(self) -> str:
-        values = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=20, precision=4)
-        notes = [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
-        notes += [f"op={self.op}"] if self.op else ["requires_grad=True"] if self.requires_grad else []
-        return f"Tensor({', '.join([values, *notes])})"
-
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("NumPy would lose this tensor's gradient; use a Tensor method, or .data for the bare array")
-
-    def item(self) -> float:
-        """Return the single entry as a Python number, or raise a ValueError if there is not exactly one."""
-        return self.data.item()
 
     def detach(self) -> Tensor:
         """Return a tensor outside the graph, which shares the data of this one."""
@@ -199,46 +162,73 @@ class Tensor:
     __mul__, __rmul__ = _method(ops.mul), _reflected(ops.mul)
     __truediv__, __rtruediv__ = _method(ops.div), _reflected(ops.div)
     __matmul__, __rmatmul__ = _method(ops.matmul), _reflected(ops.matmul)
-    __neg__ = _method(ops.neg)
+    __neg__, __abs__ = _method(ops.neg), _method(ops.abs)
     exp, log, sqrt, abs = _method(ops.exp), _method(ops.log), _method(ops.sqrt), _method(ops.abs)
     relu, tanh, sigmoid = _method(ops.relu), _method(ops.tanh), _method(ops.sigmoid)
     maximum = _method(ops.maximum)
     weighted_distance = _method(ops.weighted_distance)
 
+    def __getitem__(self, key: Any) -> Tensor:
+        key = tuple(map(array_of, key)) if isinstance(key, tuple) else array_of(key)
+        return apply(ops.index, self, key=key)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self.__getitem__, range(len(self)))
+
     def __pow__(self, exponent: float) -> Tensor:
         return apply(ops.pow, self, exponent=exponent)
 
-    def __getitem__(self, key: Any) -> Tensor:
-        key = tuple(map(_array, key)) if isinstance(key, tuple) else _array(key)
-        return apply(ops.index, self, key=key)
+    def __rpow__(self, base: float) -> Tensor:
+        return apply(ops.power_of, self, base=base)
 
     def clamp(self, low: float | None = None, high: float | None = None) -> Tensor:
+        """Limit every entry to ``[low, high]``."""
         return apply(ops.clamp, self, low=low, high=high)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Add up the entries along `axis`, all by default."""
         return apply(ops.sum, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Average the entries along `axis`, all by default."""
         return apply(ops.mean, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Return the largest entry along `axis`, of all by default."""
         return apply(ops.max, self, axis=axis, keepdims=keepdims)
 
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest entry along `axis`, of all by default."""
+        return apply(ops.min, self, axis=axis, keepdims=keepdims)
+
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Return the logarithm of the sum of exponentials along `axis`, of all by default."""
+        return apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
+
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """Arrange the same entries, in row-major order, under a new shape."""
         return apply(ops.reshape, self, shape=_sizes(shape))
 
     def transpose(self, *axes: int | tuple[int, ...]) -> Tensor:
+        """Permute the axes, reverse them by default."""
         return apply(ops.transpose, self, axes=_sizes(axes) or None)
 
     @property
     def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
         return self.transpose()
 
+    def softmax(self, axis: int = -1) -> Tensor:
+        """Return the exponentials of the entries, in shares of their sum along `axis`."""
+        return apply(ops.softmax, self, axis=axis)
+
     def log_softmax(self, axis: int = -1) -> Tensor:
+        """Return the logarithm of the softmax along `axis`."""
         return apply(ops.log_softmax, self, axis=axis)
 
     def cross_entropy(self, labels: ArrayLike) -> Tensor:
-        return apply(ops.cross_entropy, self, labels=np.asarray(_array(labels)))
+        """Return the mean cross-entropy, in nats, of logits (batch, classes) and labels, integers (batch,)."""
+        return apply(ops.cross_entropy, self, labels=array_of(labels))
 
 
 Operand = Tensor | ArrayLike
@@ -247,6 +237,16 @@ Operand = Tensor | ArrayLike
 def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis."""
     return apply(ops.concatenate, *tensors, axis=axis)
+
+
+def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis."""
+    return apply(ops.stack, *tensors, axis=axis)
+
+
+def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
+    """Pick the entry of `a` where the condition is true, else that of `b`; all broadcast."""
+    return apply(ops.where, a, b, condition=array_of(condition))
 
 
 def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Tensor:
@@ -260,46 +260,35 @@ def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Te
     Raises:
         TypeError: if `op` does not return a value and one vjp for each input.
     """
-    dtypes = [x.dtype for x in inputs if isinstance(x, Tensor | np.ndarray)]
-    tensors = tuple(x if isinstance(x, Tensor) else Tensor(_constant(x, dtypes)) for x in inputs)
-    outcome = op(*(tensor.data for tensor in tensors), **options)
-    if not isinstance(outcome, tuple) or len(outcome) != 2 or len(outcome[1]) != len(tensors):
-        raise TypeError(
-            f"op '{_name(op)}' must return (value, vjps) with one vjp for each of its {len(tensors)} inputs, "
-            "such as: return x**2, (lambda g: 2 * g * x,)"
-        )
-    value, vjps = outcome
+    dtypes = [x.dtype for x in inputs if isinstance(x, Tensor) or (isinstance(x, np.ndarray) and x.ndim)]
+    tensors = tuple(x if isinstance(x, Tensor) else Tensor(constant(x, dtypes)) for x in inputs)
+    name = rules.name_of(op)
+    for key, value in options.items():
+        if isinstance(value, Tensor):
+            instead = "give its .data, or pass it as an input"
+            if key == "exponent":
+                instead = "for a tensor exponent write (b * a.log()).exp()"
+            raise TypeError(f"option '{key}' of '{name}' is a tensor, but options are constants; {instead}")
+    options = {key: option(value) for key, value in options.items()}
+    value, vjps = rules.run(op, [tensor.data for tensor in tensors], options)
     result = Tensor(value)
     if is_recording() and any(tensor.requires_grad for tensor in tensors):
+        if result.dtype.kind != "f":
+            raise DTypeError(f"op '{name}' made {result.dtype}, which has no gradient, of an input that requires one")
         result.requires_grad = True
-        result.op = _name(op)
+        result.op = name
         result.function = functools.partial(op, **options)
         result.inputs = tensors
         result._vjps = vjps
+        result._recorded = tuple(t._recorded[-1] if t._recorded else snapshot(t.data) for t in (*tensors, result))
     for watcher in watchers():
-        watcher.computed(_name(op), tensors, result)
+        watcher.computed(name, tensors, result)
     return result
-
-
-def _name(op: Callable[..., Any]) -> str:
-    return getattr(op, "__name__", repr(op))
-
-
-def _array(x: Any) -> Any:
-    """Return the array of a tensor; anything else as it is."""
-    return x.data if isinstance(x, Tensor) else x
 
 
 def _sizes(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     """Return one tuple of sizes for the arguments of f(2, 3) and of f((2, 3)) alike."""
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else arguments
-
-
-def _constant(x: ArrayLike, dtypes: list[np.dtype[Any]]) -> ArrayLike:
-    """Return a Python number in the dtype it takes beside arrays of these dtypes; anything else as it is."""
-    if isinstance(x, bool | int | float) and dtypes:
-        return np.asarray(x, dtype=np.result_type(*dtypes, x))
-    return x
 
 
 def topological_order(root: Tensor) -> list[Tensor]:

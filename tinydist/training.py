@@ -88,7 +88,7 @@ def accumulated_step(model: Sequential, optimizer: Optimizer, chunks: Iterable[C
         rows: how many there are in all chunks together.
 
     Returns:
-        The mean loss before the step, in nats.
+        The mean loss before the step, in nats; no step is taken if it is not finite.
     """
     optimizer.zero_grad()
     total = 0.0
@@ -96,7 +96,8 @@ def accumulated_step(model: Sequential, optimizer: Optimizer, chunks: Iterable[C
         loss = model(x).cross_entropy(labels) * (len(labels) / rows)
         loss.backward()
         total += loss.item()
-    optimizer.step()
+    if math.isfinite(total):
+        optimizer.step()
     return total
 
 
@@ -134,7 +135,7 @@ def train(
         model.
 
     Raises:
-        DivergedError: as soon as the loss is not finite.
+        DivergedError: as soon as the loss is not finite, or a gradient is not.
         ValueError: if `epochs` is below 1 or `start` out of range; if sparse images are to be cut into batches or
             chunks, or rows on disk are not.
     """

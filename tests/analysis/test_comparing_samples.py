@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from tinydist.analysis.statistics import Summary, TTest, holm, paired, spread_p, student, summarize, welch
+from tinydist.analysis.statistics import (
+    Summary,
+    TTest,
+    holm,
+    interval_text,
+    paired,
+    spread_p,
+    student,
+    summarize,
+    welch,
+)
 
 SAMPLES = [
     ([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 9.0, 3.0]),
@@ -64,10 +74,45 @@ def test_outside_no_margin_is_the_two_sided_test():
     assert test.p_outside(2) > test.p_outside(0)
 
 
-def test_without_any_spread_every_question_has_a_sure_answer():
-    test = welch(Summary(3.0, 0.0, 4), Summary(2.0, 0.0, 4))
-    assert (test.t, test.p_above(0.5), test.p_above(1), test.p_below(1.5)) == (math.inf, 0, 1, 0)
-    assert (test.p_within(2), test.p_within(0.5), test.p_outside(0.5), test.interval()) == (0, 1, 0, (1, 1))
+# Both without spread, or with less of it than rounding to whole rows of 12 leaves: 100 / 12 / √12 = 2.41 points.
+ALIKE = [((3.0, 0.0, 4), (2.0, 0.0, 4)), ((97.2, 2.40, 20, 2.41), (50.0, 0.0, 3, 2.41))]
+
+
+@pytest.mark.parametrize(("a", "b"), ALIKE)
+@pytest.mark.parametrize("test", [welch, student])
+def test_samples_that_do_not_vary_leave_every_question_open(test, a, b):
+    found = test(Summary(*a), Summary(*b))
+    assert {found.p_above(0.5), found.p_below(1.5), found.p_within(99), found.p_outside(0.1), found.p_differs()} == {1}
+    assert found.interval() == (-math.inf, math.inf)
+    assert not found.varies
+    assert math.isnan(Summary(*a).half_interval())
+
+
+@pytest.mark.parametrize("pairs", [([90.0, 92.0], [88.0, 90.0]), ([90.1, 91.2, 90.4], [88.1, 89.2, 88.4])])
+def test_pairs_that_differ_by_the_same_leave_every_question_open(pairs):
+    found = paired(*pairs)
+    assert (found.difference, found.p_differs(), found.p_within(99)) == (pytest.approx(2), 1, 1)
+
+
+def test_an_error_is_never_smaller_than_that_of_rounding():
+    """An accuracy on 12 rows: its rounding has a variance of (100 / 12)² / 12, uniform within a step."""
+    exact, coarse = Summary(100.0, 0.0, 3, 100 / 12 / math.sqrt(12)), Summary(80.0, 10.0, 3, 100 / 12 / math.sqrt(12))
+    test = welch(exact, coarse)
+    variances = (100 / 12) ** 2 / 12, 10.0**2
+    assert test.standard_error == pytest.approx(math.sqrt(sum(variances) / 3))
+    assert test.p_differs() == pytest.approx(
+        stats.ttest_ind_from_stats(100, math.sqrt(variances[0]), 3, 80, 10, 3, equal_var=False).pvalue
+    )
+
+
+def test_splits_that_share_training_rows_widen_the_error():
+    """Nadeau and Bengio 2003: (1 / n + n_test / n_train) times the variance of the runs, in place of 1 / n."""
+    a, b = [91.0, 93.0, 96.0], [90.0, 90.5, 90.0]
+    wider = math.sqrt((1 / 3 + 3 / 7) / (1 / 3))
+    one, other = (summarize(values, overlap=3 / 7) for values in (a, b))
+    assert welch(one, other).t == pytest.approx(stats.ttest_ind(a, b, equal_var=False).statistic / wider)
+    assert paired(a, b, overlap=3 / 7).t == pytest.approx(stats.ttest_rel(a, b).statistic / wider)
+    assert one.half_interval() == pytest.approx(summarize(a).half_interval() * wider)
 
 
 @given(samples, samples)
@@ -112,10 +157,19 @@ def test_spread_is_wrongly_shown_in_five_percent_at_the_ratio_itself():
     assert ((p < 0.05).mean(axis=0) < 0.067).all()
 
 
-def test_spread_where_one_sample_does_not_vary():
-    assert spread_p(Summary(0, 1.0, 3), Summary(0, 0.0, 3), 2) == (0, 1)
-    assert spread_p(Summary(0, 0.0, 3), Summary(0, 1.0, 3), 2) == (1, 0)
-    assert spread_p(Summary(0, 0.0, 3), Summary(0, 0.0, 3), 2) == (1, 0)
+def test_a_spread_below_that_of_rounding_is_not_known_to_be_smaller():
+    for a, b in ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0)):
+        assert spread_p(Summary(0, a, 3), Summary(0, b, 3), 2) == (1, 1)
+    assert spread_p(Summary(0, 9.0, 30, 0.3), Summary(0, 0.29, 30, 0.3), 2) == (1, 1)
+    assert spread_p(Summary(0, 9.0, 30, 0.3), Summary(0, 0.31, 30, 0.3), 2)[0] < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [((0.1, 0.3), "+0.10, +0.30"), ((-0.001, 0.002), "-0.001, +0.002"), ((1.0, 1.00001), "+1.00000, +1.00001")],
+)
+def test_the_ends_of_an_interval_are_never_printed_as_one_number(ends, text):
+    assert interval_text(*ends, ", ", "+") == text
 
 
 def test_holm_worked_out_by_hand():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from tinydist.analysis.statistics import Summary, cohens_d, summarize, welch_p
+from tinydist.analysis.statistics import Summary, cohens_d, student, summarize, welch_p
 
 
 def test_summary_of_a_sample():
@@ -92,3 +92,21 @@ def test_cohens_d_needs_two_values_of_each(a, b, sizes):
 def test_cohens_d_of_samples_without_spread_is_not_left_to_rounding():
     assert cohens_d([0.1] * 3, [0.2] * 3) == -math.inf  # the variance of three times 0.1 rounds to more than 0
     assert math.isnan(cohens_d([0.1] * 3, [0.1] * 3))
+
+
+@pytest.mark.parametrize(("n", "t"), [(2, 12.7062), (3, 4.30265), (6, 2.57058)])
+def test_an_interval_of_a_mean_goes_t_standard_errors_to_either_side(n, t):
+    """With Student's t of n - 1 degrees of freedom, as tables print it."""
+    assert Summary(90.0, 1.5, n).half_interval() == pytest.approx(t * 1.5 / math.sqrt(n), rel=1e-5)
+
+
+def test_the_spread_of_two_values_is_shown():
+    assert str(summarize([80.0, 90.0])) == "85.00 ± 7.07"
+
+
+def test_students_test_takes_a_sample_without_spread_beside_one_with():
+    """Pooled deviation of 0, 0, 0 and of 1, 2, 3: the root of 1 / 2; t is -2 over that times the root of 2 / 3."""
+    test = student(summarize([0.0, 0.0, 0.0]), summarize([1.0, 2.0, 3.0]))
+    assert (test.df, test.t) == (4, pytest.approx(-2 / math.sqrt(1 / 2 * 2 / 3)))
+    with pytest.raises(ValueError, match="student needs at least two values of each, got 1 and 3"):
+        student(summarize([0.0]), summarize([1.0, 2.0, 3.0]))

@@ -128,3 +128,12 @@ def test_an_option_that_a_command_does_not_have_is_refused_wherever_it_stands(ca
 def test_models_without_peers_are_refused(capsys):
     assert cli.main(["epoch", "--models", "ReLU,GELU2"]) == 2
     assert "are timed on ReLU and Abs without Conv-; leave out GELU2" in capsys.readouterr().err
+
+
+def test_files_of_somebody_else_are_not_replaced(tmp_path, capsys):
+    for flag, name in (("--json", "numbers.json"), ("--figure", "figure.png")):
+        path = tmp_path / name
+        path.write_text("mine")
+        assert cli.main(["kernels", "--train-size", "200", flag, str(path)]) == 2
+        assert f"{path} exists already, and would be lost" in capsys.readouterr().err
+        assert path.read_text() == "mine"

@@ -192,7 +192,29 @@ def test_a_damaged_file_is_refused_by_name_with_the_remedy(tiny, tmp_path, damag
         datasets.load("tiny")
     assert str(path) in str(caught.value)
     assert complaint in str(caught.value)
-    assert "Delete it and run again" in str(caught.value)
+    assert "Restore it (in a git checkout: git checkout -- data)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "chosen", "advice"),
+    [
+        ("cache/tiny", "", "Delete it and run again to download a fresh copy"),
+        ("repository/tiny", "", "Restore it (in a git checkout: git checkout -- data)"),
+        ("chosen", "chosen", "Put the right file there, or let TINYDIST_DATA be the folder that holds it"),
+        ("cache/tiny", "cache", "Put the right file there, or let TINYDIST_DATA be the folder that holds it"),
+    ],
+)
+def test_only_a_download_is_to_be_deleted_as_another_file_may_be_good(
+    tiny, tmp_path, monkeypatch, place, chosen, advice
+):
+    names = list(tiny)
+    store(tmp_path / place, dict(zip(names, reversed(tiny.values()), strict=True)))  # good files of something else
+    if chosen:
+        monkeypatch.setenv("TINYDIST_DATA", str(tmp_path / chosen))
+    with pytest.raises(DataError) as caught:
+        datasets.load("tiny")
+    assert "or it is a good file of another data set" in str(caught.value)
+    assert str(caught.value).endswith(f". {advice}")
 
 
 @pytest.fixture
@@ -333,3 +355,82 @@ def test_damaged_files_in_cifars_form(cifar_folder, name, contents, complaint):
         (cifar_folder / name).write_bytes(contents)
     with pytest.raises(DataError, match=complaint):
         datasets.load(str(cifar_folder))
+
+
+def test_a_missing_batch_is_missed(cifar_folder):
+    for number in (2, 4):
+        (cifar_folder / f"data_batch_{number}.bin").write_bytes(cifar(4, 1)[2])
+    with pytest.raises(DataError, match=r"data_batch_3.bin is missing in .*; there are data_batch_1.bin, "):
+        datasets.load(str(cifar_folder))
+    (cifar_folder / "data_batch_1.bin").unlink()
+    with pytest.raises(DataError, match=r"data_batch_1.bin is missing"):
+        datasets.load(str(cifar_folder))
+
+
+def test_other_pictures_are_normalized_by_their_own_pixels(cifar_folder):
+    data = datasets.load(str(cifar_folder), "normalized")
+    pixels = cifar(4, 1)[0].reshape(4, -1) / 255
+    np.testing.assert_allclose(data.x_train, (pixels - pixels.mean()) / pixels.std(), rtol=1e-4, atol=1e-5)
+
+
+# --- IDX files by path ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def letters(tmp_path):
+    """A folder in EMNIST's form: images of 5 x 4, classes from 1; gives it with its arrays."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "emnist-letters-train-images-idx3-ubyte": rng.integers(0, 256, (6, 5, 4), dtype=np.uint8),
+        "emnist-letters-train-labels-idx1-ubyte": np.array([1, 2, 26, 1, 2, 26], dtype=np.uint8),
+        "emnist-letters-test-images-idx3-ubyte": rng.integers(0, 256, (3, 5, 4), dtype=np.uint8),
+        "emnist-letters-test-labels-idx1-ubyte": np.array([26, 1, 2], dtype=np.uint8),
+    }
+    for name, array in arrays.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+    return tmp_path, list(arrays.values())
+
+
+def test_idx_files_are_found_by_their_folder_or_by_name(letters):
+    folder, (x_train, _, _, _) = letters
+    train = folder / "emnist-letters-train-images-idx3-ubyte.gz"
+    for name in (folder, train):
+        data = datasets.load(str(name))
+        np.testing.assert_array_equal(data.x_train, x_train.reshape(6, 20))
+        assert (data.image_shape, data.classes, data.class_names) == ((1, 5, 4), 3, ("1", "2", "26"))
+        assert data.y_test.tolist() == [2, 0, 1]
+    (folder / "other-train-images-idx3-ubyte").write_bytes(b"")
+    with pytest.raises(ValueError, match="holds several data sets; name one of them"):
+        datasets.load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "complaint"),
+    [
+        ("test-labels-idx1", lambda _: None, "is missing; expected images and labels"),
+        ("train-images-idx3", lambda whole: whole[:-1], "is damaged: expected 120 bytes after its header.* got 119"),
+        ("train-images-idx3", lambda whole: b"PNG" + whole[3:], "not an IDX file of bytes"),
+        (
+            "train-labels-idx1",
+            lambda _: idx(np.zeros(5, dtype=np.uint8)),
+            "as many labels, got .* and labels .5,",
+        ),
+        ("train-labels-idx1", lambda _: idx(np.ones(6, dtype=np.uint8)), "class 2 of the test rows is missing"),
+    ],
+    ids=["missing", "short", "no IDX", "other labels", "an unknown class"],
+)
+def test_idx_files_that_do_not_go_together(letters, part, change, complaint):
+    folder, _ = letters
+    path = folder / f"emnist-letters-{part}-ubyte.gz"
+    contents = change(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    if contents is not None:
+        path.write_bytes(gzip.compress(contents))
+    with pytest.raises(DataError, match=complaint):
+        datasets.load(str(folder))
+
+
+def test_images_of_one_colour_are_scaled_to_0():
+    """One pass over the squares would leave a variance just below 0 (for bytes of 7), and NaN for all pixels."""
+    flat = np.full((5, 12), 7, np.uint8)
+    np.testing.assert_allclose(Pixels.of([flat]).scaled(flat, "normalized"), 0, atol=1e-6)

@@ -106,6 +106,19 @@ def test_labels_may_be_words(pair):
     assert (data.y_train.tolist(), data.y_test.tolist()) == ([1, 0], [1])
 
 
+HEADERS = [
+    ("targetlabel true", "targets are measurements, not classes"),
+    ("targetLabel true", "targets are measurements, not classes"),
+    ("classLabel false", "its series have no classes"),
+    ("timeStamps true", "expected values alone, at equal steps of time"),
+    ("univariate false", "says @univariate false, but its series have 2 values"),
+    ("dimensions 3", "says @dimensions 3, but"),
+    ("seriesLength 7", "says @seriesLength 7, but"),
+    ("classLabel true a c", "class 'b' is none of those of @classLabel: a c"),
+    ("frequency 3", "unknown header @frequency"),
+]
+
+
 @pytest.mark.parametrize(
     ("train", "test", "complaint"),
     [
@@ -117,13 +130,21 @@ def test_labels_may_be_words(pair):
         ("@data\n1,x:a\n", "@data\n1,2:a\n", "Mine_TRAIN.ts, line 2 is not a series of numbers"),
         ("@data\n1,inf:a\n", "@data\n1,2:a\n", "line 2 is not a series of numbers: a value is not finite"),
         ("@data\n1,2:a\na\n", "@data\n1,2:a\n", "is damaged: line 3 has no values beside its label"),
-        ("@data\n1,2:a\n", "@data\n1:a\n", "training series have 2 values, test series 1. Expected X_TRAIN and X_TEST"),
+        ("@data\n1,2:a\n", "@data\n1:a\n", "training series have 2 values, test series 1 values. Expected X_TRAIN"),
         ("@data\n1,2:a\n", "@data\n1,2:b\n", "class 'b' of the test rows is missing among the training rows"),
         ("@data\n1,2:a\n", None, r"Mine_TEST.ts is missing; expected two files"),
+        *((f"@{said}\n@data\n1,2:a\n3,4:b\n", "@data\n1,2:a\n", complaint) for said, complaint in HEADERS),
+        ("@data\n1,2:3,4:a\n5,6:7,8:b\n", "@data\n1,2,3,4:a\n", "have 2 channels of 2 values, test series 4 values"),
+        ("@classLabel true a b\n@data\n1:a\n2:b\n", "@classLabel true a c\n@data\n1:a\n", "@classLabel names a b"),
+        ("@data\n1,2:a\n1,1e39:b\n", "@data\n1,2:a\n", "line 3 .* 1e.39 is beyond the largest number"),
+        ("@data\n1,2:?\n1,2:b\n", "@data\n1,2:b\n", "line 2 has no class but '.'"),
+        ("@data\n1,2:a\n", "@data\n1,2:a\n", "there is one class, 'a', in all training rows"),
+        ("@data\n" + "".join(f"{n}:{n / 7}\n" for n in range(12)), "@data\n1:0.0\n", "targets are measurements"),
     ],
     ids=[
         *("no @data", "no series", "lengths", "channel lengths", "missing", "a word", "infinity", "no values"),
-        *("test lengths", "an unknown class", "no test file"),
+        *("test lengths", "an unknown class", "no test file", *(said for said, _ in HEADERS)),
+        *("other channels", "other class lists", "too large", "no class", "one class", "measurements"),
     ],
 )
 def test_files_that_cannot_be_used(pair, train, test, complaint):

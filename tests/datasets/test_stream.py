@@ -1,6 +1,9 @@
 """Images that stay on disk, in files of the real form that are made here."""
 
+import contextlib
 import functools
+import io
+import random
 import tracemalloc
 import zipfile
 
@@ -204,3 +207,46 @@ def test_the_checksums_are_those_that_the_files_state(folder):
 def test_what_is_not_a_folder_cannot_be_streamed():
     with pytest.raises(ValueError, match="mnist is not a folder of images that can stay on disk; use load"):
         datasets.stream("mnist")
+
+
+def claiming(path, rows):
+    """Write an .npz file whose labels claim so many rows."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, shape, kind in (("data.npy", (3, 48), "|u1"), ("labels.npy", (rows,), "<i8")):
+            member = io.BytesIO()
+            header = {"descr": kind, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(member, header)
+            archive.writestr(name, member.getvalue() + bytes(144))
+
+
+@pytest.mark.parametrize("rows", [2**39, 2**59, 2**70, -1])
+def test_a_header_that_claims_more_than_any_memory_is_damage(folder, rows):
+    path = folder(5)
+    claiming(path / "val_data.npz", rows)
+    with pytest.raises(DataError, match=r"val_data.npz (is damaged|holds data)"):
+        datasets.stream(str(path))
+
+
+def test_a_flipped_bit_in_a_file_of_images_is_no_traceback(folder):
+    path = folder(5)
+    file, draw = path / "val_data.npz", random.Random(0)
+    whole = file.read_bytes()
+    for _ in range(300):
+        changed = bytearray(whole)
+        changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+        file.write_bytes(changed)
+        with contextlib.suppress(DataError):
+            list(datasets.stream(str(path)).x_test.chunks(3))
+
+
+def test_a_missing_training_file_is_missed(folder):
+    path = folder(5, 8, 3)
+    (path / "train_data_batch_2.npz").unlink()
+    with pytest.raises(DataError, match=r"train_data_batch_2.npz is missing in .*; there are train_data_batch_1.npz"):
+        datasets.load(str(path))
+
+
+def test_in_memory_and_on_disk_the_scale_is_that_of_the_rows_in_use(folder):
+    path = str(folder(5, 8))
+    loaded, streamed = (read(path, "normalized", train_size=6) for read in (datasets.load, datasets.stream))
+    np.testing.assert_array_equal(np.concatenate(list(streamed.x_train.chunks(4))), loaded.x_train)

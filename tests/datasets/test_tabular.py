@@ -5,6 +5,7 @@ import sklearn.datasets
 
 from tinydist import datasets
 from tinydist.datasets import tabular
+from tinydist.datasets.samples import Columns
 from tinydist.datasets.tabular import SklearnTable
 from tinydist.errors import DataError
 
@@ -127,9 +128,9 @@ def test_the_target_may_stand_anywhere_and_be_a_number(table):
     ("text", "column", "complaint"),
     [
         (FLOWERS, "species", "column 'species' is missing in .*; its columns are length, colour, kind"),
-        ("a,kind\n1,x\n,y\n", "kind", "row 3 has 'a' missing; expected 2 cells, none of them empty"),
-        ("a,kind\n1,x\n2\n", "kind", "row 3 has 1 cells; expected 2 cells"),
-        ("a,kind\n1,x\ninf,y\n", "kind", "row 3: 'a' is inf; expected a finite number"),
+        ("a,kind\n1,x\n,y\n", "kind", "column 'a' has missing values in 1 of 2 rows .line 3."),
+        ("a,kind\n1,x\n2\n", "kind", "line 3 has 1 cells; expected 2 cells"),
+        ("a,kind\n1,x\ninf,y\n", "kind", "line 3: 'inf' in column 'a' is beyond 3.4e.38"),
         ("a,kind\n", "kind", "has 1 lines; expected headings and rows"),
         ("", "kind", "has 0 lines"),
         ("kind\nx\ny\n", "kind", "has only the column 'kind'; expected others"),
@@ -168,8 +169,17 @@ def test_a_csv_file_is_known_by_its_contents(table):
         ("absent.csv:kind", DataError, "absent.csv is missing; check the path. Known data sets: mnist, "),
         ("absent.csv", ValueError, "unknown data set 'absent.csv'. .*FILE.csv:COLUMN"),
         ("breast_cancer", ValueError, "Did you mean 'breast-cancer'"),
+        ("l\udcfc.csv:kind", ValueError, r"to be text in utf-8, .*, got 'l\\udcfc.csv:kind'; rename the file"),
     ],
 )
 def test_names_that_lead_nowhere(name, error, complaint):
     with pytest.raises(error, match=complaint):
         datasets.load(name)
+
+
+@pytest.mark.parametrize("input", ["unit", "normalized"])
+def test_a_column_that_changes_by_rounding_alone_is_constant(input):
+    train = np.array([[0.1], [0.1 + 2e-17], [np.nextafter(0.1, 1)], [0.1]])
+    assert (train != train[0]).any()
+    scaled = Columns(train).scaled(np.array([[0.2], [0.1]]), input)
+    assert not scaled.any()

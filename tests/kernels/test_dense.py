@@ -86,3 +86,13 @@ def test_the_blocked_loop_multiplies_whole_numbers_exactly(n, k, m):
     a, b = rng.integers(-9, 10, (n, k)).astype(np.float32), rng.integers(-9, 10, (k, m)).astype(np.float32)
     np.testing.assert_array_equal(dense.matmul_blocked_numba(a, b), a @ b, strict=True)
     np.testing.assert_array_equal(dense.matmul_blocked_numba(a.T.copy().T, b), a @ b, strict=True)
+
+
+def test_a_product_of_stacks_on_either_side_is_not_cut():
+    """Their sizes would have it cut, were they matrices."""
+    stack, matrix = np.ones((2, 1200, 60)), np.ones((60, 60))
+    assert stack.size * 60 > dense.SMALL
+    np.testing.assert_array_equal(dense.matmul_blas(stack, matrix), np.full((2, 1200, 60), 60.0))
+    np.testing.assert_array_equal(
+        dense.matmul_blas(np.ones((1200, 60)), np.ones((2, 60, 60))), np.full((2, 1200, 60), 60)
+    )

@@ -73,3 +73,7 @@ def test_same_bits_with_one_thread_or_two(at_threads, rng):
     for kernel in (kernels.column_sums, kernels.relu, kernels.absolute):
         one, two = at_threads(kernel, x)
         np.testing.assert_array_equal(one, two)
+
+
+def test_the_relu_of_minus_0_is_0():
+    assert not np.signbit(run("relu", "numba", np.full(70, -0.0))).any()

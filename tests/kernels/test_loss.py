@@ -59,3 +59,9 @@ def test_same_bits_with_one_thread_or_two(at_threads):
     (loss_one, one), (loss_two, two) = at_threads(kernels.softmax_cross_entropy, logits, labels)
     assert loss_one == loss_two
     np.testing.assert_array_equal(one, two)
+
+
+def test_the_losses_of_a_large_batch_are_added_up_in_float64():
+    logits = np.zeros((100_000, 10), dtype=np.float32)
+    received = loss.softmax_cross_entropy_numba(logits, np.zeros(100_000, dtype=int))[0]
+    np.testing.assert_allclose(received, np.log(10), rtol=1e-6)

@@ -122,6 +122,11 @@ def test_clamp_limits_on_either_side(limits, value, gradient, dtype):
     np.testing.assert_array_equal(x.grad, np.array(gradient, dtype=dtype), strict=True)
 
 
+def test_clamp_refuses_limits_that_are_no_numbers():
+    with pytest.raises(TypeError, match="clamp takes numbers or None as limits, got 'a'; for arrays use maximum"):
+        Tensor([1.0]).clamp("a")
+
+
 def test_clamp_refuses_crossed_limits():
     with pytest.raises(ValueError, match="low <= high, got low=2 and high=1"):
         Tensor([1.0]).clamp(2, 1)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import special
 
-from tinydist import Tensor
+from tinydist import Tensor, ops
 from tinydist.errors import DTypeError, ShapeError
 
 both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -108,3 +108,18 @@ def test_the_gradient_has_no_denormal_numbers_and_is_still_right(dtype):
     assert (magnitudes >= np.finfo(dtype).tiny).all()
     np.testing.assert_allclose(x.grad, wanted.astype(dtype), rtol=1e-5, atol=np.finfo(dtype).tiny * 1e8)
     assert x.grad[0, 2] != 0
+
+
+@pytest.mark.parametrize("op", [ops.softmax, ops.log_softmax])
+@pytest.mark.parametrize(
+    ("shape", "axis", "message"),
+    [
+        ((2, 3), None, r"one axis is needed, got None; .* reshape\(-1\)"),
+        ((2, 3), (0, 1), r"one axis is needed, got \(0, 1\)"),
+        ((2, 3), 2, "axis .* does not name axes"),
+        ((), -1, "a single number has no axis to choose along"),
+    ],
+)
+def test_shares_are_along_one_axis(op, shape, axis, message):
+    with pytest.raises(ShapeError, match=f"{op.__name__}: {message}"):
+        op(np.ones(shape), axis=axis)

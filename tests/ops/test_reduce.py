@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import valid_tuple_axes
 
 from tinydist import Tensor, ops
+from tinydist.errors import ShapeError
 
 REDUCTIONS = {ops.sum: anp.sum, ops.mean: anp.mean, ops.max: anp.max}
 
@@ -53,3 +54,8 @@ def test_gradient_may_be_written_to(name):
     x = Tensor(np.ones((2, 3)), requires_grad=True)
     getattr(x, name)().backward()
     x.grad += 1
+
+
+def test_a_single_number_has_no_axis():
+    with pytest.raises(ShapeError, match=r"axis 0 does not name axes of shape \(\); expected None for all"):
+        ops.sum(np.array(1.0), axis=0)

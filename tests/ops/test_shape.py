@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import basic_indices
 
 from tinydist import Tensor, concatenate, ops
-from tinydist.errors import ShapeError
+from tinydist.errors import DTypeError, ShapeError
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,13 @@ def test_concatenating_nothing_or_scalars_says_what_is_wrong():
         concatenate([])
     with pytest.raises(ShapeError, match="zero-dimensional arrays cannot be concatenated"):
         concatenate([Tensor(1.0), Tensor(2.0)])
+
+
+@pytest.mark.parametrize("join", [ops.concatenate, ops.stack, lambda a, b: ops.where(a, b, np.array([True]))])
+def test_whole_numbers_of_two_kinds_are_joined_without_losing_digits(join):
+    signed, unsigned = np.array([2**60 + 1]), np.array([2**60 + 3], dtype=np.uint64)
+    y, _ = join(signed, unsigned)
+    assert y.dtype == np.int64
+    assert set(y.reshape(-1).tolist()) <= {2**60 + 1, 2**60 + 3}
+    with pytest.raises(DTypeError, match="whole numbers have to fit into int64, got uint64 beyond it"):
+        join(signed, np.array([2**63], dtype=np.uint64))

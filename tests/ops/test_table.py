@@ -11,7 +11,7 @@ import pytest
 from tinydist import Tensor, apply, gradcheck, ops
 from tinydist.ops.table import OPS
 
-HELPERS = {"normal_cdf", "unbroadcast"}
+HELPERS = {"broadcastable", "normal_cdf", "reduced_axes", "unbroadcast"}
 
 
 def label(op, case):

@@ -27,7 +27,7 @@ def test_end_to_end_on_a_tiny_run(tmp_path, capsys):
     assert {(row["input"], row["layout"]) for row in rows} == {("raw", "sparse")}
     assert "SparseMatrix(60 x 784" in shown
     assert all(0 <= float(row["test_accuracy"]) <= 100 for row in rows)
-    assert {"results.csv", "runs"} == {path.name for path in tmp_path.iterdir()}
+    assert {"results.csv", "runs", "data-mnist.txt"} == {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_same_command_again_repeats_nothing(tmp_path):
@@ -119,7 +119,7 @@ def test_a_folder_with_runs_of_other_settings_is_left_alone(tmp_path, capsys):
 def test_a_folder_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main([*TINY, "--out", str(tmp_path / "file" / "results")]) == 2
-    assert "0 of 4 runs are finished" in capsys.readouterr().err
+    assert f"{tmp_path / 'file'} is a file" in capsys.readouterr().err
 
 
 def test_help_reads_well(capsys):

@@ -211,3 +211,11 @@ def test_the_examples_in_the_help_run(capsys, monkeypatch, tmp_path):
     for line in lines:
         assert cli.main([*line.split(), "--train-size", "20"]) == 0
     assert "drawn" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["gradient_flow.png", "gradient_field.png", "graph_ReLU2.png"])
+def test_figures_of_somebody_else_are_not_replaced(name, tmp_path, capsys):
+    (tmp_path / name).write_text("mine")
+    assert cli.main(["ReLU2", "--figures", str(tmp_path)]) == 2
+    assert f"{tmp_path / name} exists already, and would be lost" in capsys.readouterr().err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]

@@ -73,7 +73,7 @@ def test_integers_and_truth_values(dtype):
     with refused(r"'div' made inf at index \[0\] \(and 1 more\) from finite inputs: 1, 0\."):
         ones / zeros[0]
     with check_numbers():
-        assert (ones + ones).data.tolist() == (np.ones(2, dtype=dtype) + np.ones(2, dtype=dtype)).tolist()
+        assert (ones + ones).data.tolist() == [2, 2]
 
 
 def test_bad_data_are_told_from_an_op_that_fails():

@@ -37,7 +37,7 @@ class OutputActivity:
 def output_activity_table(activity: OutputActivity) -> str:
     """Return a table with a line a moment: dead outputs, and the % of images on which each is active ("–": none)."""
     outputs = activity.shares.shape[1]
-    lines = [f"{'epoch':>6} {'dead':>5}   active on % of the images: {' '.join(f'{i:4}' for i in range(outputs))}"]
+    lines = [f"{'epoch':>6} {'dead':>5}   active on % of the rows:   {' '.join(f'{i:4}' for i in range(outputs))}"]
     for epoch, dead, shares in zip(activity.epochs, activity.dead, activity.shares, strict=True):
         cells = " ".join(f"{100 * share:4.0f}" if share else "   –" for share in shares)
         lines.append(f"{epoch:6} {dead:5}   {'':26} {cells}")
@@ -59,10 +59,10 @@ def output_activity_figure(activities: Mapping[str, OutputActivity], label: str)
         ticks = np.unique(np.linspace(0, len(activity.epochs) - 1, 7).round().astype(int))
         axes.set_xticks(ticks, [f"{activity.epochs[tick]:,}" for tick in ticks])
         axes.set_yticks(range(activity.shares.shape[1]))
-        axes.set(xlabel="epochs (full-batch steps, not to scale)", ylabel="output (class)")
+        axes.set(xlabel="epochs (not to scale)", ylabel="output (class)")
         axes.set_title(f"{model}, dead in the end: {activity.dead[-1]}", fontsize=10)
-    figure.colorbar(image, ax=all_axes, label="active on % of the images")
-    set_title(figure, f"Which outputs are active (cross: dead, on no image)\n{label}", fontsize=10)
+    figure.colorbar(image, ax=all_axes, label="active on % of the rows")
+    set_title(figure, f"Which outputs are active (cross: dead, on no row)\n{label}", fontsize=10)
     return figure
 
 
@@ -81,7 +81,7 @@ def node_activity_figure(activities: Mapping[str, Sequence[NodeActivity]], label
             spread = np.linspace(-0.3, 0.3, activity.nodes)
             axes.plot(100 * activity.shares, row + spread, "o", color=BLUE, ms=3, alpha=0.5, mew=0)
             axes.text(1.01, row, f"{activity.dead} dead", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
-        axes.set(title=name, xlabel=f"active on % of the {images} images (logarithmic above 1)")
+        axes.set(title=name, xlabel=f"active on % of the {images} rows (logarithmic above 1)")
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks([0, 1, 5, 20, 100], ["0", "1", "5", "20", "100"])
         axes.grid(axis="x", alpha=0.3)

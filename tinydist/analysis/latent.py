@@ -174,16 +174,24 @@ def output_distribution(outputs: Array, labels: Array) -> OutputDistribution:
     return OutputDistribution(values[right], values[~right].reshape(samples, classes - 1))
 
 
-def units_table(units: Sequence[UnitDistribution]) -> str:
-    """Return a table with a line a unit: separation, nearest and farthest class, and the median of every class."""
-    classes = len(units[0].percentiles) if units else 0
-    heading = " ".join(f"{label:8}" for label in range(classes))
-    lines = [f"{'unit':>5} {'separation':>10} {'nearest 0':>9} {'farthest':>8}   median of class {heading}"]
+def units_table(units: Sequence[UnitDistribution], names: Sequence[str] | None = None) -> str:
+    """Return a table with a line a unit: separation, nearest and farthest class, and the median of every class.
+
+    Args:
+        units: of one model.
+        names: of the classes; their numbers by default.
+    """
+    names = names or list(map(str, range(len(units[0].percentiles) if units else 0)))
+    width = max([8, *map(len, names)])
+    heading = " ".join(f"{name:>{width}}" for name in names)
+    lines = [
+        f"{'unit':>5} {'separation':>10} {'nearest 0':>{width + 1}} {'farthest':>{width}}   median of class {heading}"
+    ]
     for unit in units:
-        medians = " ".join(f"{median:8.3g}" for median in unit.percentiles[:, 2])
-        lines.append(
-            f"{unit.unit:5} {unit.separation:10.2f} {unit.nearest:9} {unit.farthest:8}   {'':15} {medians}".rstrip()
-        )
+        medians = " ".join(f"{median:{width}.3g}" for median in unit.percentiles[:, 2])
+        nearest, farthest = names[unit.nearest], names[unit.farthest]
+        classes = f"{nearest:>{width + 1}} {farthest:>{width}}"
+        lines.append(f"{unit.unit:5} {unit.separation:10.2f} {classes}   {'':15} {medians}".rstrip())
     return "\n".join(lines)
 
 
@@ -204,8 +212,14 @@ def outputs_table(outputs: Mapping[str, OutputDistribution]) -> str:
     return "\n".join(lines)
 
 
-def units_figure(units: Sequence[UnitDistribution], label: str) -> Figure:
-    """Draw a panel a unit: for each class the median, the middle half and the middle 90% of its pre-activations."""
+def units_figure(units: Sequence[UnitDistribution], label: str, names: Sequence[str] | None = None) -> Figure:
+    """Draw a panel a unit: for each class the median, the middle half and the middle 90% of its pre-activations.
+
+    Args:
+        units: of one model.
+        label: model and data of the runs, shown under the title.
+        names: of the classes; their numbers by default.
+    """
     figure, all_axes = panels(len(units), 3.4, 3.3, columns=3)
     for axes, unit in zip(all_axes, units, strict=True):
         for digit, (p5, p25, p50, p75, p95) in enumerate(unit.percentiles):
@@ -214,7 +228,7 @@ def units_figure(units: Sequence[UnitDistribution], label: str) -> Figure:
             axes.plot([p25, p75], [digit, digit], color=color, lw=5, alpha=0.4, solid_capstyle="butt")
             axes.plot(p50, digit, "|", color=BLACK, ms=9, mew=1.6)
         axes.axvline(0, color=BLACK, ls=":", lw=1)
-        axes.set_yticks(range(len(unit.percentiles)))
+        axes.set_yticks(range(len(unit.percentiles)), labels=names)
         axes.invert_yaxis()
         axes.set_title(f"unit {unit.unit}: class explains {100 * unit.separation:.0f}% of variance", fontsize=9)
         axes.set(xlabel="pre-activation w·x + b", ylabel="class")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,16 +85,31 @@ def planes_table(planes: Mapping[str, PrincipalPlane]) -> str:
     return "\n".join(lines)
 
 
-def planes_figure(planes: Mapping[str, PrincipalPlane], label: str) -> Figure:
-    """Draw a panel a model: the first samples as their class's digit and colour, the class means as large digits."""
+def planes_figure(planes: Mapping[str, PrincipalPlane], label: str, names: Sequence[str] | None = None) -> Figure:
+    """Draw a panel a model: the first samples as their class's number and colour, the class means with their names.
+
+    Args:
+        planes: by model.
+        label: the protocol, shown under the title.
+        names: of the classes; their numbers by default.
+    """
     figure, all_axes = panels(len(planes), 3.6, 3.6)
     for axes, (model, plane) in zip(all_axes, planes.items(), strict=True):
         points, labels = plane.points[:SHOWN], plane.labels[:SHOWN]
         for digit, mean in plane.class_means.items():
             own = points[labels == digit]
             axes.plot(*own.T, ls="none", marker=class_marker(digit), ms=5, mew=0, color=class_color(digit), alpha=0.7)
-            box = {"boxstyle": "circle,pad=0.2", "fc": "white", "ec": class_color(digit), "alpha": 0.85}
-            axes.text(mean[0], mean[1], str(digit), color=class_color(digit), ha="center", va="center", bbox=box)
+            box = {"boxstyle": "round,pad=0.2", "fc": "white", "ec": class_color(digit), "alpha": 0.85}
+            name = names[digit] if names else str(digit)
+            axes.text(
+                mean[0],
+                mean[1],
+                name if name == str(digit) else f"{digit} {name}",
+                color=class_color(digit),
+                ha="center",
+                va="center",
+                bbox=box,
+            )
         first, second = 100 * plane.explained
         axes.set_title(model, fontsize=10)
         axes.set(xlabel=f"axis 1 ({first:.0f}% of the variance)", ylabel=f"axis 2 ({second:.0f}%)")

@@ -207,8 +207,13 @@ def perturb_nodes(model: Sequential, x: Array | SparseMatrix, labels: Array, lay
     ]
 
 
-def layer_table(perturbations: Mapping[str, Sequence[Perturbation]]) -> str:
-    """Return a table with a line a model: where runs lose half the accuracy, the author's notes, the crossings."""
+def layer_table(perturbations: Mapping[str, Sequence[Perturbation]], notes: bool = True) -> str:
+    """Return a table with a line a model: where runs lose half the accuracy, the author's notes, the crossings.
+
+    Args:
+        perturbations: of the runs of each model.
+        notes: whether the author's notes belong beside them, which are about MNIST.
+    """
     rows = [("", "unclamped %", "half lost from below at %", "notes", "from above at %", "notes", "crossing at %")]
     for model, runs in perturbations.items():
         unclamped = ", ".join(f"{run.unclamped:.1f}" for run in runs)
@@ -216,7 +221,7 @@ def layer_table(perturbations: Mapping[str, Sequence[Perturbation]]) -> str:
             ", ".join(_percent(getattr(run, name)) for run in runs)
             for name in ("half_lost_from_below", "half_lost_from_above", "crossing")
         )
-        notes_below, notes_above = PUBLISHED_HALF_LOSS.get(model, ("–", "–"))
+        notes_below, notes_above = PUBLISHED_HALF_LOSS.get(model, ("–", "–")) if notes else ("–", "–")
         rows.append((model, unclamped, below, str(notes_below), above, str(notes_above), crossing))
     return text_table(rows)
 
@@ -235,8 +240,14 @@ def nodes_table(perturbations: Sequence[Perturbation], count: int = 10) -> str:
     return "\n".join(lines)
 
 
-def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str) -> Figure:
-    """Draw a panel a model: both curves of each run, half of the accuracy, and where the author's notes have it."""
+def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str, notes: bool = True) -> Figure:
+    """Draw a panel a model: both curves of each run, half of the accuracy, and where the author's notes have it.
+
+    Args:
+        perturbations: of the runs of each model.
+        label: the protocol, shown under the title.
+        notes: whether the author's notes belong beside them, which are about MNIST.
+    """
     figure, all_axes = panels(len(perturbations), 3.2, 2.7, sharey=True)
     for axes, (model, runs) in zip(all_axes, perturbations.items(), strict=True):
         unclamped = sum(run.unclamped for run in runs) / len(runs)
@@ -246,7 +257,8 @@ def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str
             axes.plot(run.percents, run.from_below, color=BLUE, lw=1, label=below)
             axes.plot(run.percents, run.from_above, color=VERMILION, lw=1, ls="--", label=above)
         axes.axhline(half, color=GREY, ls=":", lw=1, label="half the accuracy")
-        for published, color, marker in zip(PUBLISHED_HALF_LOSS.get(model, ()), (BLUE, VERMILION), "o^", strict=False):
+        theirs = PUBLISHED_HALF_LOSS.get(model, ()) if notes else ()
+        for published, color, marker in zip(theirs, (BLUE, VERMILION), "o^", strict=False):
             axes.plot(published, half, marker, mfc="white", color=color, ms=7)
         axes.set_title(f"{model}: {unclamped:.1f}% unclamped", fontsize=9)
         axes.set_xlabel("threshold, % of the range")
@@ -255,8 +267,8 @@ def layer_figure(perturbations: Mapping[str, Sequence[Perturbation]], label: str
     for axes in all_axes[::4]:
         axes.set_ylabel("accuracy, %")
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=9)
-    marks = "Open marks: half lost by the author's notes\n(circle: from below, triangle: from above)"
-    set_title(figure, f"Hidden activations clamped, a line a run. {marks}\n{label}", fontsize=9)
+    marks = " Open marks: half lost by the author's notes\n(circle: from below, triangle: from above)" if notes else ""
+    set_title(figure, f"Hidden activations clamped, a line a run.{marks}\n{label}", fontsize=9)
     return figure
 
 

@@ -186,13 +186,21 @@ def prototype_distances(model: Sequential, x: Array | SparseMatrix, weighted: bo
     raise TypeError(f"this model has no prototypes: none of its layers {[n for n, _ in layers]} is an OffsetL2")
 
 
-def nearest_table(nearest: Nearest) -> str:
-    """Return a table with a line a prototype: classes of the nearest images, smallest distance, median of all."""
-    lines = [f"{'prototype':>9}  {'nearest':>8}  {'median':>8}  classes of the nearest images"]
+def nearest_table(nearest: Nearest, names: Sequence[str] | None = None) -> str:
+    """Return a table with a line a prototype: classes of the nearest images, smallest distance, median of all.
+
+    Args:
+        nearest: of one model.
+        names: of the classes; their numbers by default.
+    """
+    names = names or list(map(str, range(max(len(nearest.labels), nearest.labels.max() + 1))))
+    width = max([9, *map(len, names)])
+    lines = [f"{'prototype':>{width}}  {'nearest':>8}  {'median':>8}  classes of the nearest images"]
     for prototype, (labels, distances, median) in enumerate(
         zip(nearest.labels, nearest.distances, nearest.median_distances, strict=True)
     ):
-        lines.append(f"{prototype:9}  {distances[0]:8.3g}  {median:8.3g}  {' '.join(map(str, labels))}")
+        near = " ".join(names[label] for label in labels)
+        lines.append(f"{names[prototype]:>{width}}  {distances[0]:8.3g}  {median:8.3g}  {near}")
     return "\n".join(lines)
 
 

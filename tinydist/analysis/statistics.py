@@ -2,6 +2,10 @@
 
 A t-test is an estimated difference with its standard error and degrees of freedom. Every question about the true
 difference (above a value? within a margin?) is then one tail of Student's distribution: see :class:`TTest`.
+
+An error is estimated from how far values lie apart. Values that are rounded, as an accuracy is to whole test rows, have
+an error of at least that of rounding; and where they lie no further apart than rounding alone would put them, their
+error is not known at all, and no test concludes anything from them.
 """
 
 from __future__ import annotations
@@ -16,24 +20,58 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Summary:
-    """A sample in three numbers: mean, standard deviation (n - 1 in the denominator; NaN for one value), size."""
+    """A sample in a few numbers.
+
+    Attributes:
+        mean: of the values.
+        sd: their standard deviation (n - 1 in the denominator; NaN for one value).
+        n: how many there are.
+        rounding: standard deviation that rounding alone gives a value: a step between neighbours over √12.
+        overlap: rows to test on over rows to train on, if each value is from another random split of the same rows;
+            see :attr:`variance_of_mean`.
+    """
 
     mean: float
     sd: float
     n: int
+    rounding: float = 0.0
+    overlap: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.mean:.2f} ± {self.sd:.2f}" if self.n > 1 else f"{self.mean:.2f}"
 
+    @property
+    def varies(self) -> bool:
+        """Return whether the values lie further apart than rounding alone would put them."""
+        return self.n > 1 and self.sd > self.rounding
+
+    @property
+    def variance_of_mean(self) -> float:
+        """Return the square of the mean's standard error, which is at least that of rounding.
+
+        Training rows of random splits overlap, so that values depend on each other, and their variance is taken
+        ``1 / n + overlap`` times instead of ``1 / n`` times (Nadeau and Bengio 2003).
+        """
+        return max(self.sd, self.rounding) ** 2 * (1 / self.n + self.overlap)
+
     def half_interval(self, level: float = 0.95) -> float:
-        """Return half the width of Student's confidence interval of the true mean; NaN for one value."""
-        return float(stats.t.ppf((1 + level) / 2, self.n - 1)) * self.sd / math.sqrt(self.n) if self.n > 1 else math.nan
+        """Return half the width of Student's confidence interval of the true mean; NaN where the values do not vary."""
+        return _quantile(level, self.n - 1) * math.sqrt(self.variance_of_mean) if self.varies else math.nan
 
 
-def summarize(values: Sequence[float]) -> Summary:
-    """Return the mean, the sample standard deviation and the size of at least one value."""
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-    return Summary(float(np.mean(values)), sd, len(values))
+def summarize(values: Sequence[float], rounding: float = 0.0, overlap: float = 0.0) -> Summary:
+    """Return the mean, the sample standard deviation and the size of at least one value; for the others see `Summary`.
+
+    The deviation of equal values is 0, also where the rounding of their mean would leave a little.
+    """
+    alike = 0.0 if len(values) > 1 else math.nan
+    sd = float(np.std(values, ddof=1)) if min(values) < max(values) else alike
+    return Summary(float(np.mean(values)), sd, len(values), rounding, overlap)
+
+
+def _quantile(level: float, df: float) -> float:
+    """Return how many standard errors a two-sided confidence interval goes to either side."""
+    return float(stats.t.ppf((1 + level) / 2, df))
 
 
 @dataclass(frozen=True)
@@ -44,7 +82,8 @@ class TTest:
 
     Attributes:
         difference: mean of the first sample minus mean of the second.
-        standard_error: of that difference; 0 where nothing varies, and then every p is 0 or 1.
+        standard_error: of that difference; infinite where nothing varies by more than rounding. Nothing is known of
+            the true difference then: every p is 1, every interval infinite, and there is no t.
         df: degrees of freedom.
     """
 
@@ -53,19 +92,25 @@ class TTest:
     df: float
 
     @property
+    def varies(self) -> bool:
+        """Return whether anything varies, so that there is an error to judge the difference by."""
+        return 0 < self.standard_error < math.inf
+
+    @property
     def t(self) -> float:
-        """Return the difference in standard errors; infinite, or NaN for no difference, where nothing varies."""
-        return self.difference / self.standard_error if self.standard_error else self.difference * math.inf
+        """Return the difference in standard errors; NaN where nothing varies."""
+        return self.difference / self.standard_error if self.varies else math.nan
 
     def p_above(self, value: float = 0.0) -> float:
         """Return the one-sided p for "the true difference is above `value`"."""
-        if self.standard_error == 0:
-            return 0.0 if self.difference > value else 1.0
-        return float(stats.t.sf((self.difference - value) / self.standard_error, self.df))
+        return self._tail(self.difference - value)
 
     def p_below(self, value: float = 0.0) -> float:
         """Return the one-sided p for "the true difference is below `value`"."""
-        return TTest(-self.difference, self.standard_error, self.df).p_above(-value)
+        return self._tail(value - self.difference)
+
+    def _tail(self, distance: float) -> float:
+        return float(stats.t.sf(distance / self.standard_error, self.df)) if self.varies else 1.0
 
     def p_differs(self) -> float:
         """Return the two-sided p for "the true difference is not 0"."""
@@ -81,7 +126,7 @@ class TTest:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the confidence interval of the true difference, from its lower to its upper end."""
-        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.standard_error
+        half = _quantile(level, self.df) * self.standard_error if self.varies else math.inf
         return self.difference - half, self.difference + half
 
 
@@ -92,11 +137,11 @@ def welch(a: Summary, b: Summary) -> TTest:
         ValueError: for a sample of fewer than two values.
     """
     _two_of_each("welch", a.n, b.n)
-    variances = (a.sd**2 / a.n, b.sd**2 / b.n)
-    if sum(variances) == 0:
-        return TTest(a.mean - b.mean, 0.0, a.n + b.n - 2)
-    df = sum(variances) ** 2 / (variances[0] ** 2 / (a.n - 1) + variances[1] ** 2 / (b.n - 1))
-    return TTest(a.mean - b.mean, math.sqrt(sum(variances)), df)
+    difference, (one, other) = a.mean - b.mean, (a.variance_of_mean, b.variance_of_mean)
+    if not (a.varies or b.varies):
+        return TTest(difference, math.inf, a.n + b.n - 2)
+    df = (one + other) ** 2 / (one**2 / (a.n - 1) + other**2 / (b.n - 1))
+    return TTest(difference, math.sqrt(one + other), df)
 
 
 def student(a: Summary, b: Summary) -> TTest:
@@ -108,17 +153,16 @@ def student(a: Summary, b: Summary) -> TTest:
     _two_of_each("student", a.n, b.n)
     df = a.n + b.n - 2
     pooled = ((a.n - 1) * a.sd**2 + (b.n - 1) * b.sd**2) / df
-    return TTest(a.mean - b.mean, math.sqrt(pooled * (1 / a.n + 1 / b.n)), df)
+    error = math.sqrt(pooled * (1 / a.n + 1 / b.n)) if a.varies or b.varies else math.inf
+    return TTest(a.mean - b.mean, error, df)
 
 
-def paired(a: Sequence[float], b: Sequence[float], overlap: float = 0.0) -> TTest:
+def paired(a: Sequence[float], b: Sequence[float], rounding: float = 0.0, overlap: float = 0.0) -> TTest:
     """Compute the t-test of the differences a[i] - b[i]: n - 1 degrees of freedom for n pairs.
 
     Args:
         a, b: the pairs.
-        overlap: rows to test on over rows to train on, if each pair is from another random split of the same rows.
-            The training rows of two splits overlap, so that the pairs depend on each other, and the variance of the
-            mean is taken as ``(1 / n + overlap)`` times that of the differences (Nadeau and Bengio 2003).
+        rounding, overlap: of the values, as in :class:`Summary`; a difference of two has √2 times the rounding of one.
 
     Raises:
         ValueError: for samples of different sizes, or fewer than two pairs.
@@ -126,27 +170,31 @@ def paired(a: Sequence[float], b: Sequence[float], overlap: float = 0.0) -> TTes
     if len(a) != len(b):
         raise ValueError(f"paired needs a partner for every value, got {len(a)} and {len(b)} values")
     _two_of_each("paired", len(a), len(b))
-    differences = summarize(np.subtract(a, b).tolist())
-    return TTest(differences.mean, differences.sd * math.sqrt(1 / differences.n + overlap), differences.n - 1)
+    of_floats = float(np.finfo(float).eps * np.abs([a, b]).max())  # which equal differences may differ by
+    differences = summarize(np.subtract(a, b).tolist(), max(math.sqrt(2) * rounding, of_floats), overlap)
+    error = math.sqrt(differences.variance_of_mean) if differences.varies else math.inf
+    return TTest(differences.mean, error, differences.n - 1)
 
 
 def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:
     """Compute the F-test of two standard deviations, one-sided each way, for normally distributed values.
+
+    Random splits whose training rows overlap make both deviations smaller by the same share, so they do not matter.
 
     Args:
         a, b: of at least two values each.
         ratio: positive.
 
     Returns:
-        p for "the true deviation of a is more than `ratio` times that of b", and p for "less than". Where neither
-        sample varies, a is not the more variable one.
+        p for "the true deviation of a is more than `ratio` times that of b", and p for "less than". Both are 1 where
+        one of the samples does not vary by more than rounding, because its deviation is not known.
 
     Raises:
         ValueError: for a sample of fewer than two values.
     """
     _two_of_each("spread_p", a.n, b.n)
-    if b.sd == 0:
-        return (0.0, 1.0) if a.sd > 0 else (1.0, 0.0)
+    if not (a.varies and b.varies):
+        return 1.0, 1.0
     distribution = stats.f(a.n - 1, b.n - 1)
     statistic = (a.sd / b.sd / ratio) ** 2
     return float(distribution.sf(statistic)), float(distribution.cdf(statistic))
@@ -166,13 +214,25 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
+def interval_text(low: float, high: float, between: str, sign: str = "") -> str:
+    """Return the ends of an interval with two decimals, or with as many more as tell them apart.
+
+    Args:
+        low, high: its ends, not equal.
+        between: what stands between them.
+        sign: "+" to write the sign of a positive number, too.
+    """
+    places = max(2, math.ceil(-math.log10(high - low)))
+    return f"{low:{sign}.{places}f}{between}{high:{sign}.{places}f}"
+
+
 def _two_of_each(test: str, n_a: int, n_b: int) -> None:
     if min(n_a, n_b) < 2:
         raise ValueError(f"{test} needs at least two values of each, got {n_a} and {n_b}")
 
 
 def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the two-sided p of Welch's t-test: unpaired, unequal variances.
+    """Return the two-sided p of Welch's t-test: unpaired, unequal variances; 1 where neither sample varies.
 
     Args:
         a, b: at least two values each.

@@ -2,7 +2,7 @@
 
 import sys
 
-from tinydist.bench.cli import main
+from tinydist.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start("bench"))

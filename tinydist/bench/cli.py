@@ -18,10 +18,11 @@ from tinydist.bench.kernels import bench_kernels, kernel_table, save_roofline
 from tinydist.bench.measure import check_threads, measure_machine, threads
 from tinydist.bench.processes import Job, ProcessError, take_turns
 from tinydist.bench.streaming import CHUNK, bench_streaming, streaming_table
-from tinydist.command_line import add_commands, add_option, command_parser, exit_status, positive
+from tinydist.command_line import add_commands, add_option, command_parser, exit_status, positive, program
 from tinydist.cores import available_cores
 from tinydist.errors import DataError
-from tinydist.files import write_atomically
+from tinydist.figures import check_figure
+from tinydist.files import check_replaceable, write_atomically
 from tinydist.models import parse_model_name
 from tinydist.sparse import SparseMatrix
 
@@ -42,6 +43,7 @@ EXPECTED = (DataError, ProcessError, ValueError, OSError)
 """Errors whose message says what a user can correct."""
 
 
+@program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 2 for bad input, 130 after Ctrl-C."""
     options = _options(arguments)
@@ -51,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in (options.json, getattr(options, "figure", None)):
             if path:
                 _check_writable(path)
+        if options.json:
+            check_replaceable(options.json)
+        if getattr(options, "figure", None):
+            check_figure(options.figure)
         results = options.run(options)
         if options.json:
             write_atomically(options.json, json.dumps(results, indent=1) + "\n")

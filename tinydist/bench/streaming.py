@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tinydist import datasets
 from tinydist.batches import Batching
 from tinydist.bench.measure import peak_memory
 from tinydist.bench.processes import ProcessError
+from tinydist.files import temporary_folder
 from tinydist.models import build_model
 from tinydist.optim import SGD
 from tinydist.training import accumulated_step
@@ -54,8 +54,7 @@ def bench_streaming(train_size: int) -> Iterator[StreamingRow]:
         OSError: if there is no space for the files.
     """
     for images in (train_size, 10 * train_size):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with temporary_folder() as folder:
             make_images(folder, images)
             found = {way: _measure(folder, way) for way in WAYS}
             disk = sum(path.stat().st_size for path in folder.iterdir()) / 1e6

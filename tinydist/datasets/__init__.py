@@ -6,20 +6,29 @@ Where the files of a data set are looked for, see :mod:`tinydist.datasets.files`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.datasets.dataset import Dataset as Dataset
 from tinydist.datasets.dataset import StreamedDataset as StreamedDataset
+from tinydist.datasets.options import TableOptions as TableOptions
+from tinydist.datasets.options import split_name as split_name
+from tinydist.datasets.options import with_options as with_options
 from tinydist.datasets.registry import PATHS as PATHS
 from tinydist.datasets.registry import SOURCES as SOURCES
 from tinydist.datasets.registry import find_source as find_source
+from tinydist.datasets.registry import is_table as is_table
+from tinydist.datasets.registry import resolved as resolved
 from tinydist.datasets.samples import INPUTS as INPUTS
 from tinydist.datasets.samples import PIXEL_INPUTS, Columns, Pixels
+from tinydist.datasets.stream import CHUNK
 from tinydist.datasets.streamed import ImageFolder
 from tinydist.errors import DataError, TrainSizeError
 from tinydist.sparse import SparseMatrix
@@ -40,7 +49,8 @@ def load(
     """Load a data set into memory.
 
     Args:
-        name: such as "mnist", see ``SOURCES``, or a path, see ``PATHS``.
+        name: such as "mnist", see ``SOURCES``, or a path, see ``PATHS``; for options of a table see
+            :class:`TableOptions`.
         input: "raw" (as in the file; pixels 0 to 255), "unit" (0 to 1) or "normalized" (zero mean, unit deviation).
             Pixels are scaled all alike, the columns of a table each by its values in the training rows.
         train_size: keep only the first so many training rows; all by default. The test rows all stay.
@@ -57,12 +67,15 @@ def load(
     samples = find_source(name).read(split)
     size = _train_size(name, train_size, len(samples.y_train))
     x_train, x_test = samples.x_train[:size], samples.x_test
-    if samples.pixels is None and layout == "sparse":
-        raise ValueError(f"{name} cannot be held sparse, which is for bytes of images; choose layout dense or auto")
-    if samples.pixels and (layout == "sparse" or (layout == "auto" and choose_layout(x_train) == "sparse")):
-        arrange: Callable[[Array, str], Array | SparseMatrix] = samples.pixels.compressed
+    arrange: Callable[[Array, str], Array | SparseMatrix]
+    if samples.image_shape is None:
+        if layout == "sparse":
+            raise ValueError(f"{name} cannot be held sparse, which is for bytes of images; choose layout dense or auto")
+        arrange = Columns(x_train).scaled
     else:
-        arrange = (samples.pixels or Columns(x_train)).scaled
+        pixels = samples.pixels or _pixels(np.array_split(x_train, len(x_train) // CHUNK + 1), input)
+        sparse = layout == "sparse" or (layout == "auto" and choose_layout(x_train) == "sparse")
+        arrange = pixels.compressed if sparse else pixels.scaled
     return Dataset(
         name=name,
         input=input,
@@ -70,8 +83,9 @@ def load(
         y_train=samples.y_train[:size],
         x_test=arrange(x_test, input),
         y_test=samples.y_test,
-        classes=int(samples.y_train.max()) + 1,
+        classes=len(samples.class_names),
         image_shape=samples.image_shape,
+        reading=samples.reading(name, size),
     )
 
 
@@ -89,19 +103,20 @@ def stream(name: str, input: str = "raw", train_size: int | None = None) -> Stre
     folder = find_source(name)
     if not isinstance(folder, ImageFolder):
         raise ValueError(f"{name} is not a folder of images that can stay on disk; use load, which takes it to memory")
-    x_train, y_train, x_test, y_test, shape = folder.open()
-    size = _train_size(name, train_size, len(y_train))
-    x_train = x_train.first(size)
-    pixels = Pixels(*x_train.moments) if input == "normalized" else Pixels(0.0, 1.0)
+    samples = folder.open()
+    size = _train_size(name, train_size, len(samples.y_train))
+    x_train, x_test = samples.x_train.first(size), samples.x_test
+    pixels = _pixels(x_train.chunks(CHUNK), input)
     return StreamedDataset(
         name=name,
         input=input,
         x_train=x_train.scaled(lambda chunk: pixels.scaled(chunk, input)),
-        y_train=y_train[:size],
+        y_train=samples.y_train[:size],
         x_test=x_test.scaled(lambda chunk: pixels.scaled(chunk, input)),
-        y_test=y_test,
-        classes=int(y_train.max()) + 1,
-        image_shape=shape,
+        y_test=samples.y_test,
+        classes=len(samples.class_names),
+        image_shape=samples.image_shape,
+        reading=samples.reading(name, size),
     )
 
 
@@ -130,15 +145,45 @@ def rows_are(name: str) -> str:
         return "rows"
 
 
+LONGEST = 40
+"""Characters of a short name, at most."""
+
+
 def short_name(name: str) -> str:
-    """Return a data set's name as part of a file name: of a path its last part, with the column of a table."""
-    return name if name in SOURCES else "-".join(Path(part).name for part in name.rsplit(":", 1))
+    """Return a data set's name as a part of file names: of a path its last part, with the column of a table.
+
+    It has only letters, digits and some signs that every system takes in a name, and is never hidden or too long. A
+    checksum tells long names apart, and tables that are read by other options.
+    """
+    if name in SOURCES:
+        return name
+    bare, options = split_name(name)
+    last_parts = (re.split(r"[\\/]", part.rstrip("\\/"))[-1] for part in bare.rsplit(":", 1))
+    last = "-".join(last_parts)
+    short = re.sub(r"[^\w.+=-]+", "-", last).strip("-.") or "data"
+    if len(short) <= LONGEST and options == TableOptions():
+        return short
+    return f"{short[:LONGEST]}-{zlib.crc32(f'{last}{options}'.encode()):08x}"
+
+
+def title(name: str) -> str:
+    """Return a data set's name for labels: of a path without the folders above it."""
+    if name in SOURCES:
+        return name
+    bare, _ = split_name(name)
+    file, *column = bare.rsplit(":", 1) if is_table(bare) else [bare]
+    return ":".join([Path(file).name, *column]) + unquote(name.removeprefix(bare))
 
 
 def _check(input: str, layout: str) -> None:
     for what, value, known in [("input", input, INPUTS), ("layout", layout, LAYOUTS)]:
         if value not in known:
             raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+
+
+def _pixels(chunks: Iterable[Array], input: str) -> Pixels:
+    """Return the scaling of images by their own bytes, which only the normalized input needs."""
+    return Pixels.of(chunks) if input == "normalized" else Pixels(0.0, 1.0)
 
 
 def _train_size(name: str, wanted: int | None, there: int) -> int:

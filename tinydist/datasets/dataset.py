@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tinydist.datasets.reading import Reading
 from tinydist.datasets.stream import StreamedRows
 from tinydist.sparse import SparseMatrix
 
@@ -23,6 +24,7 @@ class _About:
         y_train, y_test: classes from 0, int64, (rows,).
         classes: how many there are.
         image_shape: (channels, height, width) of a row that is an image; None if it is none.
+        reading: what was read, which prints as a text; None if the data set was not read from files.
     """
 
     name: str
@@ -31,6 +33,19 @@ class _About:
     y_test: Array
     classes: int
     image_shape: tuple[int, int, int] | None = None
+    reading: Reading | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the name of each class; its number, if the data set was not read from files."""
+        if self.reading is None:
+            return tuple(map(str, range(self.classes)))
+        return tuple(name for name, _, _ in self.reading.classes)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Return the name of each column of the rows, if the data are a table; empty otherwise."""
+        return self.reading.inputs if self.reading else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,4 +89,5 @@ class StreamedDataset(_About):
             y_test=self.y_test[:rows],
             classes=self.classes,
             image_shape=self.image_shape,
+            reading=self.reading,
         )

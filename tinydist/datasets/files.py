@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,15 +92,22 @@ def read_checked(path: Path, sha256: str) -> bytes:
         found = hashlib.sha256(whole).hexdigest()
         if found == sha256:
             return whole
-        problem = f"expected contents with sha256 {sha256}, got {found}"
+        problem = f"expected contents with sha256 {sha256}, got {found}; or it is a good file of another data set"
     except EOFError:
         problem = "it ends too early"
     except (gzip.BadGzipFile, zlib.error):
         problem = "it is not a valid gzip file"
-    raise DataError(
-        f"{path} is damaged: {problem}. Delete it and run again to download a fresh copy, or restore it "
-        "(in a git checkout: git checkout -- data)"
-    )
+    raise DataError(f"{path} is damaged: {problem}. {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    """Return what to do about a file that is not what it should be; only a download may be deleted."""
+    chosen = os.environ.get("TINYDIST_DATA")
+    if path.is_relative_to(cache()) and not (chosen and path.is_relative_to(chosen)):
+        return "Delete it and run again to download a fresh copy"
+    if path.is_relative_to(REPOSITORY_DATA):
+        return "Restore it (in a git checkout: git checkout -- data)"
+    return "Put the right file there, or let TINYDIST_DATA be the folder that holds it"
 
 
 def _download(dataset: str, file: SourceFile, mirrors: Sequence[str], places: Sequence[Path]) -> Path:
@@ -136,3 +143,37 @@ def checksums(paths: Sequence[Path]) -> dict[str, str]:
 @functools.lru_cache(maxsize=64)
 def _checksum(path: Path, modified: int, size: int) -> str:  # noqa: ARG001 (kept until the file changes)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def unzipped(path: Path) -> bytes:
+    """Return the contents of a file, which may be gzipped.
+
+    Raises:
+        DataError: if it is damaged.
+    """
+    contents = path.read_bytes()
+    if path.suffix != ".gz":
+        return contents
+    try:
+        return gzip.decompress(contents)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
+        raise DataError(f"{path} is damaged: {problem}. Fetch it again, or write it anew") from None
+
+
+def numbered_from_1(names: Iterable[str], pattern: str, folder: Path | str) -> list[str]:
+    """Return the names of files that are numbered from 1, in their order.
+
+    Args:
+        names: of the files.
+        pattern: of their names, with {} for the number.
+        folder: where they are, for error messages.
+
+    Raises:
+        DataError: if one is missing, or has a name that is not of this pattern.
+    """
+    there = set(names)
+    wanted = [pattern.format(number) for number in range(1, max(len(there), 1) + 1)]
+    if missing := [name for name in wanted if name not in there]:
+        others = f"; there are {', '.join(sorted(there))}" if there else ""
+        raise DataError(f"{missing[0]} is missing in {folder}{others}. Expected files numbered from 1, without a gap")
+    return wanted

@@ -1,4 +1,4 @@
-"""Data sets of images: MNIST and Fashion-MNIST in the IDX format, CIFAR-10 in its binary form."""
+"""Data sets of images: MNIST and others in the IDX format, CIFAR-10 and others in its binary form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import struct
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tinydist.datasets import files
 from tinydist.datasets.files import SourceFile
-from tinydist.datasets.samples import PIXEL_INPUTS, Pixels, Samples
+from tinydist.datasets.samples import PIXEL_INPUTS, Pixels, Samples, class_numbers
 from tinydist.errors import DataError
 
 Array = NDArray[Any]
@@ -30,6 +30,7 @@ class IdxImages:
         files: training images, training labels, test images, test labels.
         mirrors: URLs of folders that hold the files, in order of preference.
         pixels: their mean and deviation.
+        class_names: of class 0, 1, …; their numbers if empty.
         installed: folder in which a system's package of the data puts them; None where there is no such package.
     """
 
@@ -37,6 +38,7 @@ class IdxImages:
     files: tuple[SourceFile, SourceFile, SourceFile, SourceFile]
     mirrors: tuple[str, ...]
     pixels: Pixels
+    class_names: tuple[str, ...] = ()
     installed: Path | None = None
     inputs = PIXEL_INPUTS
     splits = False
@@ -51,15 +53,17 @@ class IdxImages:
     def read(self, _split: int, /) -> Samples:
         places = files.folders(self.name, self.installed)
         x_train, y_train, x_test, y_test = (
-            parse_idx(files.contents(self.name, file, self.mirrors, places)) for file in self.files
+            parse_idx(files.contents(self.name, file, self.mirrors, places), file.name) for file in self.files
         )
         return Samples(
-            x_train.reshape(len(x_train), -1),
-            y_train.astype(np.int64),
-            x_test.reshape(len(x_test), -1),
-            y_test.astype(np.int64),
-            self.pixels,
-            (1, *x_train.shape[1:]),
+            x_train=x_train.reshape(len(x_train), -1),
+            y_train=y_train.astype(np.int64),
+            x_test=x_test.reshape(len(x_test), -1),
+            y_test=y_test.astype(np.int64),
+            class_names=self.class_names or tuple(map(str, range(y_train.max() + 1))),
+            rows="images",
+            pixels=self.pixels,
+            image_shape=(1, *x_train.shape[1:]),
         )
 
 
@@ -74,21 +78,101 @@ def gzipped(name: str, sha256: str, gz_sha256: str) -> SourceFile:
     return SourceFile(name, sha256, f"{name}.gz", gz_sha256)
 
 
-def parse_idx(contents: bytes) -> Array:
+def parse_idx(contents: bytes, origin: Path | str) -> Array:
     """Read the IDX format: two zero bytes, type 8 (unsigned byte), number of axes, sizes, then the entries.
+
+    Args:
+        contents: of the file.
+        origin: its name, for error messages.
 
     Returns:
         uint8, in the shape that the file states.
+
+    Raises:
+        DataError: if the contents are not of this format.
     """
+    if contents[:3] != b"\0\0\x08" or len(contents) < 4 + 4 * contents[3]:
+        raise DataError(
+            f"{origin} is damaged, or not an IDX file of bytes: expected it to begin with 00 00 08, got "
+            f"{contents[:3].hex(' ') or 'nothing'}. Fetch it again"
+        )
     axes = contents[3]
     sizes = struct.unpack_from(f">{axes}I", contents, 4)
+    expected, found = int(np.prod(sizes)), len(contents) - 4 - 4 * axes
+    if expected != found:
+        raise DataError(
+            f"{origin} is damaged: expected {expected:,} bytes after its header, as sizes {sizes} say, got {found:,}. "
+            "Fetch it again"
+        )
     return np.frombuffer(contents, dtype=np.uint8, offset=4 + 4 * axes).reshape(sizes)
 
 
+IDX_IMAGES = "*train-images?idx3-ubyte*"
+"""Name of the file of training images in a folder of IDX files; the names of the others follow from it."""
+
+
+@dataclass(frozen=True)
+class IdxFolder:
+    """Four files in the IDX format that the user names by their folder, such as those of EMNIST or KMNIST.
+
+    Attributes:
+        train_images: the file of training images, whose name has "train-images-idx3-ubyte" in it.
+    """
+
+    train_images: Path
+    inputs = PIXEL_INPUTS
+    splits = False
+
+    def is_here(self) -> bool:
+        return all(path.is_file() for path in self._paths())
+
+    def checksums(self) -> dict[str, str]:
+        return files.checksums(self._paths())
+
+    def read(self, _split: int, /) -> Samples:
+        parts = []
+        for path in self._paths():
+            if not path.is_file():
+                raise DataError(f"{path} is missing; expected images and labels, to train on and to test on, beside it")
+            parts.append(parse_idx(files.unzipped(path), path))
+        x_train, labels_train, x_test, labels_test = parts
+        for x, labels in ((x_train, labels_train), (x_test, labels_test)):
+            if x.ndim != 3 or labels.shape != x.shape[:1] or x.shape[1:] != x_train.shape[1:]:
+                raise DataError(
+                    f"the files beside {self.train_images} do not go together: expected images (number, height, width) "
+                    f"of one size and as many labels, got images {x.shape} and labels {labels.shape}"
+                )
+        try:
+            y_train, y_test, names = class_numbers(labels_train, labels_test)
+        except ValueError as problem:
+            raise DataError(f"{self.train_images}: {problem}") from None
+        return Samples(
+            x_train=x_train.reshape(len(x_train), -1),
+            y_train=y_train,
+            x_test=x_test.reshape(len(x_test), -1),
+            y_test=y_test,
+            class_names=names,
+            rows="images",
+            image_shape=(1, *x_train.shape[1:]),
+        )
+
+    def _paths(self) -> list[Path]:
+        """Return the files: training images, training labels, test images, test labels."""
+        name = self.train_images.name
+        tests = (name.replace("train-images", part) for part in ("t10k-images", "test-images"))
+        found = [self.train_images.with_name(test) for test in tests]
+        images = [self.train_images, next((path for path in found if path.is_file()), found[0])]
+        return [
+            path.with_name(path.name.replace("-images", part).replace("idx3", dimensions))
+            for path in images
+            for part, dimensions in (("-images", "idx3"), ("-labels", "idx1"))
+        ]
+
+
 CIFAR_PIXELS = Pixels(mean=0.4734, std=0.2516)
-CIFAR_TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
-CIFAR_TEST = "test_batch.bin"
+CIFAR_TRAIN, CIFAR_TEST = "data_batch_{}.bin", "test_batch.bin"
 CIFAR_SHAPE = (3, 32, 32)
+CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 @dataclass(frozen=True)
@@ -115,16 +199,16 @@ class CifarArchive:
 
     def read(self, _split: int, /) -> Samples:
         whole = files.contents(self.name, self.archive, self.mirrors, files.folders(self.name))
-        wanted = (*CIFAR_TRAIN, CIFAR_TEST)
         with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
             members = {Path(member.name).name: archive.extractfile(member) for member in archive if member.isfile()}
-            contents = {name: file.read() for name in wanted if (file := members.get(name))}
-        return cifar_samples(contents, self.archive.name)
+            contents = {name: file.read() for name, file in members.items() if file and name.endswith(".bin")}
+        samples = cifar_samples(contents, self.archive.name)
+        return replace(samples, class_names=CIFAR_CLASSES[: len(samples.class_names)], pixels=CIFAR_PIXELS)
 
 
 @dataclass(frozen=True)
 class CifarFolder:
-    """A folder with files in the binary form of CIFAR-10."""
+    """A folder with files in the binary form of CIFAR-10, which may hold other pictures."""
 
     folder: Path
     inputs = PIXEL_INPUTS
@@ -140,34 +224,36 @@ class CifarFolder:
         return cifar_samples({path.name: path.read_bytes() for path in self._paths()}, str(self.folder))
 
     def _paths(self) -> list[Path]:
-        return [path for name in (*CIFAR_TRAIN, CIFAR_TEST) if (path := self.folder / name).is_file()]
+        return [*self.folder.glob(CIFAR_TRAIN.format("*")), *self.folder.glob(CIFAR_TEST)]
 
 
 def cifar_samples(contents: Mapping[str, bytes], origin: str) -> Samples:
     """Read the files of CIFAR-10's binary form, in which an image is a byte for its class, then 3072 for its pixels.
 
     Args:
-        contents: of the files by name; of the training files there may be fewer than five.
+        contents: of the files by name; the training files are numbered from 1.
         origin: where they are from, for error messages.
 
     Raises:
         DataError: if a file is missing or damaged.
     """
-    train_names = [name for name in CIFAR_TRAIN if name in contents]
-    if not train_names or CIFAR_TEST not in contents:
+    batches = files.numbered_from_1([name for name in contents if name != CIFAR_TEST], CIFAR_TRAIN, origin)
+    if CIFAR_TEST not in contents:
         raise DataError(
-            f"{CIFAR_TEST if train_names else CIFAR_TRAIN[0]} is missing in {origin}. Expected CIFAR-10's binary form: "
-            f"one or more of {CIFAR_TRAIN[0]} to {CIFAR_TRAIN[-1]}, and {CIFAR_TEST}"
+            f"{CIFAR_TEST} is missing in {origin}. Expected CIFAR-10's binary form: {CIFAR_TRAIN.format(1)} and so on, "
+            f"and {CIFAR_TEST}"
         )
-    rows = {name: _cifar_rows(name, contents[name], origin) for name in (*train_names, CIFAR_TEST)}
-    train, test = np.concatenate([rows[name] for name in train_names]), rows[CIFAR_TEST]
+    rows = {name: _cifar_rows(name, contents[name], origin) for name in (*batches, CIFAR_TEST)}
+    train, test = np.concatenate([rows[name] for name in batches]), rows[CIFAR_TEST]
+    y_train, y_test = (part[:, 0].astype(np.int64) for part in (train, test))
     return Samples(
-        train[:, 1:],
-        train[:, 0].astype(np.int64),
-        test[:, 1:],
-        test[:, 0].astype(np.int64),
-        CIFAR_PIXELS,
-        CIFAR_SHAPE,
+        x_train=train[:, 1:],
+        y_train=y_train,
+        x_test=test[:, 1:],
+        y_test=y_test,
+        class_names=tuple(map(str, range(max(y_train.max(), y_test.max()) + 1))),
+        rows="images",
+        image_shape=CIFAR_SHAPE,
     )
 
 

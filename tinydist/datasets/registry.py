@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tinydist.datasets import stream
 from tinydist.datasets.files import SourceFile
-from tinydist.datasets.images import CIFAR_TRAIN, CifarArchive, CifarFolder, IdxImages, gzipped
+from tinydist.datasets.images import CIFAR_TRAIN, IDX_IMAGES, CifarArchive, CifarFolder, IdxFolder, IdxImages, gzipped
+from tinydist.datasets.options import NAMES, TableOptions, split_name
 from tinydist.datasets.samples import Pixels, Samples
 from tinydist.datasets.series import ArchiveSeries, SeriesFiles
 from tinydist.datasets.streamed import ImageFolder
-from tinydist.datasets.tabular import CsvTable, SklearnTable
+from tinydist.datasets.tabular import SklearnTable, TextTable
 from tinydist.errors import DataError
 
 PATHS = (
     "a path: FILE.csv:COLUMN, where COLUMN holds the classes; NAME_TRAIN.ts or NAME_TRAIN.tsv, with NAME_TEST beside "
-    f"it; a folder with {stream.TRAIN} and {stream.TEST} (downsampled ImageNet); or a folder with {CIFAR_TRAIN[0]} …"
+    f"it; a folder with {stream.TRAIN} and {stream.TEST} (downsampled ImageNet), with {CIFAR_TRAIN.format(1)} and so "
+    "on (the form of CIFAR-10), or with train-images-idx3-ubyte and so on (the form of MNIST)"
 )
 """The forms of path that may be given in place of a name."""
 
@@ -124,6 +129,9 @@ IMAGES: tuple[IdxImages | CifarArchive, ...] = (
         ),
         mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         pixels=Pixels(mean=0.2860, std=0.3530),
+        class_names=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
         installed=Path("/usr/share/datasets/fashion-mnist"),  # Debian's package dataset-fashion-mnist
     ),
     CifarArchive(
@@ -187,29 +195,62 @@ SOURCES: dict[str, Source] = {source.name: source for source in (*IMAGES, *TABLE
 """Every data set that has a name."""
 
 
+_TABLE = re.compile(r"(?P<file>.+?\.(?:csv|tsv|txt)(?:\.gz)?):(?P<column>.+)", re.DOTALL | re.IGNORECASE)
+
+
 def find_source(name: str) -> Source:
     """Return the data set of this name or path.
 
     Raises:
-        ValueError: if it is neither a known name nor a path of a known form.
+        ValueError: if it is neither a known name nor a path of a known form, or not text, which labels need.
         DataError: if the file of a path of a known form is missing.
     """
+    if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):  # bytes that were not understood
+        raise ValueError(
+            f"expected the path of a data set to be text in {sys.getfilesystemencoding()}, since it labels tables and "
+            f"figures, got {name!r}; rename the file, or choose a locale such as C.UTF-8"
+        )
+    bare, options = split_name(name)
+    if table := _TABLE.fullmatch(bare):
+        return _there(TextTable(Path(table["file"]), table["column"], options), Path(table["file"]))
+    if options != TableOptions():
+        raise ValueError(
+            f"{bare} is not of the form FILE.csv:COLUMN; the options {', '.join(NAMES)} are for that alone"
+        )
     if name in SOURCES:
         return SOURCES[name]
-    file, colon, column = name.rpartition(":")
-    if colon and column and Path(file).suffix == ".csv":
-        return _there(CsvTable(Path(file), column), Path(file))
     path = Path(name)
     if path.suffix in (".ts", ".tsv") and "_TRAIN." in path.name:
         return _there(SeriesFiles(path), path)
+    if path.match(IDX_IMAGES):
+        return _there(IdxFolder(path), path)
     if path.is_dir():
         if list(path.glob(stream.TRAIN)):
             return ImageFolder(path)
-        if (path / CIFAR_TRAIN[0]).is_file():
+        if list(path.glob(CIFAR_TRAIN.format("*"))):
             return CifarFolder(path)
+        if images := sorted(path.glob(IDX_IMAGES)):
+            if len(images) > 1:
+                raise ValueError(f"{path} holds several data sets; name one of them: {', '.join(map(str, images))}")
+            return IdxFolder(images[0])
     near = difflib.get_close_matches(name.lower().replace("_", "-"), SOURCES, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown data set {name!r}.{meant} Known: {', '.join(SOURCES)}; or {PATHS}")
+
+
+def is_table(name: str) -> bool:
+    """Return whether a name is of the form FILE.csv:COLUMN, whatever options it has."""
+    return _TABLE.fullmatch(split_name(name)[0]) is not None
+
+
+def resolved(name: str) -> str:
+    """Return the name of a data set with the paths in it, if any, made absolute: it holds in any folder then."""
+    bare, options = split_name(name)
+    if table := _TABLE.fullmatch(bare):
+        if options.test:
+            options = replace(options, test=str(Path(options.test).resolve()))
+        return f"{Path(table['file']).resolve()}:{table['column']}{options}"
+    return name if name in SOURCES or not Path(name).exists() else str(Path(name).resolve())
 
 
 def _there(source: Source, path: Path) -> Source:

@@ -7,19 +7,19 @@ bytes, channel by channel, and ``labels`` (images,).
 
 from __future__ import annotations
 
-import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist.datasets import files
 from tinydist.errors import DataError, ShapeError
+from tinydist.files import DAMAGED_NPZ
 
 Array = NDArray[Any]
 
@@ -57,13 +57,13 @@ class ImageFile:
             DataError: if the file is not of this form.
         """
         try:
-            with zipfile.ZipFile(path) as archive:
+            with path.open("rb") as file, _read_as_npz(), zipfile.ZipFile(file) as archive:
                 with archive.open("data.npy") as member:
                     shape, fortran, dtype = _header(member)
                 with archive.open("labels.npy") as member:
                     labels = np.lib.format.read_array(member, allow_pickle=False)
                 crc = "-".join(f"{archive.getinfo(name).CRC:08x}" for name in ("data.npy", "labels.npy"))
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as problem:
+        except _DamageError as problem:
             raise DataError(f"{path} is damaged, or not a file of images: {problem}. {_EXPECTED}") from None
         if len(shape) != 2 or dtype != np.uint8 or fortran or labels.shape != shape[:1]:
             order = ", column by column" if fortran else ""
@@ -78,17 +78,34 @@ class ImageFile:
         """
         left = self.rows
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open("data.npy") as member:
+            with (
+                self.path.open("rb") as file,
+                _read_as_npz(),
+                zipfile.ZipFile(file) as archive,
+                archive.open("data.npy") as member,
+            ):
                 _header(member)
                 while left:
                     count = min(rows, left)
                     contents = member.read(count * self.columns)
                     yield np.frombuffer(contents, dtype=np.uint8).reshape(count, self.columns)
                     left -= count
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as problem:
+        except _DamageError as problem:
             raise DataError(
                 f"{self.path} is damaged after {self.rows - left:,} of {self.rows:,} images ({problem}); fetch it again"
             ) from None
+
+
+class _DamageError(Exception):
+    """Damage of an open .npz file; errors of opening it, such as a lack of permission, are not."""
+
+
+@contextmanager
+def _read_as_npz() -> Iterator[None]:
+    try:
+        yield
+    except DAMAGED_NPZ as problem:
+        raise _DamageError(problem) from None
 
 
 _EXPECTED = (
@@ -155,18 +172,6 @@ class StreamedRows:
                 if not left:
                     return
 
-    @cached_property
-    def moments(self) -> tuple[float, float]:
-        """Return the mean and standard deviation of all bytes divided by 255; this takes a pass through the files."""
-        total = squares = 0.0
-        for chunk in self.chunks(CHUNK):
-            counts = np.bincount(chunk.ravel(), minlength=256)
-            values = np.arange(256) / 255
-            total += float(counts @ values)
-            squares += float(counts @ values**2)
-        mean = total / (self.shape[0] * self.shape[1])
-        return mean, float(np.sqrt(squares / (self.shape[0] * self.shape[1]) - mean**2))
-
 
 def image_files(folder: Path) -> tuple[list[ImageFile], list[ImageFile]]:
     """Return the files of a folder to train on, by number, and those to test on.
@@ -174,17 +179,18 @@ def image_files(folder: Path) -> tuple[list[ImageFile], list[ImageFile]]:
     Raises:
         DataError: if one is missing or not of this form, or their images differ in size.
     """
-    train = sorted(folder.glob(TRAIN), key=lambda path: [int(number) for number in re.findall("[0-9]+", path.name)])
+    names = (path.name for path in folder.glob(TRAIN))
+    train = [folder / name for name in files.numbered_from_1(names, TRAIN.replace("*", "{}"), folder)]
     test = [folder / TEST]
-    if not train or not test[0].is_file():
-        raise DataError(f"{TEST if train else TRAIN} is missing in {folder}. Expected {TRAIN} and {TEST}")
-    files = [ImageFile.open(path) for path in (*train, *test)]
-    if other := [file for file in files if file.columns != files[0].columns]:
+    if not test[0].is_file():
+        raise DataError(f"{TEST} is missing in {folder}. Expected {TRAIN} and {TEST}")
+    opened = [ImageFile.open(path) for path in (*train, *test)]
+    if other := [file for file in opened if file.columns != opened[0].columns]:
         raise DataError(
-            f"{other[0].path} has images of {other[0].columns} bytes, {files[0].path.name} of {files[0].columns}; "
+            f"{other[0].path} has images of {other[0].columns} bytes, {opened[0].path.name} of {opened[0].columns}; "
             "all files of a folder must hold images of one size"
         )
-    return files[:-1], files[-1:]
+    return opened[:-1], opened[-1:]
 
 
 def image_shape(columns: int) -> tuple[int, int, int]:

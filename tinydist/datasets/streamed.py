@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tinydist.datasets.samples import PIXEL_INPUTS, Pixels, Samples, class_numbers
+from tinydist.datasets.samples import PIXEL_INPUTS, Samples, class_numbers
 from tinydist.datasets.stream import CHUNK, StreamedRows, image_files, image_shape
 from tinydist.errors import DataError, ShapeError
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -33,21 +29,30 @@ class ImageFolder:
 
     def read(self, _split: int, /) -> Samples:
         """Read all images into memory; :meth:`open` leaves them on disk."""
-        x_train, y_train, x_test, y_test, shape = self.open()
-        pixels = Pixels(*x_train.moments)
-        train, test = (np.concatenate(list(rows.chunks(CHUNK))) for rows in (x_train, x_test))
-        return Samples(train, y_train, test, y_test, pixels, shape)
+        opened = self.open()
+        train, test = (np.concatenate(list(rows.chunks(CHUNK))) for rows in (opened.x_train, opened.x_test))
+        return replace(opened, x_train=train, x_test=test)
 
-    def open(self) -> tuple[StreamedRows, Array, StreamedRows, Array, tuple[int, int, int]]:
-        """Return training images and their classes, test images and their classes, and the shape of an image.
+    def open(self) -> Samples:
+        """Return the contents of the files with :class:`StreamedRows` in place of arrays of images.
 
         Raises:
             DataError: if the files are not of this form.
         """
         train, test = image_files(self.folder)
         try:
-            y_train, y_test = class_numbers(*(np.concatenate([f.labels for f in part]) for part in (train, test)))
             shape = image_shape(train[0].columns)
+            y_train, y_test, names = class_numbers(
+                *(np.concatenate([file.labels for file in part]) for part in (train, test))
+            )
         except (ValueError, ShapeError) as problem:
             raise DataError(f"{self.folder}: {problem}") from None
-        return StreamedRows(train), y_train, StreamedRows(test), y_test, shape
+        return Samples(
+            x_train=StreamedRows(train),
+            y_train=y_train,
+            x_test=StreamedRows(test),
+            y_test=y_test,
+            class_names=names,
+            rows="images",
+            image_shape=shape,
+        )

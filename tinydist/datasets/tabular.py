@@ -1,12 +1,11 @@
-"""Tables: scikit-learn's, and any CSV file with a column of classes.
+"""Tables: scikit-learn's, and any text file with a column of classes.
 
-None of them says which rows to test on. So the rows are split at random, 70% to train on and 30% to test on, each with
-its share of every class; the split is chosen by a number, which is the seed of a run.
+Unless the user names a file of rows to test on, the rows are split at random, 70% to train on and 30% to test on, each
+with its share of every class; the split is chosen by a number, which is the seed of a run.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,15 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.datasets import files
+from tinydist.datasets.options import TableOptions
+from tinydist.datasets.reading import LEFT_OUT, NUMBERS, Column, listed
 from tinydist.datasets.samples import COLUMN_INPUTS, Samples, class_numbers
+from tinydist.datasets.text_table import Table, read_table
 from tinydist.errors import DataError
 
 Array = NDArray[Any]
-Table = tuple[Array, Array]  # columns (rows, columns) in float64, and labels (rows,)
+
+SklearnContents = tuple[Array, Array, tuple[Column, ...], tuple[str, ...], str]
 
 TEST_SHARE = 0.3
-MOST_LEVELS = 100
-"""Number of different words in a column of a CSV file, at most: each becomes a column of its own."""
 SCIKIT_LEARN = "needs scikit-learn. Install it with: pip install 'tinydist[studies]'"
 
 
@@ -56,24 +57,24 @@ class SklearnTable:
         return True
 
     def checksums(self) -> dict[str, str]:
-        return {self.name: self.sha256 or self._table()[1]}
+        return {self.name: self.sha256 or self._table()[-1]}
 
     def read(self, split: int, /) -> Samples:
-        table, sha256 = self._table()
+        x, labels, columns, class_names, sha256 = self._table()
         if self.sha256 not in (None, sha256):
             raise DataError(
                 f"{self.name} of this version of scikit-learn is damaged, or another data set: expected sha256 "
                 f"{self.sha256}, got {sha256}. Install scikit-learn anew"
             )
-        return split_samples(table, split, self.name)
+        return split_samples(Table(x, labels, columns, ()), split, self.name, class_names)
 
-    def _table(self) -> tuple[Table, str]:
+    def _table(self) -> SklearnContents:
         return _sklearn_table(self.loader, self.fetched)
 
 
 @lru_cache(maxsize=4)
-def _sklearn_table(loader: str, fetched: bool) -> tuple[Table, str]:
-    """Return the table and its checksum."""
+def _sklearn_table(loader: str, fetched: bool) -> SklearnContents:
+    """Return the columns, the classes as numbers, what the columns are, the names of the classes, and the checksum."""
     try:
         from sklearn import datasets as sklearn_datasets
     except ImportError as problem:
@@ -87,107 +88,106 @@ def _sklearn_table(loader: str, fetched: bool) -> tuple[Table, str]:
             f"Fetch it once, on a machine with a network: python -c 'from sklearn.datasets import {loader}; {loader}()'"
         ) from None
     columns = np.ascontiguousarray(bunch.data, dtype="<f8")
-    labels, _ = class_numbers(bunch.target, bunch.target[:0])
+    labels, _, numbers = class_numbers(bunch.target, bunch.target[:0])
     digest = hashlib.sha256(columns.tobytes())
     digest.update(labels.astype("<i8").tobytes())
-    return (columns, labels), digest.hexdigest()
+    names = tuple(map(str, bunch.target_names))
+    what = tuple(Column(str(name), NUMBERS) for name in bunch.feature_names)
+    return columns, labels, what, names if len(names) == len(numbers) else numbers, digest.hexdigest()
 
 
 @dataclass(frozen=True)
-class CsvTable:
-    """A CSV file with a heading line; one column holds the classes.
+class TextTable:
+    """A file such as CSV with headings; one column holds the classes.
 
     Columns of numbers are taken as they are; a column of words becomes one column for each word, 1 where it is there
     and 0 elsewhere.
 
     Attributes:
-        path: the file, UTF-8, comma-separated.
+        path: the file.
         target: heading of the column of classes.
+        options: how it is read.
     """
 
     path: Path
     target: str
+    options: TableOptions
     inputs = COLUMN_INPUTS
-    splits = True
+
+    @property
+    def splits(self) -> bool:
+        return not self.options.test
 
     def is_here(self) -> bool:
-        return self.path.is_file()
+        return all(path.is_file() for path in self._paths())
 
     def checksums(self) -> dict[str, str]:
-        return files.checksums([self.path])
+        return files.checksums(self._paths())
 
     def read(self, split: int, /) -> Samples:
-        return split_samples(self._table(), split, str(self.path))
+        table = read_table(self.path, self.target, self.options)
+        if self.options.test:
+            return self._with_test_file(table, self._paths()[1])
+        return split_samples(table, split, str(self.path))
 
-    def _table(self) -> Table:
-        headings, rows = self._lines()
-        if self.target not in headings:
-            raise DataError(f"column {self.target!r} is missing in {self.path}; its columns are {', '.join(headings)}")
-        at = headings.index(self.target)
-        columns = {
-            heading: [row[number] for row in rows] for number, heading in enumerate(headings) if heading != self.target
-        }
-        if not columns:
-            raise DataError(f"{self.path} has only the column {self.target!r}; expected others to learn it from")
-        values = np.concatenate([self._numbers(heading, words) for heading, words in columns.items()], axis=1)
-        return values, self._classes([row[at] for row in rows])
+    def _paths(self) -> list[Path]:
+        return [self.path, *([Path(self.options.test)] if self.options.test else [])]
 
-    def _lines(self) -> tuple[list[str], list[list[str]]]:
-        try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
-                lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
-        except (UnicodeDecodeError, csv.Error) as problem:
-            raise DataError(f"{self.path} is not a CSV file in UTF-8: {problem}") from None
-        if len(lines) < 2:
-            raise DataError(f"{self.path} has {len(lines)} lines; expected headings and rows")
-        headings, *rows = lines
-        if len(set(headings)) < len(headings):
-            raise DataError(f"{self.path} has the same heading twice: {', '.join(headings)}")
-        for number, row in enumerate(rows, start=2):
-            if len(row) != len(headings) or "" in row:
-                found = f"{len(row)} cells" if len(row) != len(headings) else f"{headings[row.index('')]!r} missing"
-                raise DataError(
-                    f"{self.path}, row {number} has {found}; expected {len(headings)} cells, none of them empty. Fill "
-                    "in what is missing, or leave the row out"
-                )
-        return headings, rows
-
-    def _numbers(self, heading: str, words: list[str]) -> Array:
-        try:
-            numbers = np.array(words, dtype=np.float64)
-        except ValueError:
-            levels, which = np.unique(words, return_inverse=True)
-            if len(levels) > MOST_LEVELS:
-                raise DataError(
-                    f"{self.path}: column {heading!r} has {len(levels):,} different words, such as {levels[0]!r}; "
-                    f"at most {MOST_LEVELS} can become columns of their own. Leave the column out"
-                ) from None
-            return np.eye(len(levels))[which]
-        if not np.isfinite(numbers).all():
-            number = int(np.flatnonzero(~np.isfinite(numbers))[0])
-            raise DataError(f"{self.path}, row {number + 2}: {heading!r} is {words[number]}; expected a finite number")
-        return numbers[:, None]
-
-    def _classes(self, words: list[str]) -> Array:
-        try:
-            labels, _ = class_numbers(np.array(words, dtype=np.float64), np.empty(0))
-        except ValueError:
-            labels, _ = class_numbers(np.array(words), np.empty(0, dtype=str))
-        if (classes := labels.max() + 1) > len(words) / 2:
+    def _with_test_file(self, train: Table, path: Path) -> Samples:
+        if not path.is_file():
             raise DataError(
-                f"{self.path}: column {self.target!r} has {classes:,} different values in {len(words):,} rows; "
-                "expected classes, each with several rows. Cut a measured quantity into classes first"
+                f"the test file {path} is missing; check the path, which is taken as that of {self.path} is"
             )
-        return labels
+        test = read_table(path, self.target, self.options, to_test_on=True)
+        try:
+            y_train, y_test, class_names = class_numbers(train.y, test.y)
+        except ValueError as problem:
+            raise DataError(f"{path}: {problem}, those of {self.path}") from None
+        return Samples(
+            x_train=train.x,
+            y_train=y_train,
+            x_test=_arranged_as(train, test, path),
+            y_test=y_test,
+            class_names=class_names,
+            split=f"those to test on are in {path}",
+            columns=train.columns,
+            notes=(*train.notes, *(f"{path.name}: {note[0].lower()}{note[1:]}" for note in test.notes)),
+        )
 
 
-def split_samples(table: Table, split: int, origin: str) -> Samples:
+def _arranged_as(train: Table, test: Table, path: Path) -> Array:
+    """Return the rows to test on with the columns of the training rows.
+
+    Raises:
+        DataError: if columns are missing or unknown, or differ in what they hold.
+    """
+    here, there = ({c.name: c for c in table.columns if c.kind != LEFT_OUT} for table in (train, test))
+    if here.keys() != there.keys():
+        missing, unknown = (listed(sorted(names)) for names in (here.keys() - there.keys(), there.keys() - here.keys()))
+        found = "; ".join(f"{what} {names}" for what, names in (("missing", missing), ("unknown", unknown)) if names)
+        raise DataError(
+            f"the columns of {path} differ from those to train on: {found}. Give both files the same columns"
+        )
+    for column in here.values():
+        other = there[column.name]
+        if column.kind != other.kind:
+            raise DataError(f"column {column.name!r} holds {column.kind} to train on, and {other.kind} in {path}")
+        if new := sorted(set(other.words) - set(column.words)):
+            raise DataError(f"column {column.name!r} of {path} holds {new[0]!r}, which no row to train on has")
+    places = {name: place for place, name in enumerate(name for column in there.values() for name in column.inputs)}
+    inputs = [name for column in here.values() for name in column.inputs]
+    absent = np.zeros(len(test.x))  # a word that no row to test on has
+    return np.stack([test.x[:, places[name]] if name in places else absent for name in inputs], axis=1)
+
+
+def split_samples(table: Table, split: int, origin: str, class_names: tuple[str, ...] | None = None) -> Samples:
     """Split the rows of a table into training and test rows, both with their share of every class.
 
     Args:
-        table: columns and labels.
+        table: columns and classes.
         split: which of the random splits.
         origin: where the table is from, for error messages.
+        class_names: if the classes are numbers from 0, their names.
 
     Raises:
         DataError: if a class is too small for that, or scikit-learn is not installed.
@@ -196,9 +196,20 @@ def split_samples(table: Table, split: int, origin: str) -> Samples:
         from sklearn.model_selection import train_test_split
     except ImportError as problem:
         raise DataError(f"splitting a table {SCIKIT_LEARN} ({problem})") from None
-    x, y = table
+    y, _, names = class_numbers(table.y, table.y[:0])
     try:
-        x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=TEST_SHARE, random_state=split, stratify=y)
+        x_train, x_test, y_train, y_test = train_test_split(
+            table.x, y, test_size=TEST_SHARE, random_state=split, stratify=y
+        )
     except ValueError as problem:
         raise DataError(f"the rows of {origin} cannot be split into training and test rows: {problem}") from None
-    return Samples(x_train, y_train, x_test, y_test)
+    return Samples(
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        class_names=class_names or names,
+        split=f"drawn at random by the seed, {TEST_SHARE:.0%} of each class to test on",
+        columns=table.columns,
+        notes=table.notes,
+    )

@@ -7,6 +7,6 @@ if __name__ == "__main__":
     if Path(".tinydist-exercises.json").exists() and Path(sys.path[0]).resolve() == Path.cwd():
         del sys.path[0]  # a learner's own files here must not hide modules of Python
 
-    from tinydist.exercises.cli import main
+    from tinydist.command_line import start
 
-    sys.exit(main())
+    sys.exit(start("exercises"))

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from typing import Any, NoReturn
 
 from tinydist.exercises.exercise import Exercise, ExerciseError, shown
 from tinydist.exercises.judgement import Judgement
+from tinydist.files import temporary_folder
 
 SECONDS = 20.0
 """Time that an answer may take in all its cases together; numba's compiler needs some of it."""
@@ -62,8 +62,8 @@ def judge_apart(exercise: Exercise, path: Path, seconds: float = SECONDS) -> Jud
     """
     text = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() and os.access(path, os.R_OK) else ""
     ours, theirs = PROCESSES.Pipe(duplex=False)
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Path(folder) / "stack"
+    with temporary_folder() as folder:
+        stack = folder / "stack"
         process = PROCESSES.Process(target=_work, args=(exercise, path, seconds, stack, theirs), daemon=True)
         with by_itself():
             process.start()

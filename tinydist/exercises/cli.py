@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tinydist.command_line import add_commands, command_parser, exit_status
+from tinydist.command_line import add_commands, command_parser, exit_status, is_read, program
 from tinydist.exercises import pages
 from tinydist.exercises.exercise import Exercise, ExerciseError, command, default_folder, shown
 from tinydist.exercises.judgement import Judgement
@@ -31,6 +31,7 @@ examples:
 """
 
 
+@program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 if an answer does not pass, 2 for bad use, 130 after Ctrl-C."""
     parser = _parser()
@@ -135,6 +136,8 @@ def _watch(options: argparse.Namespace) -> int:
         print(f"\n{'-' * 60}\n{pages.result(judgement)}", flush=True)
         if judgement.passed:
             print(f"\n{pages.onward(workspace.standings(), workspace.folder)}", flush=True)
+        if not is_read():
+            break
     return 0
 
 

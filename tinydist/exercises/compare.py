@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydist.arrays import is_real
 from tinydist.exercises.rubric import Observation
 
 RTOL = {"float64": 1e-8, "float32": 1e-4}
@@ -30,7 +31,7 @@ def _numeric_difference(observation: Observation, expected: NDArray[Any]) -> str
     array = _as_array(observation.received)
     if array is not None and array.dtype.kind == "c":
         return "complex numbers, not real ones"
-    if array is None or array.dtype.kind not in "fiub":
+    if array is None or not is_real(array.dtype):
         return f"of type {type(observation.received).__name__}, not numbers"
     if array.shape != expected.shape:
         return f"shape {array.shape} instead of {expected.shape}"
@@ -70,7 +71,7 @@ def same(a: Any, b: Any, any_dtype: bool = False) -> bool:
         any_dtype: whether the dtypes may differ.
     """
     first, second = _as_array(a), _as_array(b)
-    if first is None or second is None or first.dtype.kind not in "fiub" or second.dtype.kind not in "fiub":
+    if first is None or second is None or not (is_real(first.dtype) and is_real(second.dtype)):
         return type(a) is type(b) and np.array_equal(np.asarray(a, dtype=object), np.asarray(b, dtype=object))
     if first.shape != second.shape or not (any_dtype or first.dtype == second.dtype):
         return False

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tinydist import datasets, ops
 from tinydist.activity import dead_units
+from tinydist.errors import BackwardError
 from tinydist.kernels import dense
 from tinydist.models import build_model
 from tinydist.module import Module
@@ -158,7 +159,11 @@ def one_step(model: Model, pixels: Array, labels: Array) -> StepValues:
     with no_grad():
         dead = dead_units(network(x).data)
     loss = model.loss(network(x), labels)
-    training_step(loss, SGD(parameters.values(), lr=LR))
+    try:
+        training_step(loss, SGD(parameters.values(), lr=LR))
+    except BackwardError:
+        if any(parameter.grad is not None for parameter in parameters.values()):
+            raise  # else the missing gradients tell more
     gradients = {f"the gradient of {name}": parameter.grad for name, parameter in parameters.items()}
     changes = {f"the change of {name}": parameter.data - before[name] for name, parameter in parameters.items()}
     return gradients, {"the loss": loss.data}, changes, {"the dead outputs": dead}

@@ -74,7 +74,7 @@ def solution(exercise: Exercise) -> str:
     head = f"{_decorator(exercise)}def {exercise.name}{_signature(exercise, node)}:"
     library = python_function(exercise.rubric.library)
     path, line = shown(Path(inspect.getsourcefile(library) or "")), inspect.getsourcelines(library)[1]
-    note = f"# A right answer. The library's own, made for speed, is in {path}, line {line}."
+    note = f"# A right answer. Compare it with {path}, line {line}."
     return f"{note}\n\n{arranged(_imports(exercise, node))}\n\n\n{head}\n{body}"
 
 

@@ -13,33 +13,24 @@ and nowhere else:
   images for every step;
 * activations, sums over the batch and the loss are numba's on arrays so large that the time to start threads is
   negligible, and NumPy's on others.
+
+With NUMBA_DISABLE_JIT=1 all are NumPy's: numba's loops, run by Python, would take hours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
-from tinydist.kernels import dense, elementwise, loss, narrow
-from tinydist.kernels.conv import avg_pool2d_numba as avg_pool2d
-from tinydist.kernels.conv import avg_pool2d_vjp_numba as avg_pool2d_vjp
-from tinydist.kernels.conv import conv2d_numba as conv2d
-from tinydist.kernels.conv import conv2d_vjp_weight_numba as conv2d_vjp_weight
-from tinydist.kernels.conv import conv2d_vjp_x_numba as conv2d_vjp_x
-from tinydist.kernels.conv import max_pool2d_numba as max_pool2d
-from tinydist.kernels.conv import max_pool2d_vjp_numba as max_pool2d_vjp
+from tinydist.kernels import conv, dense, distance, elementwise, loss, narrow, sparse
 from tinydist.kernels.dense import matmul_blas as matmul
-from tinydist.kernels.distance import weighted_squares_numba as weighted_squares
-from tinydist.kernels.distance import weighted_squares_vjp_center_numba as weighted_squares_vjp_center
-from tinydist.kernels.distance import weighted_squares_vjp_weight_numba as weighted_squares_vjp_weight
-from tinydist.kernels.distance import weighted_squares_vjp_x_numba as weighted_squares_vjp_x
 from tinydist.kernels.memory import empty
 from tinydist.kernels.sparse import compress, decompress
-from tinydist.kernels.sparse import sparse_matmul_numba as sparse_matmul
-from tinydist.kernels.sparse import sparse_matmul_summed_numba as sparse_matmul_summed
 
 __all__ = [
     "absolute",
@@ -72,6 +63,29 @@ __all__ = [
 
 Array = NDArray[Any]
 
+COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba sets it at run time
+"""Whether numba compiles its loops."""
+
+
+def _chosen(module: ModuleType, name: str) -> Callable[..., Any]:
+    """Return numba's kernel of this name if numba compiles, else its NumPy twin."""
+    return vars(module)[f"{name}_numba" if COMPILED else f"{name}_numpy"]
+
+
+conv2d = _chosen(conv, "conv2d")
+conv2d_vjp_x = _chosen(conv, "conv2d_vjp_x")
+conv2d_vjp_weight = _chosen(conv, "conv2d_vjp_weight")
+max_pool2d = _chosen(conv, "max_pool2d")
+max_pool2d_vjp = _chosen(conv, "max_pool2d_vjp")
+avg_pool2d = _chosen(conv, "avg_pool2d")
+avg_pool2d_vjp = _chosen(conv, "avg_pool2d_vjp")
+weighted_squares = _chosen(distance, "weighted_squares")
+weighted_squares_vjp_x = _chosen(distance, "weighted_squares_vjp_x")
+weighted_squares_vjp_center = _chosen(distance, "weighted_squares_vjp_center")
+weighted_squares_vjp_weight = _chosen(distance, "weighted_squares_vjp_weight")
+sparse_matmul = _chosen(sparse, "sparse_matmul")
+sparse_matmul_summed = _chosen(sparse, "sparse_matmul_summed")
+
 LARGE = 2**15
 """Number of entries from which numba's threads pay off (measured: starting them takes some 20 microseconds)."""
 
@@ -88,7 +102,7 @@ def _is_large(*arrays: Array) -> bool:
     """
     first = arrays[0]
     same = all(a.flags.c_contiguous and (a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays)
-    return same and first.size >= LARGE and first.dtype in (np.float32, np.float64)
+    return COMPILED and same and first.size >= LARGE and first.dtype in (np.float32, np.float64)
 
 
 def _entrywise(by_numba: Callable[..., None], by_numpy: Callable[..., None]) -> Callable[..., Array]:
@@ -116,7 +130,7 @@ def _suits_narrow(outputs: int, batch: Array, other: Array) -> bool:
     """Return whether the narrow loops are faster than BLAS for a linear layer: it has few outputs and a large batch."""
     contiguous = batch.flags.c_contiguous and other.flags.c_contiguous
     floats = batch.dtype == other.dtype and batch.dtype in (np.float32, np.float64)
-    return outputs <= NARROW and len(batch) * outputs >= LARGE and contiguous and floats
+    return COMPILED and outputs <= NARROW and len(batch) * outputs >= LARGE and contiguous and floats
 
 
 def linear(x: Array, weight: Array) -> Array:

@@ -219,7 +219,7 @@ def max_pool2d_numpy(x: Array, size: int) -> Array:
 def max_pool2d_vjp_numpy(g: Array, x: Array, y: Array, size: int) -> Array:
     """Return the gradient of x: g to the largest entry of each window, shared equally by entries that tie.
 
-    A window whose maximum is NaN receives 0.
+    A window whose maximum is NaN receives NaN.
 
     Args:
         g: gradient of the maxima, (batch, channels, rows, columns).
@@ -230,9 +230,11 @@ def max_pool2d_vjp_numpy(g: Array, x: Array, y: Array, size: int) -> Array:
     Returns:
         (batch, channels, height, width).
     """
-    is_max = _blocks(x, size) == y[:, :, :, None, :, None]
+    largest = y[:, :, :, None, :, None]
+    is_max = _blocks(x, size) == largest
     ties = np.maximum(is_max.sum(axis=(3, 5), dtype=g.dtype), 1)
-    return _spread(np.where(is_max, (g / ties)[:, :, :, None, :, None], 0), x.shape)
+    other = np.where(np.isnan(largest), largest, 0)
+    return _spread(np.where(is_max, (g / ties)[:, :, :, None, :, None], other), x.shape)
 
 
 def avg_pool2d_numpy(x: Array, size: int) -> Array:
@@ -285,9 +287,10 @@ def _max_pool2d_vjp(g: Array, x: Array, y: Array, size: int, gradient: Array) ->
                         for j in range(column * size, (column + 1) * size):
                             ties += x[n, i, j] == largest
                     share = g[n, row, column] / g.dtype.type(max(ties, 1))
+                    other = largest if np.isnan(largest) else x.dtype.type(0)
                     for i in range(row * size, (row + 1) * size):
                         for j in range(column * size, (column + 1) * size):
-                            gradient[n, i, j] = share if x[n, i, j] == largest else 0
+                            gradient[n, i, j] = share if x[n, i, j] == largest else other
 
 
 @kernel(parallel=True)

@@ -5,7 +5,8 @@ the activation, `g` the gradient of its output. The NumPy functions take arrays 
 one axis.
 
 On large arrays NumPy would take one thread and a temporary for each step; numba takes one pass and all threads. Threads
-share out fixed chunks of the entries, so the bits do not depend on their number. NaN stays NaN.
+share out fixed chunks of the entries, so the bits do not depend on their number. NaN stays NaN, and so the gradient
+where `x` is NaN.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ def relu_numba(x: Array, out: Array) -> None:
 
 
 def relu_vjp_numpy(g: Array, x: Array, out: Array) -> None:
-    """Compute `g` where ``x > 0``, else 0."""
-    out[...] = np.where(x > 0, g, 0)
+    """Compute `g` where ``x > 0``, 0 where ``x <= 0``, else NaN."""
+    out[...] = np.where(x > 0, g, np.where(x <= 0, 0, x))
 
 
 @kernel(parallel=True)
 def relu_vjp_numba(g: Array, x: Array, out: Array) -> None:
-    """Compute `g` where ``x > 0``, else 0; one axis."""
+    """Compute `g` where ``x > 0``, 0 where ``x <= 0``, else NaN; one axis."""
     for chunk in prange(CHUNKS):
         for i in range(x.size * chunk // CHUNKS, x.size * (chunk + 1) // CHUNKS):
-            out[i] = g[i] if x[i] > 0 else x.dtype.type(0)
+            other = x.dtype.type(0) if x[i] <= 0 else x[i]
+            out[i] = g[i] if x[i] > 0 else other
 
 
 def abs_numpy(x: Array, out: Array) -> None:
@@ -62,14 +64,14 @@ def abs_numba(x: Array, out: Array) -> None:
 
 
 def abs_vjp_numpy(g: Array, x: Array, out: Array) -> None:
-    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else 0."""
-    out[...] = np.where(x > 0, g, np.where(x < 0, -g, 0))
+    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else `x`, which is 0 or NaN."""
+    out[...] = np.where(x > 0, g, np.where(x < 0, -g, x + 0))
 
 
 @kernel(parallel=True)
 def abs_vjp_numba(g: Array, x: Array, out: Array) -> None:
-    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else 0; one axis."""
+    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else `x`, which is 0 or NaN; one axis."""
     for chunk in prange(CHUNKS):
         for i in range(x.size * chunk // CHUNKS, x.size * (chunk + 1) // CHUNKS):
-            negative = -g[i] if x[i] < 0 else x.dtype.type(0)
+            negative = -g[i] if x[i] < 0 else x[i] + x.dtype.type(0)  # of -0, 0
             out[i] = g[i] if x[i] > 0 else negative

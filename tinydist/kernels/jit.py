@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
-from numba import njit
+from numba import config, njit, threading_layer  # type: ignore[attr-defined]
+
+try:
+    from tinydist.kernels.cache import CheckedCache
+except ImportError:  # this numba's cache is made in another way, so it serves as it is
+    CheckedCache = None  # type: ignore[assignment, misc]
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -16,8 +24,12 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     compile a kernel with the liberties of whichever kernel happens to call it first, and keep that on disk.
 
     numba keeps it in ``__pycache__`` beside the source or, where that cannot be written, in the user's cache folder
-    (or in NUMBA_CACHE_DIR); it writes files whole, so processes may share them. Where no folder can be written, the
-    function is compiled anew in each process, and a warning says so.
+    (or in NUMBA_CACHE_DIR); it writes files whole, so processes may share them, and a damaged one counts as missing
+    (see :mod:`tinydist.kernels.cache`). Where no folder can be written, the function is compiled anew in each process,
+    and a warning says so.
+
+    A parallel kernel raises a RuntimeError in a process that was forked after numba's threads had started, see
+    :func:`_refuse_lost_threads`.
 
     Args:
         **options: options of ``numba.njit``, such as `parallel`.
@@ -26,14 +38,61 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     options = {"fastmath": False} | options
 
     def compiled(function: Callable[..., Any]) -> Any:
+        if config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba sets it at run time
+            return function
         try:
-            return njit(cache=True, **options)(function)
+            dispatcher: Any = njit(cache=True, **options)(function)
         except RuntimeError:  # numba found no folder to write to
-            warnings.warn(
-                "compiled kernels cannot be kept on disk, so every process spends some seconds compiling; "
-                "set NUMBA_CACHE_DIR to a folder that can be written",
-                stacklevel=1,  # one place for all kernels, so that it is shown once
-            )
-            return njit(**options)(function)
+            _warn_not_kept()
+            dispatcher = njit(**options)(function)
+        else:
+            if CheckedCache is not None:
+                with suppress(AttributeError):
+                    dispatcher._cache = CheckedCache(function, _warn_not_kept)
+        if options.get("parallel"):
+            _parallel.append(dispatcher)
+        return dispatcher
 
     return compiled
+
+
+def _warn_not_kept() -> None:
+    warnings.warn(
+        "compiled kernels cannot be kept on disk, so every process spends some seconds compiling; "
+        "set NUMBA_CACHE_DIR to a folder that can be written",
+        stacklevel=1,  # one place for all kernels, so that it is shown once
+    )
+
+
+# --- processes without numba's threads -------------------------------------------------------------------------------
+
+_parallel: list[Any] = []
+"""Every kernel that needs numba's threads."""
+
+
+def _refuse_lost_threads() -> None:
+    """Let parallel kernels raise, in a process just forked from one whose OpenMP threads had started.
+
+    The threads are not here, but GNU's OpenMP, which numba uses on Linux, thinks so, and would abort the process. Other
+    threading layers survive a fork.
+    """
+    try:
+        lost = threading_layer() == "omp"
+    except ValueError:  # no parallel kernel has run yet
+        return
+    if lost:
+        with suppress(AttributeError):  # these names are numba's own, and without them the process dies as it would
+            for dispatcher in _parallel:
+                dispatcher._reset_overloads()  # forget what was compiled, so that a call asks for it to be compiled
+                dispatcher._compile_for_args = _refuse
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise RuntimeError(
+        "this process was forked from one in which compiled kernels had already started their threads, which a fork "
+        'does not copy; start processes with multiprocessing.get_context("spawn") or "forkserver"'
+    )
+
+
+if sys.platform == "linux":
+    os.register_at_fork(after_in_child=_refuse_lost_threads)

@@ -36,9 +36,10 @@ def softmax_cross_entropy_numpy(logits: Array, labels: Array) -> tuple[Array, Ar
         The loss in nats, 0-dimensional, and the gradient, (batch, classes), both in the dtype of the logits.
     """
     rows = np.arange(len(logits))
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN
+        shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    gradient = np.where(log_probabilities > _log_negligible(logits.dtype), np.exp(log_probabilities), 0)
+    gradient = np.where(log_probabilities <= _log_negligible(logits.dtype), 0, np.exp(log_probabilities))
     gradient[rows, labels] -= 1
     gradient /= len(logits)
     return -log_probabilities[rows, labels].mean(), gradient
@@ -54,7 +55,7 @@ def _softmax_cross_entropy(logits: Array, labels: Array, log_negligible: float, 
         for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
             highest = logits[i, 0]
             for j in range(1, classes):
-                if not logits[i, j] <= highest:  # also true for NaN, which then spreads to the loss
+                if logits[i, j] > highest:
                     highest = logits[i, j]
             total = logits.dtype.type(0)
             for j in range(classes):

@@ -55,7 +55,7 @@ def _add_rows_plain(vectors: int) -> Callable[..., None]:
     ) -> None:
         columns = slice(j, j + vectors * LANES)
         for n in range(count):
-            row = first + (n if offsets is None else offsets[start + n])
+            row = first + (n if offsets is None else int(offsets[start + n]))
             result[i, columns] += values[start + n * stride] * matrix[row, columns]
 
     return add_rows
@@ -184,7 +184,7 @@ def _add_sparse(
     if j < width:
         for p in range(start, start + count):
             for rest in range(j, width):
-                result[i, rest] += values[p] * matrix[first + offsets[p], rest]
+                result[i, rest] += values[p] * matrix[first + int(offsets[p]), rest]
 
 
 @kernel(fastmath={"contract"})

@@ -6,11 +6,13 @@ Images are (batch, channels, height, width), weights (out_channels, channels, kh
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from tinydist import kernels
-from tinydist.errors import DTypeError, ShapeError
+from tinydist.arrays import as_floats
+from tinydist.errors import ShapeError
 from tinydist.ops.elementwise import Array, Result
 
 __all__ = ["avg_pool2d", "conv2d", "max_pool2d"]
@@ -38,12 +40,12 @@ def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: int = 1, 
 
     Raises:
         ShapeError: unless the shapes fit together and the weight fits into the padded image.
+        TypeError: unless stride and padding are whole numbers.
         ValueError: if stride is below 1 or padding below 0.
-        DTypeError: unless the result is float32 or float64.
     """
-    _check_conv2d(x.shape, weight.shape, None if bias is None else bias.shape, stride, padding)
-    start = np.zeros(len(weight), dtype=weight.dtype) if bias is None else bias
-    x, weight, start = _as_floats("conv2d", x, weight, start)
+    x, weight, *biases = as_floats("conv2d", x, weight, *([] if bias is None else [bias]))
+    _check_conv2d(x.shape, weight.shape, biases[0].shape if biases else None, stride, padding)
+    start = biases[0] if biases else np.zeros(len(weight), dtype=weight.dtype)
     padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     inside = slice(padding, padding + x.shape[2]), slice(padding, padding + x.shape[3])
 
@@ -65,8 +67,7 @@ def max_pool2d(x: Array, size: int) -> Result:
     """Compute the largest entry of every window; windows lie side by side, so each side shrinks by the factor `size`.
 
     With g the gradient: g to the largest entry of the window, shared equally by entries that tie (as in
-    :func:`tinydist.ops.reduce.max`), 0 to all others. A window with a NaN has the maximum NaN and passes no gradient
-    on.
+    :func:`tinydist.ops.reduce.max`), 0 to all others; NaN to all of a window that has a NaN.
 
     Args:
         x: (batch, channels, height, width).
@@ -77,11 +78,11 @@ def max_pool2d(x: Array, size: int) -> Result:
 
     Raises:
         ShapeError: unless x has four axes and a window fits into it.
+        TypeError: unless size is a whole number.
         ValueError: if size is below 1.
-        DTypeError: unless x is float32 or float64.
     """
+    (x,) = as_floats("max_pool2d", x)
     _check_pool2d("max_pool2d", x.shape, size)
-    (x,) = _as_floats("max_pool2d", x)
     y = kernels.max_pool2d(x, size)
     return y, (lambda g: kernels.max_pool2d_vjp(g, x, y, size),)
 
@@ -91,14 +92,24 @@ def avg_pool2d(x: Array, size: int) -> Result:
 
     With g the gradient: every entry of the window receives ``g / size**2``, dropped rows and columns 0.
     """
+    (x,) = as_floats("avg_pool2d", x)
     _check_pool2d("avg_pool2d", x.shape, size)
-    (x,) = _as_floats("avg_pool2d", x)
-    return kernels.avg_pool2d(x, size), (lambda g: kernels.avg_pool2d_vjp(g, x.shape, size),)
+    y = kernels.avg_pool2d(x, size)
+    if np.isinf(y).any():  # the sum of a window may have overflowed, unlike its mean
+        y = kernels.avg_pool2d(x / size**2, size) * size**2
+    return y, (lambda g: kernels.avg_pool2d_vjp(g, x.shape, size),)
+
+
+def _check_whole(name: str, **options: Any) -> None:
+    for option, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name}: {option} is one whole number for all sides and directions, got {value!r}")
 
 
 def _check_conv2d(
     x: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, stride: int, padding: int
 ) -> None:
+    _check_whole("conv2d", stride=stride, padding=padding)
     if stride < 1 or padding < 0:
         raise ValueError(f"conv2d: stride must be from 1 and padding from 0, got stride={stride}, padding={padding}")
     if len(x) != 4 or len(weight) != 4 or x[1] != weight[1] or 0 in weight or (bias is not None and bias != weight[:1]):
@@ -115,6 +126,7 @@ def _check_conv2d(
 
 
 def _check_pool2d(name: str, x: tuple[int, ...], size: int) -> None:
+    _check_whole(name, size=size)
     if size < 1:
         raise ValueError(f"{name}: size must be from 1, got {size}")
     if len(x) != 4:
@@ -126,11 +138,3 @@ def _check_pool2d(name: str, x: tuple[int, ...], size: int) -> None:
         raise ShapeError(
             f"{name}: a window of {size} x {size} does not fit into an image of {x[2]} x {x[3]}; take a smaller size"
         )
-
-
-def _as_floats(name: str, *arrays: Array) -> list[Array]:
-    """Return the arrays in their common dtype; raise unless it is float32 or float64, as the kernels need."""
-    dtype = np.result_type(*arrays)
-    if dtype not in (np.float32, np.float64):
-        raise DTypeError(f"{name}: needs float32 or float64, got {dtype}; convert with Tensor(data, dtype=np.float32)")
-    return [array.astype(dtype, copy=False) for array in arrays]

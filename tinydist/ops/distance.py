@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinydist import kernels
-from tinydist.errors import DTypeError, ShapeError
+from tinydist.arrays import as_floats
+from tinydist.errors import ShapeError
 from tinydist.ops.elementwise import Array, Result
 
 __all__ = ["weighted_distance"]
@@ -35,27 +36,23 @@ def weighted_distance(x: Array, center: Array, weight: Array, floor: float = 0.0
 
     Raises:
         ShapeError: unless the three shapes fit together.
-        DTypeError: unless the common dtype of the arrays is float32 or float64.
-        ValueError: if `floor` is negative.
+        ValueError: if `floor` is negative or NaN.
     """
+    x, center, weight = as_floats("weighted_distance", x, center, weight)
     if x.ndim != 2 or center.ndim != 2 or x.shape[1] != center.shape[1] or weight.shape != center.shape:
         raise ShapeError(
             f"weighted_distance: got x {x.shape}, center {center.shape}, weight {weight.shape}; expected "
             "x (batch, features) and center and weight both (centers, features)"
         )
-    if floor < 0:
+    if not floor >= 0:
         raise ValueError(f"weighted_distance: floor is a squared distance and cannot be negative, got {floor}")
-    dtype = np.result_type(x, center, weight)  # the kernels compute in the dtype of x
-    if dtype not in (np.float32, np.float64):
-        raise DTypeError(f"weighted_distance computes in float32 or float64, got {dtype}; use array.astype(float)")
-    x, center, weight = (a.astype(dtype, copy=False) for a in (x, center, weight))
     squared = kernels.weighted_squares(x, center, weight)
     distance = np.sqrt(np.maximum(squared, squared.dtype.type(floor)))
 
     def pull(g: Array) -> Array:
         """Return u = g / distance, (batch, centers), 0 on the flat part."""
-        above = squared > floor
-        return np.where(above, g / np.where(above, distance, 1), 0)
+        flat = squared <= floor
+        return np.where(flat, 0, g / np.where(flat, 1, distance))
 
     return distance, (
         lambda g: kernels.weighted_squares_vjp_x(pull(g), x, center, weight),

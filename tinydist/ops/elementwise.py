@@ -6,12 +6,18 @@ function per input: given the gradient ``g`` of a scalar loss with respect to ``
 of a cotangent ``g`` with the Jacobian is a *vector-Jacobian product*, hence the name. Ops on two arrays
 raise a :class:`tinydist.errors.ShapeError` if the shapes do not broadcast.
 
+Which numbers ops compute with is said, and decided, in :mod:`tinydist.arrays`; all raise a
+:class:`tinydist.errors.DTypeError` for others.
+
 At a kink no derivative exists and one has to be chosen. The choices here: ``relu``, ``abs``, ``sqrt``
 and ``clamp`` have gradient 0 at their kinks; ``maximum`` gives each of two tied inputs half.
+
+NaN is passed on: what is computed from a NaN is NaN, and so is the gradient wherever a slope depends on it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist import kernels
-from tinydist.errors import ShapeError
+from tinydist.arrays import as_floats, as_numbers, check_broadcast, exact
 
 __all__ = [
     "Result",
@@ -34,6 +40,7 @@ __all__ = [
     "mul",
     "neg",
     "pow",
+    "power_of",
     "relu",
     "sigmoid",
     "sqrt",
@@ -66,22 +73,17 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     return gradient.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
 
 
-def _check_broadcast(name: str, a: Array, b: Array) -> None:
-    if a.shape == b.shape:
-        return
-    try:
-        np.broadcast_shapes(a.shape, b.shape)
-    except ValueError:
-        raise ShapeError(
-            f"{name}: shapes {a.shape} and {b.shape} do not broadcast. Aligned from the right, two sizes "
-            "must be equal or one of them 1; reshape one operand so that they are."
-        ) from None
+def broadcastable(name: str, a: Array, b: Array) -> list[Array]:
+    """Return the inputs of an op on two arrays, see :func:`tinydist.arrays.as_numbers`, if their shapes broadcast."""
+    a, b = as_numbers(name, a, b)
+    check_broadcast(name, a.shape, b.shape)
+    return [a, b]
 
 
 def add(a: Array, b: Array) -> Result:
     """Compute the sum ``a + b``."""
-    _check_broadcast("add", a, b)
-    return a + b, (
+    a, b = broadcastable("add", a, b)
+    return exact("add", np.add, a, b), (
         lambda g: unbroadcast(g, a.shape),
         lambda g: unbroadcast(g, b.shape),
     )
@@ -89,8 +91,8 @@ def add(a: Array, b: Array) -> Result:
 
 def sub(a: Array, b: Array) -> Result:
     """Compute the difference ``a - b``."""
-    _check_broadcast("sub", a, b)
-    return a - b, (
+    a, b = broadcastable("sub", a, b)
+    return exact("sub", np.subtract, a, b), (
         lambda g: unbroadcast(g, a.shape),
         lambda g: unbroadcast(-g, b.shape),
     )
@@ -98,8 +100,8 @@ def sub(a: Array, b: Array) -> Result:
 
 def mul(a: Array, b: Array) -> Result:
     """Compute the product ``a * b``."""
-    _check_broadcast("mul", a, b)
-    return a * b, (
+    a, b = broadcastable("mul", a, b)
+    return exact("mul", np.multiply, a, b), (
         lambda g: unbroadcast(g * b, a.shape),
         lambda g: unbroadcast(g * a, b.shape),
     )
@@ -107,21 +109,23 @@ def mul(a: Array, b: Array) -> Result:
 
 def div(a: Array, b: Array) -> Result:
     """Compute the quotient ``a / b``."""
-    _check_broadcast("div", a, b)
-    return a / b, (
+    a, b = broadcastable("div", a, b)
+    y = a / b
+    return y, (
         lambda g: unbroadcast(g / b, a.shape),
-        lambda g: unbroadcast(-g * a / (b * b), b.shape),
+        lambda g: unbroadcast(-(g / b) * y, b.shape),  # b² would be 0 for a small b
     )
 
 
 def maximum(a: Array, b: Array) -> Result:
     """Compute the larger of `a` and `b`; where they tie, each receives half of the gradient."""
-    _check_broadcast("maximum", a, b)
+    a, b = broadcastable("maximum", a, b)
+    y = np.maximum(a, b)
 
     def share(winner: Array, loser: Array) -> Array:
-        return (winner > loser) + 0.5 * (winner == loser)
+        return np.where(np.isnan(y), np.nan, (winner > loser) + 0.5 * (winner == loser))
 
-    return np.maximum(a, b), (
+    return y, (
         lambda g: unbroadcast(g * share(a, b).astype(g.dtype), a.shape),
         lambda g: unbroadcast(g * share(b, a).astype(g.dtype), b.shape),
     )
@@ -129,7 +133,8 @@ def maximum(a: Array, b: Array) -> Result:
 
 def neg(x: Array) -> Result:
     """Compute the negation ``-x``."""
-    return -x, (lambda g: -g,)
+    (x,) = as_numbers("neg", x)
+    return exact("neg", np.negative, x), (lambda g: -g,)
 
 
 def pow(x: Array, exponent: float) -> Result:
@@ -140,13 +145,15 @@ def pow(x: Array, exponent: float) -> Result:
     Raises:
         TypeError: unless the exponent is a number.
     """
-    if not isinstance(exponent, int | float | np.number):
+    if not isinstance(exponent, int | float | np.integer | np.floating):
         raise TypeError(
             f"pow takes a number as its exponent, got {type(exponent).__name__}; "
             "for a tensor exponent write (b * a.log()).exp()"
         )
 
-    y: Array = x**exponent
+    exponent = int(exponent) if isinstance(exponent, int | np.integer) else float(exponent)  # these take x's dtype
+    (x,) = as_numbers("pow", x) if isinstance(exponent, int) and exponent >= 0 else as_floats("pow", x)
+    y = exact("pow", lambda x: x**exponent, x)
 
     def vjp(g: Array) -> Array:
         if exponent == 0:
@@ -158,19 +165,38 @@ def pow(x: Array, exponent: float) -> Result:
     return y, (vjp,)
 
 
+def power_of(x: Array, base: float) -> Result:
+    """Compute ``base ** x`` for a positive, constant base.
+
+    Raises:
+        TypeError: unless the base is a number.
+        ValueError: unless it is positive.
+    """
+    if not isinstance(base, int | float | np.integer | np.floating):
+        raise TypeError(f"power_of takes a number as its base, got {type(base).__name__}; write (x * b.log()).exp()")
+    if not base > 0:
+        raise ValueError(f"power_of needs a base above 0, whose powers are real everywhere, got {base}")
+    (x,) = as_floats("power_of", x)
+    y: Array = float(base) ** x
+    return y, (lambda g: g * y * math.log(base),)
+
+
 def exp(x: Array) -> Result:
     """Compute the exponential ``e ** x``."""
+    (x,) = as_floats("exp", x)
     y = np.exp(x)
     return y, (lambda g: g * y,)
 
 
 def log(x: Array) -> Result:
     """Compute the natural logarithm."""
+    (x,) = as_floats("log", x)
     return np.log(x), (lambda g: g / x,)
 
 
 def sqrt(x: Array) -> Result:
     """Compute the square root; its slope at 0 is infinite, the gradient there is defined as 0."""
+    (x,) = as_floats("sqrt", x)
     y = np.sqrt(x)
 
     def vjp(g: Array) -> Array:
@@ -182,11 +208,13 @@ def sqrt(x: Array) -> Result:
 
 def abs(x: Array) -> Result:
     """Compute the absolute value; the gradient is 0 at 0."""
-    return kernels.absolute(x), (lambda g: kernels.absolute_vjp(g, x),)
+    (x,) = as_numbers("abs", x)
+    return exact("abs", kernels.absolute, x), (lambda g: kernels.absolute_vjp(g, x),)
 
 
 def relu(x: Array) -> Result:
     """Compute the rectified linear unit ``max(x, 0)``; the gradient is 0 at 0."""
+    (x,) = as_numbers("relu", x)
     return kernels.relu(x), (lambda g: kernels.relu_vjp(g, x),)
 
 
@@ -198,8 +226,13 @@ def clamp(x: Array, low: float | None = None, high: float | None = None) -> Resu
         low, high: the limits; None is no limit.
 
     Raises:
+        TypeError: if a limit is not a number.
         ValueError: if `low` is above `high`.
     """
+    (x,) = as_numbers("clamp", x)
+    for limit in (low, high):
+        if limit is not None and not isinstance(limit, int | float | np.integer | np.floating):
+            raise TypeError(f"clamp takes numbers or None as limits, got {limit!r}; for arrays use maximum")
     if low is not None and high is not None and low > high:
         raise ValueError(f"clamp needs low <= high, got low={low} and high={high}")
     raised = x if low is None else np.maximum(x, low)
@@ -208,18 +241,21 @@ def clamp(x: Array, low: float | None = None, high: float | None = None) -> Resu
     def vjp(g: Array) -> Array:
         above = True if low is None else x > low
         below = True if high is None else x < high
-        return g * np.logical_and(above, below)
+        inside: Array = np.logical_and(above, below)
+        return g * np.where(np.isnan(y), np.nan, inside).astype(g.dtype)
 
     return y, (vjp,)
 
 
 def tanh(x: Array) -> Result:
     """Compute the hyperbolic tangent."""
+    (x,) = as_floats("tanh", x)
     y = np.tanh(x)
     return y, (lambda g: g * (1 - y * y),)
 
 
 def sigmoid(x: Array) -> Result:
     """Compute the logistic function ``1 / (1 + e**-x)``; with ``e**-|x|``, so that nothing overflows or cancels."""
-    decay = np.exp(-1.0 * np.abs(x))
+    (x,) = as_floats("sigmoid", x)
+    decay = np.exp(-np.abs(x))
     return np.exp(np.minimum(x, 0)) / (1 + decay), (lambda g: g * (decay / (1 + decay) ** 2),)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinydist import kernels
-from tinydist.errors import DTypeError, ShapeError
+from tinydist.arrays import as_floats, as_numbers, exact
+from tinydist.errors import ShapeError
 from tinydist.ops.elementwise import Array, Result, unbroadcast
 from tinydist.sparse import SparseMatrix
 
@@ -18,14 +19,21 @@ def matmul(a: Array, b: Array) -> Result:
     For ``Y = A B``: the gradient of A is ``G B^T``, the gradient of B is ``A^T G``.
 
     Raises:
-        ShapeError: unless both have at least two axes and the inner sizes agree.
+        ShapeError: unless both have at least two axes, the inner sizes agree and the leading axes broadcast.
     """
-    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
+    a, b = as_numbers("matmul", a, b)
+    try:
+        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        chain = a.ndim > 1 and b.ndim > 1 and a.shape[-1] == b.shape[-2]
+    except ValueError:
+        chain = False
+    if not chain:
         raise ShapeError(
-            f"matmul: shapes {a.shape} and {b.shape} do not chain. Both need at least two axes and the last size "
-            "of the first must equal the last but one of the second: (..., n, k) @ (..., k, m)"
+            f"matmul: shapes {a.shape} and {b.shape} do not chain. Both need at least two axes, the last size of the "
+            "first must equal the last but one of the second, and axes before these must broadcast: "
+            "(..., n, k) @ (..., k, m)"
         )
-    return kernels.matmul(a, b), (
+    return exact("matmul", kernels.matmul, a, b), (
         lambda g: unbroadcast(kernels.matmul(g, np.swapaxes(b, -1, -2)), a.shape),
         lambda g: unbroadcast(kernels.matmul(np.swapaxes(a, -1, -2), g), b.shape),
     )
@@ -47,10 +55,11 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
     Raises:
         ShapeError: unless the shapes fit together.
     """
-    _check_linear(x.shape, weight, bias)
+    x, weight, *biases = as_floats("linear", x, weight, *([] if bias is None else [bias]))
+    _check_linear(x.shape, weight, biases[0] if biases else None)
     y = kernels.linear(x, weight)
-    if bias is not None:
-        y = np.add(y, bias, out=y if np.result_type(y, bias) == y.dtype else None)
+    if biases:
+        y += biases[0]
     vjps = (
         lambda g: kernels.linear_vjp_x(g, weight),
         lambda g: kernels.linear_vjp_weight(g, x),
@@ -71,13 +80,14 @@ def sparse_linear(weight: Array, bias: Array | None = None, *, x: SparseMatrix) 
         Y, (batch, out).
 
     Raises:
+        TypeError: unless x is a SparseMatrix.
         ShapeError: unless the shapes fit together.
-        DTypeError: unless the weight is float32 or float64.
     """
-    _check_linear(x.shape, weight, bias)
-    if weight.dtype not in (np.float32, np.float64):
-        raise DTypeError(f"linear: a sparse x needs a weight of float32 or float64, got {weight.dtype}")
-    start = np.zeros(len(weight), dtype=weight.dtype) if bias is None else bias
+    if not isinstance(x, SparseMatrix):
+        raise TypeError(f"sparse_linear takes a SparseMatrix as x, got {type(x).__name__}; use linear for others")
+    weight, *biases = as_floats("linear", weight, *([] if bias is None else [bias]))
+    _check_linear(x.shape, weight, biases[0] if biases else None)
+    start = biases[0] if biases else np.zeros(len(weight), dtype=weight.dtype)
     vjps = (
         lambda g: x.transposed_times(g).T,
         kernels.column_sums,

@@ -61,7 +61,7 @@ class Op:
         return self.function.__name__
 
 
-def _unary(low: float = -2.0, high: float = 2.0, **options: Any) -> tuple[Case, ...]:
+def _unary(low: float = -2.0, high: float = 2.0, /, **options: Any) -> tuple[Case, ...]:
     return tuple(Case((shape,), low, high, options) for shape in [(), (5,), (1, 3), (2, 3, 4)])
 
 
@@ -153,6 +153,12 @@ OPS: tuple[Op, ...] = (
         (*_unary(exponent=3), *_unary(exponent=0), *_unary(0.5, 2.0, exponent=-1.5)),
         (Kink((0.0,), (0.0,), {"exponent": 0.5}), Kink((0.0,), (0.0,), {"exponent": 0})),
     ),
+    Op(
+        ops.power_of,
+        "g b^x log b",
+        lambda _, x, base: base**x,
+        (*_unary(base=2), *_unary(base=0.3), *_unary(base=1.0)),
+    ),
     Op(ops.exp, "g e^x", lambda xp, x: xp.exp(x), _unary()),
     Op(ops.log, "g / x", lambda xp, x: xp.log(x), _unary(0.5, 3.0)),
     Op(ops.sqrt, "g / (2 √x), 0 at 0", lambda xp, x: xp.sqrt(x), _unary(0.5, 3.0), (Kink((0.0,), (0.0,)),)),
@@ -202,6 +208,19 @@ OPS: tuple[Op, ...] = (
         (Kink(([1.0, 2.0, 2.0],), ([0.0, 0.5, 0.5],)),),
     ),
     Op(
+        ops.min,
+        "g to the smallest entry, shared equally by ties",
+        lambda xp, x, **options: xp.min(x, **options),
+        _reduction(),
+        (Kink(([1.0, 1.0, 2.0],), ([0.5, 0.5, 0.0],)),),
+    ),
+    Op(
+        ops.logsumexp,
+        "g softmax(x)",
+        lambda xp, x, **options: xp.log(xp.sum(xp.exp(x), **options)),
+        _reduction(),
+    ),
+    Op(
         ops.reshape,
         "g in the old shape",
         lambda xp, x, shape: xp.reshape(x, shape),
@@ -227,6 +246,25 @@ OPS: tuple[Op, ...] = (
         "each input its own slice of g",
         lambda xp, *arrays, axis=0: xp.concatenate(arrays, axis=axis),
         (Case(((2, 3), (1, 3), (4, 3))), Case(((2, 3), (2, 1)), options={"axis": -1}), Case(((0, 2), (3, 2)))),
+    ),
+    Op(
+        ops.stack,
+        "each input its own slice of g",
+        lambda xp, *arrays, axis=0: xp.stack(arrays, axis=axis),
+        (
+            Case(((2, 3), (2, 3))),
+            Case(((), (), ())),
+            Case(((2, 3), (2, 3)), options={"axis": -1}),
+        ),
+    ),
+    Op(
+        ops.where,
+        "g to the entry picked, 0 to the other",
+        lambda _, a, b, condition: a * condition + b * ~condition,
+        tuple(
+            Case(shapes, options={"condition": np.array([[True], [False]])})
+            for shapes in [((2, 3), (2, 3)), ((2, 1), (3,)), ((), (2, 4)), ((4,), ())]
+        ),
     ),
     Op(
         ops.matmul,
@@ -298,6 +336,12 @@ OPS: tuple[Op, ...] = (
             Kink(([[1.0, 2.0]], [[1.0, 2.0]], [[1.0, 1.0]]), ([[0.0, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]])),
             Kink(([[3.0]], [[1.0]], [[-1.0]]), ([[0.0]], [[0.0]], [[0.0]]), {"floor": 1e-12}),
         ),
+    ),
+    Op(
+        ops.softmax,
+        "p (g - Σ g p), with p = softmax(x)",
+        lambda xp, x, axis=-1: xp.exp(x) / xp.sum(xp.exp(x), axis=axis, keepdims=True),
+        (Case(((5,),)), Case(((3, 4),)), Case(((3, 4),), options={"axis": 0}), Case(((2, 1),))),
     ),
     Op(
         ops.log_softmax,

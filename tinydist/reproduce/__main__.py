@@ -2,7 +2,7 @@
 
 import sys
 
-if __name__ == "__main__":
-    from tinydist.reproduce.cli import main  # in here, so that worker processes do not import it all again
+from tinydist.command_line import start
 
-    sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(start("reproduce"))

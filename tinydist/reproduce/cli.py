@@ -16,9 +16,11 @@ from tinydist.command_line import (
     exit_status,
     positive,
     positive_real,
+    program,
     time_span,
 )
 from tinydist.cores import available_cores
+from tinydist.datasets.options import DELIMITERS, MISSING
 from tinydist.errors import DataError
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.plans.plan import Plan, make_plan
@@ -51,7 +53,7 @@ examples:
   python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
   python -m tinydist.reproduce --study activations                 GELU, SiLU, Tanh and others beside ReLU and Abs
   python -m tinydist.reproduce --study dying                       when do the outputs of ReLU2 die? 28 arms
-  python -m tinydist.reproduce --dataset my.csv:class --input normalized --lr 0.1     a table of your own
+  python -m tinydist.reproduce --dataset my.csv:class --drop id    a table of your own, without its column id
   python -m tinydist.reproduce --scheduler tcp://host:8786         on the machines of a dask cluster
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
@@ -61,6 +63,7 @@ EXPECTED = (DataError, PoolError, ValueError, OSError)
 """Errors whose message says what a user can correct."""
 
 
+@program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 if runs failed, 2 for bad input, 130 after Ctrl-C."""
     parser = _parser()
@@ -230,7 +233,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="have the runs done by the workers of this dask scheduler, such as tcp://host:8786, instead of here; they "
         "need tinydist with its data, one thread each (dask worker ADDRESS --nworkers 2 --nthreads 1), and DIR at the "
-        "same path",
+        "same path; whoever can reach a tcp:// address can run programs there, so keep it inside a network that you "
+        "trust, or use tls:// with certificates (see distributed.comm.tls in dask's settings)",
     )
     add(
         "--layout",
@@ -256,4 +260,24 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         metavar="NAME|PATH",
         help=f"one of {', '.join(datasets.SOURCES)}; or {datasets.PATHS} (default: mnist, or the study's)",
+    )
+    tables = parser.add_argument_group("options for a table of your own, FILE.csv:COLUMN")
+    tables.add_argument("--drop", metavar="A,B,…", help="leave out these columns")
+    tables.add_argument(
+        "--missing",
+        choices=MISSING,
+        help="missing values: refuse the table, drop the rows that have some, or fill in the column's mean over the "
+        "training rows (default: refuse)",
+    )
+    tables.add_argument(
+        "--delimiter",
+        metavar="CHARACTER",
+        help=f"what separates cells: one character, or {', '.join(DELIMITERS)} (default: recognised)",
+    )
+    tables.add_argument("--decimal", choices=[".", ","], help="the decimal point of its numbers (default: recognised)")
+    tables.add_argument(
+        "--test-file",
+        type=Path,
+        metavar="FILE.csv",
+        help="test on the rows of this file, which has the same columns (default: 30%% of the table, by the seed)",
     )

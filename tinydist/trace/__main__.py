@@ -1,3 +1,3 @@
-from tinydist.trace.cli import main
+from tinydist.command_line import start
 
-raise SystemExit(main())
+raise SystemExit(start("trace"))

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist import datasets
-from tinydist.command_line import add_option, command_parser, exit_status, model_name, not_negative
+from tinydist.command_line import add_option, command_parser, exit_status, model_name, not_negative, program
 from tinydist.datasets import Dataset
 from tinydist.errors import DataError, DivergedError
-from tinydist.figures import save
+from tinydist.figures import check_figure, save
 from tinydist.models import build_model, parse_model_name
 from tinydist.nn import Module
 from tinydist.optim import SGD
@@ -40,6 +40,7 @@ Class by class. layer 2: what the second layer computes; logit: the output; grad
 the logit; let back: what of it reaches layer 2 (descent moves layer 2 against it).
 """
 LR = 0.001
+FLOW, FIELD = "gradient_flow.png", "gradient_field.png"
 DESCRIPTION = """\
 Watch one backward pass: run models on the same training images, from the same first-layer weights, and print side by
 side, for every node of the graph, the length of the gradient that reaches it, how many of its entries are exactly
@@ -55,6 +56,7 @@ examples:
 """
 
 
+@program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 2 for bad input, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
@@ -80,6 +82,8 @@ def _run(options: argparse.Namespace, data: Dataset) -> None:
         if options.figures.exists() and not options.figures.is_dir():
             raise NotADirectoryError(f"{options.figures} is a file; --figures takes a folder")
         options.figures.mkdir(parents=True, exist_ok=True)  # now, and not after minutes of training
+        for file in (FLOW, FIELD, *map(_graph_file, options.models)):
+            check_figure(options.figures / file)
     x, labels = np.asarray(data.x_train)[options.sample], data.y_train[options.sample]
     models = {name: _trained(name, options, data) for name in dict.fromkeys(options.models)}
     digits = ", ".join(f"image {sample} (a {label})" for sample, label in zip(options.sample, labels, strict=True))
@@ -147,12 +151,16 @@ def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Module],
         with _named_if_diverged(name):
             flows[name] = record_flow(fresh, optimizer, images.x_train, images.y_train, epochs)
     label = f"{size:,} images, {data.input} pixels, {epochs} epochs, learning rate {options.lr:g}, seed {options.seed}"
-    drawn = {"gradient_flow.png": figures.gradient_flow(flows, label), "gradient_field.png": figures.gradient_field()}
+    drawn = {FLOW: figures.gradient_flow(flows, label), FIELD: figures.gradient_field()}
     for name, model in models.items():
-        drawn[f"graph_{name}.png"] = figures.graph(*named_loss(model, x, labels))
+        drawn[_graph_file(name)] = figures.graph(*named_loss(model, x, labels))
     for file, figure in drawn.items():
         save(figure, options.figures / file)
     print(f"Saved in {options.figures}: {', '.join(drawn)}")
+
+
+def _graph_file(model: str) -> str:
+    return f"graph_{model}.png"
 
 
 def _samples(text: str) -> list[int]:

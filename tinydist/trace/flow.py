@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,16 +90,18 @@ class _Meter(Watcher):
         self.norms: list[float] = []
         self.zero_shares: list[float] = []
         self.loss = float("nan")
-        self._names = WeakKeyDictionary({tensor: name for name, tensor in names.items() if tensor.op})
+        named = {name: tensor for name, tensor in names.items() if tensor.op}
+        self._names = {id(tensor): name for name, tensor in named.items()}
+        self._alive = WeakValueDictionary({id(tensor): tensor for tensor in named.values()})
 
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
         """Do nothing: values are not measured."""
 
     def pulled_back(self, tensor: Tensor, gradient: Array, _: Sequence[Array | None]) -> None:
-        if tensor not in self._names:
+        if id(tensor) not in self._alive:
             return
         if not self.layers:
             self.loss = tensor.item()
-        self.layers.append(self._names[tensor])
+        self.layers.append(self._names[id(tensor)])
         self.norms.append(float(np.linalg.norm(gradient)))
         self.zero_shares.append(float(np.mean(gradient == 0)))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +54,14 @@ class _NumberCheck(Watcher):
     """A watcher that remembers which line computed each tensor, and checks every number."""
 
     def __init__(self) -> None:
-        self._lines: WeakKeyDictionary[Tensor, str] = WeakKeyDictionary()
-        self._reached: WeakSet[Tensor] = WeakSet()  # by a contribution, which was finite
+        self._lines: dict[int, str] = {}  # by the id of the tensor; one that reuses an id brings its own line
+        self._reached: WeakValueDictionary[int, Tensor] = WeakValueDictionary()  # by a contribution, which was finite
 
     def computed(self, op: str, inputs: Sequence[Tensor], result: Tensor) -> None:
         line = _calling_line()
         if not _finite(result.data):
             raise NotFiniteError(f"{_forward_problem(op, inputs, result)}\n{line}")
-        self._lines[result] = line
+        self._lines[id(result)] = line
 
     def pulled_back(self, tensor: Tensor, gradient: Array, contributions: Sequence[Array | None]) -> None:
         if not _finite(gradient):  # its contributions were looked at before, their sum and the first gradient were not
@@ -75,11 +75,11 @@ class _NumberCheck(Watcher):
                         f"in was finite, up to {np.abs(gradient).max(initial=0):.4g} in size. The op was called here:\n"
                         f"{self._line(tensor)}"
                     )
-                self._reached.add(tensor.inputs[i])
+                self._reached[id(tensor.inputs[i])] = tensor.inputs[i]
 
     def _gradient_problem(self, tensor: Tensor, gradient: Array) -> str:
         what = f"the result of '{tensor.op}'" if tensor.op else f"a leaf of shape {tensor.shape}"
-        if tensor in self._reached:
+        if id(tensor) in self._reached:
             return (
                 f"the gradient of {what} has {_first_bad(gradient)}: it is used several times, each use contributed "
                 "finite numbers, and their sum is too large"
@@ -90,7 +90,7 @@ class _NumberCheck(Watcher):
         """Return the line that computed the tensor."""
         if tensor.op is None:
             return "  (a leaf: no op computed it)"
-        return self._lines.get(tensor, "  (computed before the numbers were checked)")
+        return self._lines.get(id(tensor), "  (computed before the numbers were checked)")
 
 
 def _forward_problem(op: str, inputs: Sequence[Tensor], result: Tensor) -> str:

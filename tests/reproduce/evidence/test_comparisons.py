@@ -85,7 +85,7 @@ def test_usually_dead_shows_the_share_of_runs_and_of_outputs(runs):
     three = replace(runs(50, 1, 3, dead=[6, 7, 8]), below_1=(7, 7, 8), below_5=(8, 8, 8))
     assert UsuallyDead("ReLU2").examine({"ReLU2": three}).numbers == (
         "3 of 3 runs, 95% [29%, 100%]; "  # the lower end is 0.025 ** (1 / 3)
-        "of all outputs 70% dead, 73% active on < 1% of the images, 80% on < 5%"
+        "of all outputs 70% dead, 73% active on < 1% of the training rows, 80% on < 5%"
     )
 
 

@@ -1,10 +1,20 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from tinydist.errors import DataError
-from tinydist.reproduce.evidence.outcomes import Outcome, by_setting, outcomes, read_csv
+from tinydist.reproduce.evidence.outcomes import (
+    Outcome,
+    by_setting,
+    outcomes,
+    overlap,
+    read_csv,
+    rounding,
+    rows_counted,
+)
 from tinydist.reproduce.runs.settings import Setting
 
 HEADER = (
@@ -16,7 +26,8 @@ HEADER = (
 def test_failed_runs_are_left_out(record):
     failed = record("Abs", 0, status="diverged")
     runs = [record("ReLU", 0, 90.0), failed, record("ReLU", 1, 80.0, dead=3, dead_hidden=7)]
-    assert outcomes(runs) == {"ReLU": Outcome((90.0, 80.0), (0, 3), (0, 1), (0, 7), (1, 4), (2, 5))}
+    found = replace(outcomes(runs)["ReLU"], rounding=0.0)
+    assert found == Outcome((90.0, 80.0), (0, 3), (0, 1), (0, 7), (1, 4), (2, 5))
     assert outcomes(runs)["ReLU"].dead_nodes == (0, 10)
 
 
@@ -27,7 +38,8 @@ def test_inputs_sizes_and_rates_are_kept_apart(record):
     runs = [base, *(replace(base, config=replace(base.config, **change)) for change in others)]
     grouped = by_setting(runs)
     assert len(grouped) == len(runs)
-    assert all(results == {"ReLU": Outcome((90.0,), (0,), (0,), (0,), (1,), (2,))} for results in grouped.values())
+    found = [replace(results["ReLU"], rounding=0.0) for results in grouped.values()]
+    assert found == [Outcome((90.0,), (0,), (0,), (0,), (1,), (2,))] * len(runs)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +66,57 @@ def test_csv_gives_what_records_give(record, tmp_path):
         record("ReLU", 0, 90.5),
         record("ReLU", 1, 80.0, dead=3, dead_hidden=2),
         record("Abs", 0, status="diverged"),
+        record("ReLU", 2, status="diverged"),
         record("Abs", 0, 70.0, input="normalized"),
+        record("Abs", 0, 70.0, dataset="wine"),
         record("Abs", 0, 75.0, optimizer="adam", batch_size=10),
     ]
     rows = [record.row() for record in runs]
     path = tmp_path / "results.csv"
     path.write_text("\n".join(",".join(map(str, row)) for row in [rows[0], *(row.values() for row in rows)]))
     assert read_csv(path) == by_setting(runs)
+    assert next(iter(read_csv(path).values()))["ReLU"].failed == 1
+
+
+def test_a_run_that_is_there_twice_is_refused(record, tmp_path):
+    """Held in another way it is still the same run, to the rounding: no second piece of evidence."""
+    twice = [record("ReLU", 0, 90.0), record("ReLU", 1, 91.0), record("ReLU", 0, 90.0, layout="sparse")]
+    with pytest.raises(DataError, match=r"ReLU has 2 runs of seed 0 .* expected one of each seed"):
+        outcomes(twice)
+    rows = [run.row() for run in twice]
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in [rows[0], *(row.values() for row in rows)]))
+    with pytest.raises(DataError, match=r"results.csv: ReLU has 2 runs of seed 0"):
+        read_csv(path)
+
+
+@pytest.mark.parametrize("rows", [12, 54, 150, 10_000])
+def test_rows_are_counted_from_accuracies(rows):
+    right = np.random.default_rng(rows).integers(rows // 2, rows + 1, 30)
+    assert rows_counted(100 * k / rows for k in right.tolist()) == rows
+    assert rounding(rows) == pytest.approx(100 / rows * stats.uniform.std())
+
+
+def test_accuracies_that_are_all_alike_say_of_no_more_than_their_own_rows():
+    assert rows_counted([100.0, 100.0]) == 1
+    assert rows_counted([50.0, 75.0]) == 4
+    assert rows_counted([10 * np.pi, 30 * np.e]) == 0  # of no number of rows
+    assert rounding(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("dataset", "train_size", "expected"),
+    [
+        ("mnist", 60, 0),
+        ("gun-point", 50, 0),
+        ("wine", 124, 54 / 124),
+        ("wine", 60, 0.9),
+        ("missing.csv:kind", 124, 54 / 124),
+    ],
+)
+def test_rows_that_are_split_anew_for_each_seed_overlap(dataset, train_size, expected):
+    assert overlap(54, Setting(dataset, "raw", train_size, 5, 0.1)) == pytest.approx(expected)
+    assert overlap(0, Setting(dataset, "raw", train_size, 5, 0.1)) == (pytest.approx(3 / 7) if expected else 0)
 
 
 def test_the_quick_run_that_comes_with_the_project_can_be_read():
@@ -99,3 +155,22 @@ def test_a_file_that_is_not_results_is_refused_with_the_line(tmp_path, text, pro
 
 def test_accuracies_in_the_order_of_seeds(runs):
     assert replace(runs(0, 0, 3), accuracies=(1.0, 2.0, 3.0), seeds=(5, 4, 6)).by_seed == (2.0, 1.0, 3.0)
+
+
+def test_what_is_known_of_the_test_rows_and_of_the_outputs_reaches_every_outcome(record):
+    """Accuracies of 90 and 92.5 percent are whole shares of 40 rows; wine is split anew for each seed."""
+    runs = [record("ReLU", seed, accuracy, dataset="wine", train_size=120) for seed, accuracy in ((0, 90.0), (1, 92.5))]
+    of_three = [replace(run, curve=(replace(run.final, output_activity=(1.0,) * 3),)) for run in runs]
+    found = outcomes(of_three)["ReLU"]
+    assert found.rounding == pytest.approx(100 / 40 / np.sqrt(12))
+    assert found.overlap == pytest.approx(0.3 / 0.7)
+    assert found.outputs == 3
+
+
+def test_every_failed_run_of_results_csv_is_counted(tmp_path):
+    path = tmp_path / "results.csv"
+    lines = [f"ReLU,{seed},mnist,raw,60,5,0.001,90.0,0,0,0,0,ok" for seed in range(2)]
+    lines += [f"ReLU,{seed},mnist,raw,60,5,0.001,,,,,,diverged" for seed in range(2, 5)]
+    path.write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
+    (results,) = read_csv(path).values()
+    assert (results["ReLU"].failed, results["ReLU"].outputs) == (3, 10)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinydist.errors import BudgetError, DataError
+from tinydist.errors import BudgetError, DataError, TrainSizeError
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence.protocols import LADDER, PROTOCOLS, Protocol
@@ -289,11 +289,29 @@ def test_too_short_a_budget_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_budget_does_not_choose_among_rows_that_are_not_there(tmp_path, capsys):
-    assert cli.main(["--budget", "1h", "--dataset", "wine", "--jobs", "1", "--out", str(tmp_path / "new")]) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "--budget chooses among 3,000 to 60,000 training images, and wine has 124; give --epochs" in said
-    assert "give --epochs and --runs instead" in said
+def test_a_budget_uses_all_rows_where_there_are_fewer_than_in_a_protocol(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(budget, "LADDER", (Protocol(20, 2, 1), Protocol(3_000, 2, 1), Protocol(60_000, 2, 1)))
+    flags = ["--dataset", "wine", "--models", "ReLU", "--jobs", "1", "--no-report"]
+    assert cli.main(["--budget", "1h", *flags, "--out", str(tmp_path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Budget 1h: 124 training rows, 2 epochs, 1 run a model should take" in said
+    assert {config.train_size for config in load_configs(tmp_path)} == {124}
+
+
+def test_protocols_that_differ_in_rows_that_are_not_there_are_one():
+    asked = []
+
+    def pace(train_size, jobs):
+        if train_size > 124:
+            raise TrainSizeError("wine has 124 training rows", 124)
+        asked.append((train_size, jobs))
+        return dict.fromkeys(("ReLU raw", "Abs raw"), 1e-4)
+
+    choice = budget.choose(10**9, MODELS, ["raw"], 1, pace, "rows")
+    assert choice.protocol == Protocol(124, 50_000, 20)
+    assert asked == [(124, 1)]
+    with pytest.raises(BudgetError, match=r"even the smallest protocol .124 training rows, 500 epochs, 3 runs a model"):
+        budget.choose(1, MODELS, ["raw"], 1, pace, "rows")
 
 
 def test_the_folder_of_a_budget_is_named_by_what_was_asked(tmp_path, monkeypatch):

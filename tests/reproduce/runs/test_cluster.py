@@ -5,6 +5,7 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from tinydist.reproduce.runs.settings import RunConfig
 
 pytest.importorskip("resource", reason="these tests send signals as POSIX systems do")
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 cluster = pytest.importorskip("tinydist.reproduce.runs.cluster")
 
 PATIENCE = 60
@@ -142,7 +144,7 @@ def hidden(out):
 
 def has_stopped(config, out):
     """Whether nobody is at work on the run, which is not finished."""
-    with contextlib.suppress(DataError), run._held(config.folder(out)):
+    with contextlib.suppress(DataError), run.held(config.folder(out)):
         return not (config.folder(out) / "result.json").exists()
 
 
@@ -306,3 +308,36 @@ def test_jobs_are_for_here(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--jobs", str(available_cores()), "--scheduler", "tcp://127.0.0.1:1"])
     assert "argument --scheduler: not allowed with argument --jobs" in capsys.readouterr().err
+
+
+@pytest.fixture
+def certificate(tmp_path, monkeypatch):
+    """A certificate that is its own authority, in dask's settings of processes that the test starts; gives these."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate, and is not installed")
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=tinydist"
+    subprocess.run([*make.split(), "-keyout", key, "-out", cert], check=True, capture_output=True)
+    settings = {"require-encryption": True, "tls.ca-file": str(cert)}
+    for who in ("scheduler", "worker", "client"):
+        settings |= {f"tls.{who}.cert": str(cert), f"tls.{who}.key": str(key)}
+    settings = {f"distributed.comm.{name}": value for name, value in settings.items()}
+    for name, value in settings.items():
+        monkeypatch.setenv("DASK_" + name.upper().replace(".", "__").replace("-", "_"), str(value))
+    return settings
+
+
+def test_a_scheduler_with_tls_lets_nobody_in_without_the_certificate(certificate, start, tmp_path):
+    path = tmp_path / "scheduler.json"
+    flags = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    start("distributed.cli.dask_scheduler", "--protocol", "tls://", *flags, "--scheduler-file", path)
+    address = eventually(lambda: path.exists() and path.read_text() and json.loads(path.read_text())["address"])
+    assert address.startswith("tls://")
+    start("distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard", "--nthreads", "1")
+    with dask.config.set(certificate):
+        with cluster.connect(address) as workers:
+            assert workers.jobs == 1
+        with pytest.raises(DataError, match="encryption required"), cluster.connect(address.replace("tls", "tcp")):
+            pass
+    with pytest.raises(DataError, match="check your TLS configuration"), cluster.connect(address):
+        pass

@@ -2,7 +2,6 @@ import errno
 import json
 import struct
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,7 +10,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from tinydist.reproduce import cli
 from tinydist.reproduce.runs import export
-from tinydist.reproduce.runs.records import METRICS, write_config
+from tinydist.reproduce.runs.records import METRICS, identity, metrics_lines, write_config
 
 SCALARS = {"train_loss", "train_accuracy", "test_accuracy", "dead_outputs", "dead_hidden"}
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -26,16 +25,16 @@ def folder(record, config, tmp_path):
     for run in (finished.config, config("Abs", 2), failed.config):
         write_config(run, tmp_path, PARTS)
     write_config(config("Abs-L2", 3), tmp_path, [])
-    for run in (finished, failed):
-        run.save(tmp_path)
     for run in (config("Abs", 2), failed.config):
         write_lines(run, tmp_path, record().curve[:2])
+    for run in (finished, failed):
+        run.save(tmp_path)
     return tmp_path
 
 
 def write_lines(config, out, curve, rest=""):
-    lines = "".join(json.dumps(asdict(measurement)) + "\n" for measurement in curve)
-    (config.folder(out) / METRICS).write_text(lines + rest)
+    folder = config.folder(out)
+    (folder / METRICS).write_text("".join(metrics_lines(curve, identity(folder))) + rest)
 
 
 def crc32c(data):
@@ -178,7 +177,7 @@ def test_damaged_measurements(folder, record, config, capsys, line):
     write_lines(config("Abs", 2), folder, record().curve[:2], rest=f"{line}\n")
     shown = refusal(folder, capsys)
     assert "metrics.jsonl is damaged" in shown
-    assert "delete the folder Abs-raw-seed2, and the run will be repeated" in shown
+    assert "delete the folder Abs-raw-seed2, or move it away, and the run will be repeated" in shown
 
 
 def test_a_place_that_cannot_be_written(folder, capsys):

@@ -123,14 +123,18 @@ def test_kill_9_then_a_full_disk_then_kill_9_again(tmp_path, uninterrupted, bits
     assert bits(tmp_path, CONFIGS) == uninterrupted
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c(tmp_path, uninterrupted, bits, jobs):
-    process = started(tmp_path, jobs)
+@pytest.mark.parametrize(
+    ("ending", "jobs"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 2), (signal.SIGHUP, 1)]
+)
+def test_ctrl_c_and_other_signals_that_end_a_program(tmp_path, uninterrupted, bits, ending, jobs):
+    before = signal.signal(ending, signal.default_int_handler if ending == signal.SIGINT else signal.SIG_DFL)
+    process = started(tmp_path, jobs)  # which would ignore what nohup had this process ignore
+    signal.signal(ending, before)
     wait_for_a_new_checkpoint(tmp_path, process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, ending)
     _, shown = process.communicate(timeout=60)
     finished, half_done = results(tmp_path), checkpoints(tmp_path)
-    assert process.returncode == 130
+    assert process.returncode == 128 + ending
     assert f"Stopped. {len(finished)} of 4 runs are finished and {len(half_done)} half done in {tmp_path}" in shown
     assert "the same command goes on from there." in shown
     assert "Traceback" not in shown

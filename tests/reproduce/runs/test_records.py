@@ -12,6 +12,7 @@ from tinydist.reproduce.runs.records import (
     write_config,
     write_csv,
 )
+from tinydist.reproduce.runs.seals import opened, sealed
 
 COLUMNS = {
     *("model", "seed", "dataset", "input", "train_size", "epochs", "lr", "test_accuracy", "train_accuracy"),
@@ -80,7 +81,7 @@ def test_a_damaged_result_is_named(saved, config, tmp_path, contents):
         load_finished([config("ReLU", 0)], tmp_path)
 
 
-@pytest.mark.parametrize("contents", ["", "[]", '{"settings": {"model": "ReLU"}, "data": {}, "parts": []}'])
+@pytest.mark.parametrize("contents", ["", "[]", json.dumps(sealed({"settings": {"model": "ReLU"}}))])
 def test_a_damaged_config_is_named(saved, config, tmp_path, contents):
     saved("ReLU", 0)
     (config("ReLU", 0).folder(tmp_path) / "config.json").write_text(contents)
@@ -90,8 +91,8 @@ def test_a_damaged_config_is_named(saved, config, tmp_path, contents):
         load_finished([config("ReLU", 0)], tmp_path)
 
 
-def test_a_result_without_its_config_is_not_believed(record, config, tmp_path):
-    record("ReLU", 0).save(tmp_path)
+def test_a_result_without_its_config_is_not_believed(saved, config, tmp_path):
+    (saved("ReLU", 0).config.folder(tmp_path) / "config.json").unlink()
     with pytest.raises(DataError, match=r"config.json is missing; delete the folder ReLU-raw-seed0"):
         load_finished([config("ReLU", 0)], tmp_path)
 
@@ -106,9 +107,9 @@ def test_a_folder_under_another_runs_name_is_refused(saved, config, tmp_path):
 def test_runs_on_other_data_are_refused(saved, config, tmp_path):
     saved("ReLU", 0)
     path = config("ReLU", 0).folder(tmp_path) / "config.json"
-    contents = json.loads(path.read_text())
+    contents = opened(path.read_text())
     contents["data"]["train-labels-idx1-ubyte"] = "0" * 64
-    path.write_text(json.dumps(contents))
+    path.write_text(json.dumps(sealed(contents)))
     with pytest.raises(DataError, match="data set mnist had other contents"):
         load_finished([config("ReLU", 0)], tmp_path)
 

@@ -223,6 +223,7 @@ def test_an_npz_that_is_no_checkpoint_is_not_taken_for_one(stopped, tmp_path):
 def test_a_checkpoint_of_another_run_is_refused_and_left_alone(stopped, tmp_path, other):
     config = stopped()
     path = config.folder(tmp_path) / "checkpoint.npz"
+    write_config(replace(config, **other), tmp_path / "elsewhere", parts=[])
     replace(load_checkpoint(path), config=replace(config, **other)).save(tmp_path / "elsewhere")
     shutil.copy(replace(config, **other).folder(tmp_path / "elsewhere") / "checkpoint.npz", path)
     contents = path.read_bytes()
@@ -252,7 +253,7 @@ def test_a_run_held_by_another_process_is_not_done_twice(config, tmp_path, monke
     monkeypatch.setattr(run, "PATIENCE", 0.2)
     settings = config("ReLU")
     write_config(settings, tmp_path, parts=[])
-    with run._held(settings.folder(tmp_path)), pytest.raises(DataError, match=r"another process is at work on .*ReLU"):
+    with run.held(settings.folder(tmp_path)), pytest.raises(DataError, match=r"another process is at work on .*ReLU"):
         do(settings, tmp_path)
     assert do(settings, tmp_path).status == "ok"
 

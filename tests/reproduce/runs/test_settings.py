@@ -9,7 +9,8 @@ import pytest
 
 from tinydist.reproduce.evidence.outcomes import by_setting, read_csv
 from tinydist.reproduce.runs.checkpoints import find_checkpoint
-from tinydist.reproduce.runs.records import load_config, load_record
+from tinydist.reproduce.runs.records import identity, load_config, load_record
+from tinydist.reproduce.runs.seals import sealed
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 
 RESULTS = Path(__file__).parents[3] / "data/results"
@@ -80,7 +81,7 @@ def test_a_run_that_an_earlier_version_left_still_loads(tmp_path, record):
     folder = made.config.folder(tmp_path)
     folder.mkdir(parents=True)
     contents = {"settings": OLD, "data": made.config.checksums(), "parts": []}
-    (folder / "config.json").write_text(json.dumps(contents))
+    (folder / "config.json").write_text(json.dumps(sealed(contents)))
     made.save(tmp_path)
     assert load_config(folder) == (made.config, [])
     assert load_record(folder) == made
@@ -90,8 +91,10 @@ def test_a_checkpoint_that_an_earlier_version_left_still_loads(tmp_path, config)
     made = config("ReLU", 0, layout="sparse", train_size=60, epochs=3)
     path = made.folder(tmp_path) / "checkpoint.npz"
     path.parent.mkdir(parents=True)
-    about = {"arrays": ["weights.w"], "settings": OLD, "epoch": 2, "seconds": 1.5, "curve": []}
-    np.savez(path, about=np.array(json.dumps(about)), **{"weights.w": np.ones(3)})
+    contents = {"settings": OLD, "data": made.checksums(), "parts": []}
+    path.with_name("config.json").write_text(json.dumps(sealed(contents)))
+    about = {"run": identity(path.parent), "arrays": ["weights.w"], "settings": OLD, "epoch": 2, "seconds": 1.5}
+    np.savez(path, about=np.array(json.dumps(sealed({**about, "curve": []}))), **{"weights.w": np.ones(3)})
     checkpoint = find_checkpoint(made, tmp_path)
     assert checkpoint is not None
     assert (checkpoint.config, checkpoint.epoch) == (made, 2)

@@ -46,7 +46,7 @@ def test_the_table_says_what_is_done_and_what_is_left(folder, capsys):
 
 
 def test_runs_that_a_process_is_at_work_on_are_running(folder, config, capsys):
-    with run._held(config("Abs", 1).folder(folder)), run._held(config("Abs", 2).folder(folder)):
+    with run.held(config("Abs", 1).folder(folder)), run.held(config("Abs", 2).folder(folder)):
         assert cli.main(["status", str(folder)]) == 0
         shown = capsys.readouterr().out
         assert "5 runs: 2 finished, 2 running, 1 failed." in shown

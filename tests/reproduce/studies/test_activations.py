@@ -113,7 +113,7 @@ def test_the_words_say_when_all_fared_alike():
 
 def test_failed_cells_are_drawn_as_such():
     cells = cells_where({"ReLU"}) | {("Abs", "2"): Cell((), 3, (), NO_COMPARISON)}
-    figure = heat_maps(cells, "a label")
+    figure = heat_maps(cells, "a label", 3)
     shown = [text.get_text() for text in figure.axes[0].texts]
     assert "all runs\nfailed" in shown
     assert any("✗" in text for text in shown)
@@ -137,7 +137,10 @@ def test_lost_weights_are_named_with_a_remedy_and_nothing_else_is_lost(study, tm
     (lost / "model.npz").unlink()
     monkeypatch.setitem(STUDIES, "activations", replace(activations.STUDY, models=("ReLU", "ReLU2")))
     assert cli.main([*TINY, "--out", str(out), "--jobs", "1"]) == 2
-    assert "delete the folder ReLU2-raw-seed0 and run the sweep again" in capsys.readouterr().err
+    assert (
+        "delete the folder ReLU2-raw-seed0, or move it away to keep it, and run the sweep again"
+        in capsys.readouterr().err
+    )
     assert (out / "results.csv").read_bytes() == (study / "results.csv").read_bytes()
     shutil.rmtree(lost)
     assert cli.main([*TINY, "--out", str(out), "--jobs", "1"]) == 0

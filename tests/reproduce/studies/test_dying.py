@@ -117,5 +117,36 @@ def test_a_difference_that_two_runs_cannot_settle_stays_open():
     assert arm_collapses(results)["raw", "ReLU2"] == OPEN
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--dataset", "wine"], "--dataset wine, which has no images"),
+        (["--input", "normalized"], "--input normalized"),
+        (["--input", "raw,unit"], "--input unit"),
+        (["--lr", "0.1"], "--lr 0.1"),
+        (["--optimizer", "adam", "--batch-size", "32"], "adam, batches of 32"),
+    ],
+)
+def test_what_the_arms_are_not_about_is_refused_before_any_run(arguments, named, refusal, tmp_path):
+    said = refusal("--study", "dying", *arguments, "--out", str(tmp_path / "new"))
+    assert (
+        f"beside raw pixels of images at lr 0.001 and full-batch gradient descent; got {named}. Leave that out" in said
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_no_two_arms_are_runs_of_the_same_setting(config):
+    assert len({run.setting for run in arms(config("ReLU2", lr=0.001))}) == len(ARMS)
+
+
+def test_a_statement_on_an_arm_that_is_missing_is_open_and_still_named():
+    text = conclusion(
+        made_up({"raw": 20.0, "positive-init": 90.0}), arm_collapses(made_up({"raw": 20.0, "positive-init": 90.0}))
+    )
+    text = " ".join(text.split())
+    assert text.count("open, as it needs at least 2 successful runs in each of") == 2
+    assert "in each of lr-0.1-pixels-to-1, start-of-1-step-of-255" in text
+
+
 def test_all_models_are_run_in_every_arm():
     assert dying.STUDY.models == MODELS

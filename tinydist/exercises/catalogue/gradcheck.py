@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinydist.errors import DTypeError, GradientCheckError
+from tinydist.exercises.plain_gradcheck import gradcheck as plain_gradcheck
 from tinydist.exercises.probes import numbers, raised
 from tinydist.exercises.rubric import Case, Mistake, Observation, Rubric, about_to_try
 from tinydist.gradcheck import central_difference
@@ -317,7 +318,7 @@ def gradcheck_ignoring_rtol(function: Function, *inputs: ArrayLike, **options: A
 
 
 RUBRIC = Rubric(
-    library=library_gradcheck,
+    library=plain_gradcheck,
     solution=gradcheck,
     cases=CASES,
     mistakes=(
@@ -376,5 +377,6 @@ RUBRIC = Rubric(
             "digits is rejected. Allow atol + rtol * |measured slope|.",
         ),
     ),
+    twins=(library_gradcheck,),
     gives=("DTypeError", "GradientCheckError", "central_difference", "no_grad"),
 )

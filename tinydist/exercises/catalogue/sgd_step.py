@@ -189,11 +189,11 @@ CASES: tuple[Case, ...] = (
         why="the velocity goes on where the gradient is 0",
     ),
     partial(
-        ONE,
-        steps=[{"w": [4.0]}, {"w": None}, {"w": [4.0]}],
-        expected={"w": [4.2]},
+        TWO,
+        steps=[{"a": [0.0], "w": [4.0]}, {"a": [0.0], "w": None}, {"a": [0.0], "w": [4.0]}],
+        expected={"a": [7.0], "w": [4.2]},
         momentum=0.9,
-        velocities={"velocity0": [7.6]},
+        velocities={"velocity1": [7.6]},
         why="without a gradient neither the parameter nor its velocity changes",
     ),
     partial(

@@ -119,12 +119,6 @@ def training_accumulating(loss: Tensor, optimizer: Optimizer) -> None:
     optimizer.step()
 
 
-def training_stepping_first(loss: Tensor, optimizer: Optimizer) -> None:
-    optimizer.zero_grad()
-    optimizer.step()
-    loss.backward()
-
-
 def training_zeroing_in_between(loss: Tensor, optimizer: Optimizer) -> None:
     loss.backward()
     optimizer.zero_grad()
@@ -154,13 +148,9 @@ RUBRIC = Rubric(
     cases=CASES,
     mistakes=(
         Mistake(
-            training_stepping_first,
-            "The step comes before backward, when there is no gradient of this loss yet.",
-        ),
-        Mistake(
             training_zeroing_in_between,
-            "There are no gradients when step needs them: zero_grad comes between backward and step, or backward is "
-            "never called.",
+            "There are no gradients when step needs them: step comes before backward, or zero_grad between the two, or "
+            "backward is never called.",
         ),
         Mistake(
             training_without_calls,

@@ -14,16 +14,16 @@ COLLAPSED, STANDS, NO_COMPARISON = "collapsed", "stands", "no comparison"
 """What is decided of a model beside its baseline: shown to be more than ten points below; shown not to be; nothing, as
 one of the two has fewer than two successful runs, or the baseline itself has not learned. A fourth word is ``OPEN``."""
 WORDS = {SHOWN: COLLAPSED, REFUTED: STANDS, OPEN: OPEN}
-LEARNED = 20.0
-"""Mean test accuracy that a baseline has to reach, in percent: ten points above the chance of ten classes, so that a
-model can be ten points below it."""
 
 Pair = TypeVar("Pair", bound=Hashable)
 
 
 def learned(results: Outcomes, baseline: str) -> bool:
-    """Return whether a baseline has a mean test accuracy of at least ``LEARNED`` percent."""
-    return baseline in results and results[baseline].mean >= LEARNED
+    """Return whether a baseline's mean test accuracy is at least ten points above chance, so that a model can collapse.
+
+    Chance is that of classes of equal size: 10 percent for ten, 50 for two.
+    """
+    return baseline in results and results[baseline].mean >= 100 / results[baseline].outputs + CATASTROPHE
 
 
 def collapses(pairs: Mapping[Pair, tuple[Outcomes, str, str]]) -> dict[Pair, str]:

@@ -3,19 +3,22 @@
 Every comparison names a statement about the models behind the runs, and gives two one-sided p-values: `for_it`, how
 often runs would speak for the statement at least this much if it were false, and `against_it`, the same for its
 denial. So each statement can be shown, refuted, or left open, by the same rule in both directions.
+
+Some runs cannot decide, and both p are 1: those whose accuracies do not vary by more than rounding
+(:mod:`tinydist.analysis.statistics`), and those of a model that has failed runs as well. A failed run has no accuracy,
+and whether it had a dead node is not known; so it counts against either side of a statement about dead nodes.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from scipy import stats
 
-from tinydist.analysis.statistics import Summary, cohens_d, paired, spread_p, summarize, welch
+from tinydist.analysis.statistics import Summary, TTest, cohens_d, interval_text, paired, spread_p, summarize, welch
 from tinydist.reproduce.evidence.decisions import Finding, p_text
 from tinydist.reproduce.evidence.outcomes import Outcomes
 
@@ -59,7 +62,8 @@ class Above(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         test = welch(results[self.higher].accuracy, results[self.lower].accuracy)
-        return Finding(test.p_above(self.by), test.p_below(self.by), _difference(results, *self.models))
+        finding = Finding(test.p_above(self.by), test.p_below(self.by), _difference(results, *self.models))
+        return _unless_failed(finding, self.models, results)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Within(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         test = welch(results[self.one].accuracy, results[self.other].accuracy)
-        return Finding(test.p_within(self.margin), test.p_outside(self.margin), _difference(results, *self.models))
+        p = test.p_within(self.margin), test.p_outside(self.margin)
+        return _unless_failed(Finding(*p, _difference(results, *self.models)), self.models, results)
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,14 @@ class Reaches(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         measured = results[self.model].accuracy
-        test = welch(measured, self.published)
-        low, high = test.interval()
-        numbers = f"{measured}, {test.difference:+.2f}, 95% [{low:+.2f}, {high:+.2f}], n {measured.n}"
-        return Finding(test.p_within(self.margin), test.p_outside(self.margin), numbers)
+        # A published deviation is part of the error, but does not say that the runs here vary.
+        test = welch(measured, replace(self.published, rounding=self.published.sd))
+        finding = Finding(
+            test.p_within(self.margin),
+            test.p_outside(self.margin),
+            f"{measured}, {_with_interval(test)}, n {measured.n}",
+        )
+        return _unless_failed(finding, self.models, results)
 
 
 @dataclass(frozen=True)
@@ -126,12 +135,18 @@ class MoreSpread(Comparison):
     def examine(self, results: Outcomes) -> Finding:
         wider, narrower = (results[model].accuracy for model in self.models)
         numbers = f"{wider.sd:.2f} and {narrower.sd:.2f} points, n {wider.n} and {narrower.n}"
-        return Finding(*spread_p(wider, narrower, self.ratio), numbers)
+        if not (wider.varies and narrower.varies):
+            numbers += "; too small to tell from rounding"
+        return _unless_failed(Finding(*spread_p(wider, narrower, self.ratio), numbers), self.models, results)
 
 
 @dataclass(frozen=True)
 class UsuallyDead(Comparison):
-    """More than half of all runs of a model have a dead output (exact binomial test over runs)."""
+    """More than half of all runs of a model have a dead output (exact binomial test over runs).
+
+    Five runs that agree are the fewest that can decide. The statement is about runs on these rows, so that it does
+    not matter that random splits of them overlap: each seed draws its split and its weights independently.
+    """
 
     model: str
     min_runs: ClassVar[int] = 1
@@ -146,11 +161,15 @@ class UsuallyDead(Comparison):
     def examine(self, results: Outcomes) -> Finding:
         outcome = results[self.model]
         hit, runs = _hits(outcome.dead_outputs)
+        failed = outcome.failed
         counted = outcome.dead_outputs, outcome.below_1, outcome.below_5
         dead, below_1, below_5 = (summarize(counts).mean / outcome.outputs for counts in counted)
-        more, less = (float(stats.binomtest(hit, runs, 0.5, alternative).pvalue) for alternative in ("greater", "less"))
-        outputs = f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the images, {below_5:.0%} on < 5%"
-        return Finding(more, less, f"{_share_of_runs(hit, runs)}; {outputs}")
+        more = float(stats.binomtest(hit, runs + failed, 0.5, "greater").pvalue)
+        less = float(stats.binomtest(hit + failed, runs + failed, 0.5, "less").pvalue)
+        outputs = (
+            f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
+        )
+        return Finding(more, less, f"{_share_of_runs(hit, runs)}; {outputs}{_failed(self.models, results)}")
 
 
 @dataclass(frozen=True)
@@ -158,8 +177,8 @@ class NeverDead(Comparison):
     """No run of some models has a dead node, hidden or output.
 
     One dead node refutes it. No number of runs proves it; it counts as shown once an exact binomial test over the
-    runs of all these models shows that fewer than 1 run in 10 has a dead node, and none had one. (Models share
-    their seeds, so their runs are a little less independent than the test takes them to be.)
+    runs of all these models, 29 at least, shows that fewer than 1 run in 10 has a dead node, and none had one or
+    failed. (Models share their seeds, so their runs are a little less independent than the test takes them to be.)
     """
 
     of: tuple[str, ...]
@@ -174,28 +193,55 @@ class NeverDead(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         hit, runs = _hits(count for model in self.models for count in results[model].dead_nodes)
+        numbers = f"{_share_of_runs(hit, runs)}{_failed(self.models, results)}"
         if hit:
-            return Finding(1.0, 0.0, _share_of_runs(hit, runs))
-        return Finding(float(stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, _share_of_runs(hit, runs))
+            return Finding(1.0, 0.0, numbers)
+        if any(results[model].failed for model in self.models):
+            return Finding(1.0, 1.0, numbers)
+        return Finding(float(stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, numbers)
 
 
 def _points(number: float) -> str:
     return f"{number:g} {'point' if number == 1 else 'points'}"
 
 
+def _unless_failed(finding: Finding, models: Sequence[str], results: Outcomes) -> Finding:
+    """Return the finding, or that nothing is decided where a run of one of the models failed."""
+    failed = _failed(models, results)
+    return Finding(1.0, 1.0, f"{finding.numbers}{failed}, so that the others decide nothing") if failed else finding
+
+
+def _failed(models: Sequence[str], results: Outcomes) -> str:
+    """Return as text how many runs of which models failed; empty if none did."""
+    counts = (
+        f"{outcome.failed} of {outcome.failed + outcome.accuracy.n} runs of {model} failed"
+        for model in models
+        if (outcome := results[model]).failed
+    )
+    return "".join(f"; {words}" for words in counts)
+
+
 def _difference(results: Outcomes, a: str, b: str) -> str:
     """Return as text difference, interval, effect size and sample sizes; for equal seeds also p of the paired test."""
     one, other = results[a], results[b]
     test = welch(one.accuracy, other.accuracy)
-    low, high = test.interval()
-    d = cohens_d(one.accuracies, other.accuracies)
-    effect = "" if math.isnan(d) else f", d {round(d, 1) + 0.0:.1f}"
     sizes = f"n {one.accuracy.n} and {other.accuracy.n}"
-    text = f"{test.difference:+.2f}, 95% [{low:+.2f}, {high:+.2f}]{effect}, {sizes}; not 0: "
-    text += f"Welch p {p_text(test.p_differs())}"
+    if not test.varies:
+        return f"{_with_interval(test)}, {sizes}"
+    d = cohens_d(one.accuracies, other.accuracies)
+    text = f"{_with_interval(test)}, d {round(d, 1) + 0.0:.1f}, {sizes}; not 0: Welch p {p_text(test.p_differs())}"
     if sorted(one.seeds) != sorted(other.seeds):
         return text
-    return f"{text}, paired by seed p {p_text(paired(one.by_seed, other.by_seed).p_differs())}"
+    by_seed = paired(one.by_seed, other.by_seed, max(one.rounding, other.rounding), max(one.overlap, other.overlap))
+    return f"{text}, paired by seed {f'p {p_text(by_seed.p_differs())}' if by_seed.varies else 'always the same'}"
+
+
+def _with_interval(test: TTest) -> str:
+    """Return as text a difference and its confidence interval, or that the runs do not give any."""
+    if not test.varies:
+        return f"{test.difference:+.2f}, no interval, as the runs do not vary by more than rounding"
+    low, high = test.interval()
+    return f"{test.difference:+.2f}, 95% [{interval_text(low, high, ', ', '+')}]"
 
 
 def _hits(counts: Iterable[int]) -> tuple[int, int]:

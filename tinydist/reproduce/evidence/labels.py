@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tinydist.datasets import find_source, rows_are
+from tinydist.datasets import find_source, rows_are, title
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting
@@ -22,7 +22,9 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
     """
     protocol = Protocol(setting.train_size, setting.epochs, most).in_words(rows_are(setting.dataset))
     to_most = "" if fewest == most else f" (of some only {fewest})"
-    settings = f"{setting.dataset}, {protocol}{to_most}, lr {setting.lr:g}{setting.changes}, input {setting.input}"
+    settings = (
+        f"{title(setting.dataset)}, {protocol}{to_most}, lr {setting.lr:g}{setting.changes}, input {setting.input}"
+    )
     sizes = setting.train_size, setting.epochs
     like_the_paper = any(sizes == (paper.train_size, paper.epochs) and fewest >= paper.runs for paper in PAPERS)
     if not (setting.as_in_the_paper and like_the_paper):
@@ -35,12 +37,16 @@ def protocol_label(setting: Setting, fewest: int, most: int) -> str:
 def protocol_notes(setting: Setting, fewest: int) -> str:
     """Return the notes that a reader needs with the numbers; arguments as for :func:`protocol_label`."""
     paper = PROTOCOLS["paper"]
-    sizes = [(setting.epochs, paper.epochs, "epochs"), (fewest, paper.runs, "runs")]
-    if rows_are(setting.dataset) == "images":
-        sizes.insert(0, (setting.train_size, paper.train_size, "training images"))
+    sizes = [
+        (setting.train_size, paper.train_size, "training images"),
+        (setting.epochs, paper.epochs, "epochs"),
+        (fewest, paper.runs, "runs"),
+    ]
     reduced = [f"{ours:,} of {theirs:,} {what}" for ours, theirs, what in sizes if ours < theirs]
     notes = [f"Input: {find_source(setting.dataset).inputs[setting.input]}."]
-    if reduced:
+    if not setting.on_mnist:
+        notes.append("Other data than the paper's: its claims can be tried on them, its numbers are about MNIST.")
+    elif reduced:
         notes.append(f"Reduced protocol: {', '.join(reduced)}. Compare directions with the paper, not decimals.")
     return "\n".join(notes)
 

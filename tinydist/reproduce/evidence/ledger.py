@@ -75,10 +75,10 @@ def _possible(claim: Claim, results: Outcomes) -> list[Comparison]:
 def _missing(claim: Claim, results: Outcomes, setting: Setting) -> str:
     """Return why a claim cannot be tested; empty if it can."""
     there = (claim.protocol.train_size, claim.protocol.epochs)
-    if claim.only_there and (setting.train_size, setting.epochs) != there:
-        return f"needs {there[0]:,} training images and {there[1]:,} epochs"
     if claim.only_there and not setting.as_in_the_paper:
         return f"needs MNIST, lr {LR:g}, full-batch gradient descent, and raw or normalized input"
+    if claim.only_there and (setting.train_size, setting.epochs) != there:
+        return f"needs {there[0]:,} training images and {there[1]:,} epochs"
     absent = [model for model in claim.models if model not in results]
     return f"needs a successful run of {', '.join(absent)}" if absent else ""
 

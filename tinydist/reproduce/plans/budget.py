@@ -7,7 +7,6 @@ machine is by then.
 from __future__ import annotations
 
 import json
-import signal
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,11 +17,14 @@ from typing import Any
 import joblib
 
 from tinydist.cores import available_cores
-from tinydist.errors import BudgetError, DataError
-from tinydist.files import write_atomically
+from tinydist.datasets import rows_are
+from tinydist.errors import BudgetError, DataError, TrainSizeError
+from tinydist.files import read_bytes, temporary_folder, write_atomically
 from tinydist.reproduce.evidence.protocols import LADDER, Protocol
+from tinydist.reproduce.runs.pool import leave_signals_to_parent
 from tinydist.reproduce.runs.records import load_configs
 from tinydist.reproduce.runs.run import data_in_memory, tell
+from tinydist.reproduce.runs.seals import opened, sealed
 from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.runs.status import finish_time
@@ -68,7 +70,13 @@ class Choice:
 
 
 def within(
-    budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int, out: Path, pace: PaceFunction
+    budget: int,
+    models: Sequence[str],
+    inputs: Sequence[str],
+    jobs: int,
+    out: Path,
+    pace: PaceFunction,
+    rows: str = "images",
 ) -> Choice:
     """Return the choice that the results folder `out` holds; if it holds none, make one and store it there.
 
@@ -78,6 +86,7 @@ def within(
         jobs: runs at a time.
         out: results folder.
         pace: measures how fast the models are; called for a new choice only.
+        rows: the word for what there is to train on.
 
     Raises:
         BudgetError: if not even the smallest protocol fits.
@@ -92,31 +101,46 @@ def within(
             f"{out} holds runs that were begun without --budget. Choose another folder with --out, or go on with them "
             f"{_without_budget(out)}"
         )
-    choice = choose(budget, models, inputs, jobs, pace)
-    write_atomically(path, json.dumps(asdict(choice), indent=1))
+    choice = choose(budget, models, inputs, jobs, pace, rows)
+    write_atomically(path, json.dumps(sealed(asdict(choice)), indent=1))
     return choice
 
 
-def choose(budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int, pace: PaceFunction) -> Choice:
+def choose(
+    budget: int,
+    models: Sequence[str],
+    inputs: Sequence[str],
+    jobs: int,
+    pace: PaceFunction,
+    rows: str = "images",
+    most: int | None = None,
+) -> Choice:
     """Choose the largest protocol of the ladder that should be done within the budget; arguments as for `within`.
 
-    The pace is measured from the largest protocol down, wherever the training images or the runs at a time change.
+    The pace is measured from the largest protocol down, wherever the training rows or the runs at a time change.
+
+    Args:
+        most: training rows, if there are less than a protocol of the ladder has.
 
     Raises:
         BudgetError: if not even the smallest protocol fits.
     """
     measured: dict[tuple[int, int], Paces] = {}
     larger = "there is no larger protocol"
-    for protocol in reversed(LADDER):
+    ladder = [replace(step, train_size=min(step.train_size, most or step.train_size)) for step in LADDER]
+    for protocol in reversed(list(dict.fromkeys(ladder))):
         at_a_time = min(jobs, protocol.runs * len(models) * len(inputs))
         key = protocol.train_size, at_a_time
         if key not in measured:
-            measured[key] = pace(*key)
+            try:
+                measured[key] = pace(*key)
+            except TrainSizeError as problem:
+                return choose(budget, models, inputs, jobs, pace, rows, problem.there)
         paces = measured[key].values()
         seconds = estimate(protocol, paces, at_a_time)
         if seconds <= budget:
             reason = (
-                f"Budget {written_span(budget)}: {protocol} should take about {duration(seconds)}, at "
+                f"Budget {written_span(budget)}: {protocol.in_words(rows)} should take about {duration(seconds)}, at "
                 f"{1000 * statistics.mean(paces):,.1f} ms an epoch on average with {at_a_time} at a time; {larger}."
             )
             measurements = [
@@ -124,10 +148,10 @@ def choose(budget: int, models: Sequence[str], inputs: Sequence[str], jobs: int,
                 for (size, number), found in measured.items()
             ]
             return Choice(budget, list(models), list(inputs), protocol, reason, measurements)
-        larger = f"the next larger protocol ({protocol}) would take about {duration(seconds)}"
+        larger = f"the next larger protocol ({protocol.in_words(rows)}) would take about {duration(seconds)}"
     raise BudgetError(
-        f"a budget of {written_span(budget)} is too short: here even the smallest protocol ({LADDER[0]}) takes about "
-        f"{duration(seconds)}. Give more time, or fewer --models"
+        f"a budget of {written_span(budget)} is too short: here even the smallest protocol ({protocol.in_words(rows)}) "
+        f"takes about {duration(seconds)}. Give more time, or fewer --models"
     )
 
 
@@ -159,19 +183,22 @@ def measure(configs: Sequence[RunConfig], train_size: int, jobs: int) -> dict[st
     Raises:
         DataError, ValueError: if the data cannot be loaded, as in :func:`tinydist.datasets.load`.
     """
-    tell(f"Measuring how fast training is here, with {train_size:,} images and {jobs} at a time …")
+    rows = rows_are(configs[0].dataset)
+    tell(f"Measuring how fast training is here, with {train_size:,} {rows} and {jobs} at a time …")
     sized = [replace(config, train_size=train_size) for config in configs]
     data_in_memory(sized[0])  # here first, so that a download is made once only
     if jobs == 1:
         timed = [_time_steps(sized)]
     else:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=max(1, available_cores() // jobs)):
+        threads = max(1, available_cores() // jobs)
+        # the folder is not used: making it removes what joblib left of killed processes
+        with temporary_folder(), joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
             timed = joblib.Parallel(n_jobs=jobs)(joblib.delayed(_time_steps_in_worker)(sized) for _ in range(jobs))
     return {run: statistics.median(step for times in timed for step in times[run]) for run in timed[0]}
 
 
 def _time_steps_in_worker(configs: Sequence[RunConfig]) -> dict[str, list[float]]:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it ends the workers
+    leave_signals_to_parent()
     return _time_steps(configs)
 
 
@@ -197,7 +224,7 @@ def _load(path: Path, settings: Mapping[str, str]) -> Choice:
         DataError: if the file is damaged, or the choice was made for other settings than these.
     """
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
+        contents = opened(read_bytes(path))
         sizes = contents["protocol"]
         if not all(isinstance(size, int) and size > 0 for size in sizes.values()):
             raise ValueError(f"expected positive whole sizes, got {sizes}")

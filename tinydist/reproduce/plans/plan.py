@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -19,16 +19,19 @@ from tinydist.cores import available_cores
 from tinydist.errors import TrainSizeError
 from tinydist.models import build_model, parse_model_name
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes
-from tinydist.reproduce.evidence.protocols import LADDER, PROTOCOLS, Protocol
+from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.plans import budget
 from tinydist.reproduce.plans.request import PlanError, Request, checked, study_of
 from tinydist.reproduce.runs.pool import PoolError
-from tinydist.reproduce.runs.records import CHECKPOINT, is_finished
+from tinydist.reproduce.runs.records import CHECKPOINT, check_folder, check_rows, is_finished
 from tinydist.reproduce.runs.run import load_data
-from tinydist.reproduce.runs.settings import LR, RunConfig
-from tinydist.reproduce.studies.study import Study
+from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
+from tinydist.reproduce.studies.study import Study, one_arm
 from tinydist.tables import WIDTH
 from tinydist.times import written_span
+
+LR_OF_TABLES = 0.1
+"""Learning rate for data that are no images, with which normalized columns are learnt."""
 
 SHOWN = 6
 """Settings that the heading names, at most."""
@@ -47,6 +50,7 @@ class Plan:
         scheduler: as in :class:`Request`.
         checkpoint_every: as in :class:`Request`.
         report: as in :class:`Request`.
+        readings: what was read of each data set, in words, by its name.
     """
 
     study: Study
@@ -57,6 +61,7 @@ class Plan:
     scheduler: str | None
     checkpoint_every: float
     report: bool
+    readings: Mapping[str, str]
 
     @property
     def saved(self) -> str:
@@ -72,7 +77,8 @@ def make_plan(request: Request) -> Plan:
 
     Raises:
         PlanError: if options contradict each other, or a value is out of range.
-        DataError: if the data are damaged or missing, or a package that a study needs is not installed.
+        DataError: if the data are damaged or missing, the results folder holds results that are not of runs in it, or a
+            package that a study needs is not installed.
         BudgetError: if not even the smallest protocol fits the budget.
         ValueError: if a name is unknown, or a model or the number of rows does not fit the data.
         PoolError: if a process ends early while it measures the pace for a budget.
@@ -80,23 +86,28 @@ def make_plan(request: Request) -> Plan:
     """
     request = checked(request)
     study, asked_layout = study_of(request), request.layout
-    models, inputs = list(request.models or study.models), list(request.input or study.inputs)
-    lr = request.lr or study.lr
-    names = [str(request.dataset)] if request.dataset else study.datasets_here()
+    models = list(request.models or study.models)
+    names = [datasets.resolved(str(request.dataset))] if request.dataset else study.datasets_here()
     request = _with_layout(request, models, names)
-    study.check()
+    inputs, lr, why = _input_and_lr(request, study, names[0])
     protocol = _protocol(request, study)
+    steps = {name: value for name, value in _shared(request).items() if name in ("optimizer", "batch_size")}
+    sizes = protocol.train_size, protocol.epochs
+    study.check([Setting(name, kind, *sizes, lr, **steps) for name in names for kind in inputs])
     jobs = request.jobs or available_cores()
     parts = [request.study or "", *(map(datasets.short_name, names) if len(names) == 1 else [])]
     out = Path(request.out) if request.out else None
-    reason = ""
+    if out:
+        check_folder(out)
+    reason = f"{why}\n" if why else ""
     if request.budget:
         seconds = int(request.budget)
         # named without the protocol, so that the same command finds the one that it has chosen before
         out = out or _folder(*parts, "+".join(inputs), asked_layout, f"budget-{written_span(seconds)}", f"lr{lr:g}")
+        check_folder(out)
         choice = _within_budget(seconds, request, models, inputs, names[0], jobs, out)
         protocol = choice.protocol
-        reason = f"{textwrap.fill(choice.reason, WIDTH, break_long_words=False, break_on_hyphens=False)}\n"
+        reason += f"{textwrap.fill(choice.reason, WIDTH, break_long_words=False, break_on_hyphens=False)}\n"
     loaded = [_look_at(name, request, models, inputs[0], protocol) for name in names]
     first, *_ = loaded
     common = RunConfig(
@@ -124,8 +135,32 @@ def make_plan(request: Request) -> Plan:
         )
     )
     out = out or _default_folder(parts, inputs, common)
+    check_folder(out)
+    check_rows(out, configs)
     heading = f"{reason}{_heading(configs, protocol, loaded, study)}\nResults: {out}"
-    return Plan(study, configs, out, heading, jobs, request.scheduler, request.checkpoint_every, request.report)
+    readings = {data.name: data.reading for data in loaded}
+    return Plan(
+        study, configs, out, heading, jobs, request.scheduler, request.checkpoint_every, request.report, readings
+    )
+
+
+def _input_and_lr(request: Request, study: Study, dataset: str) -> tuple[list[str], float, str]:
+    """Return the inputs, the learning rate, and why they are not the study's, in words; empty if they are.
+
+    Columns of a table have units of their own, so that nothing is learnt from them with the paper's input and rate.
+    """
+    inputs, lr = list(request.input or study.inputs), request.lr or study.lr
+    if datasets.rows_are(dataset) == "images" or study.lr != LR or study.arms is not one_arm:
+        return inputs, lr, ""
+    inputs = list(request.input or ["normalized"])
+    lr = request.lr or (LR if "raw" in inputs else LR_OF_TABLES)
+    if request.input and (request.lr or lr == LR):
+        return inputs, lr, ""
+    why = (
+        f"Input {', '.join(inputs)} and lr {lr:g}, unless --input and --lr say otherwise: from raw input with lr "
+        f"{LR:g}, as for MNIST, little is learnt of data that are no images."
+    )
+    return inputs, lr, textwrap.fill(why, WIDTH)
 
 
 def _shared(request: Request) -> dict[str, Any]:
@@ -182,7 +217,6 @@ def _within_budget(
     Raises:
         BudgetError, DataError: as :func:`tinydist.reproduce.plans.budget.within`.
         PoolError: if a process ends early while it measures the pace.
-        ValueError: if the data set has too few rows for it to choose among.
     """
     configs = [
         RunConfig(dataset, input, 1, 1, LR, model=model, seed=request.seed, layout=request.layout)
@@ -190,15 +224,11 @@ def _within_budget(
         for model in models
     ]
     try:
-        return budget.within(seconds, models, inputs, jobs, out, partial(budget.measure, configs))
+        measure = partial(budget.measure, configs)
+        return budget.within(seconds, models, inputs, jobs, out, measure, datasets.rows_are(dataset))
     except BrokenExecutor:
         raise PoolError(
             "a worker process died while the pace was measured, perhaps for lack of memory; use fewer --jobs"
-        ) from None
-    except TrainSizeError as problem:
-        raise ValueError(
-            f"--budget chooses among {LADDER[0].train_size:,} to {LADDER[-1].train_size:,} training images, and "
-            f"{dataset} has {problem.there}; give --epochs and --runs instead"
         ) from None
 
 
@@ -210,6 +240,7 @@ class _Loaded:
     layout: str
     train_size: int
     words: str
+    reading: str
 
 
 def _look_at(name: str, request: Request, models: Sequence[str], input: str, protocol: Protocol) -> _Loaded:
@@ -233,7 +264,7 @@ def _look_at(name: str, request: Request, models: Sequence[str], input: str, pro
             raise ValueError(f"{model} does not fit {name}: {problem}") from None
     in_memory = isinstance(data.x_train, np.ndarray)
     held = f"{rows} x {columns}, dense array of float32" if in_memory else repr(data.x_train)
-    return _Loaded(name, data.layout, rows, held)
+    return _Loaded(name, data.layout, rows, held, str(data.reading))
 
 
 def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[_Loaded], study: Study) -> str:
@@ -248,7 +279,7 @@ def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[
         lines.append(f"Left out, as they are missing: {', '.join(left_out)} (--dataset NAME says how to get one)")
     lines.append(f"Models: {', '.join(dict.fromkeys(config.model for config in configs))}")
     lines += [f"Training rows{f' of {d.name}' if len(loaded) > 1 else ''}: {d.words}" for d in loaded]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(d.reading for d in loaded)])
 
 
 def _default_folder(parts: Sequence[str], inputs: Sequence[str], config: RunConfig) -> Path:

@@ -25,6 +25,10 @@ NOT_WITH_BUDGET = (
 """What does not go with a budget, which chooses sizes by the pace of full-batch descent on this machine."""
 
 
+OF_TABLES = ("drop", "missing", "delimiter", "decimal", "test_file")
+"""What is for tables alone, and becomes part of the name of the data set."""
+
+
 class PlanError(ValueError):
     """A request with options that contradict each other, or with a value out of range.
 
@@ -49,6 +53,11 @@ class Request:
         chunk_size: rows in memory at once, for a step with all of them.
         seed: the first one.
         dataset: a name or a path, as in :func:`tinydist.datasets.load`.
+        drop: columns of a table of one's own to leave out, or one text with commas.
+        missing: "refuse", "drop" or "mean": what becomes of missing values of such a table.
+        delimiter: the character between its cells; recognised by default.
+        decimal: "." or ",", the decimal point of its numbers; recognised by default.
+        test_file: a file with the rows to test on; they are drawn from the table by default.
         layout: "dense", "sparse" or "auto", how images are held.
         protocol: "quick", "paper" or "extended": sizes that `train_size`, `epochs` and `runs` override.
         budget: a time such as "2h", or seconds: take the largest protocol that should be done by then.
@@ -71,6 +80,11 @@ class Request:
     chunk_size: int | None = None
     seed: int = 0
     dataset: str | Path | None = None
+    drop: str | Sequence[str] | None = None
+    missing: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    test_file: str | Path | None = None
     layout: str = "auto"
     protocol: str | None = None
     budget: str | float | None = None
@@ -118,6 +132,12 @@ def checked(request: Request) -> Request:
         )
     return replace(
         request,
+        dataset=_dataset(request),
+        drop=None,
+        missing=None,
+        delimiter=None,
+        decimal=None,
+        test_file=None,
         models=None if models is None else list(dict.fromkeys(str(parse_model_name(name)) for name in models)),
         input=inputs,
         seed=seed or 0,
@@ -149,6 +169,25 @@ def study_of(request: Request) -> Study:
     if request.budget and (len(study.datasets) > 1 or study.arms is not one_arm):
         raise PlanError(f"{name} has arms whose pace --budget cannot foresee; give --epochs and --runs instead")
     return study
+
+
+def _dataset(request: Request) -> str | None:
+    """Return the name of the data set with the options for a table, None if it is not given."""
+    given = {name: str(value) for name in OF_TABLES[1:] if (value := getattr(request, name)) is not None}
+    drop = _names(request, "drop") or []
+    if request.dataset is None:
+        if given or drop:
+            options = ", ".join(map(_option, (*(["drop"] if drop else []), *given)))
+            raise PlanError(f"{options}: for a table of your own; give --dataset FILE.csv:COLUMN as well")
+        return None
+    if "test_file" in given:
+        given["test"] = given.pop("test_file")
+    name = datasets.with_options(str(request.dataset), drop, **given)
+    try:
+        datasets.split_name(name)
+    except ValueError as problem:
+        raise PlanError(f"{'--' if given else ''}{problem}") from None
+    return name
 
 
 def _whole(request: Request, name: str, least: int) -> int | None:

@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tinydist.datasets import short_name
 from tinydist.errors import DataError
+from tinydist.files import write_atomically
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.labels import protocol_label, run_counts
 from tinydist.reproduce.evidence.outcomes import by_setting
@@ -15,7 +17,7 @@ from tinydist.reproduce.plans.plan import Plan
 from tinydist.reproduce.plans.studies import PAPER
 from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.pool import LocalPool, Pool, PoolError
-from tinydist.reproduce.runs.records import RunRecord, failures, write_csv
+from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.runs.sweep import sweep
 
@@ -71,8 +73,8 @@ def carry_out(plan: Plan) -> Results:
     """
     try:
         with _pool(plan) as pool:
-            plan.out.mkdir(parents=True, exist_ok=True)
-            write_csv(plan.out)
+            for name, reading in plan.readings.items():
+                write_atomically(plan.out / f"data-{short_name(name)}.txt", f"{reading}\n")
             records = sweep(plan.configs, plan.out, pool, plan.checkpoint_every)
         text, files = plan.study.write(records, plan.out) if plan.report else (printout.printed(records), [])
     except PoolError as problem:

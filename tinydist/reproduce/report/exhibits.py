@@ -89,6 +89,11 @@ class Trained:
         return {model: runs[0] for model, runs in self.models.items()}
 
     @property
+    def on_mnist(self) -> bool:
+        """Return whether the data are the paper's, so that its numbers may stand beside."""
+        return self.data.name == "mnist"
+
+    @property
     def drawable(self) -> bool:
         """Return whether a row is a grey square image."""
         shape = self.data.image_shape
@@ -138,7 +143,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         "learning-curves",
         "Learning curves",
         "Loss and errors on logarithmic axes: the mean of the runs, and a band from the best to the worst. A training "
-        "error of zero is drawn as half an image.",
+        "error of zero is drawn as half a row.",
         _curves_table(records),
         png(learning_curves_figure(records, label)),
     )
@@ -155,7 +160,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         yield Exhibit(
             "dying-outputs",
             "How outputs die",
-            f"{len(dying)} of the {lost} runs in which outputs are dead in the end: the share of the training images "
+            f"{len(dying)} of the {lost} runs in which outputs are dead in the end: the share of the training rows "
             "on which each output is active, from before the first step to the last.",
             "\n\n".join(f"{run}\n{dying_outputs.output_activity_table(found)}" for run, found in dying.items()),
             png(dying_outputs.output_activity_figure(dying, label)),
@@ -198,7 +203,7 @@ def _activity(trained: Trained) -> Exhibit:
         for model, runs in trained.models.items()
     }
     rows: list[tuple[str, ...]] = [
-        ("model", "layer", "images", "nodes", "dead %", "active on < 1% of them", "on < 5%", "runs")
+        ("model", "layer", "rows", "nodes", "dead %", "active on < 1% of them", "on < 5%", "runs")
     ]
     for model, runs in found.items():
         for layers in zip(*runs, strict=True):
@@ -212,9 +217,9 @@ def _activity(trained: Trained) -> Exhibit:
     return Exhibit(
         "node-activity",
         "Dead and rarely active nodes",
-        "A node is dead if it stays within ±1e-6 on every image. Every node is a dot; the first run of each model is "
+        "A node is dead if it stays within ±1e-6 on every row. Every node is a dot; the first run of each model is "
         f"drawn, the table has the mean over the first {RUNS} runs at most.",
-        f"{text_table(rows)}\n\n{published}",
+        text_table(rows) + (f"\n\n{published}" if trained.on_mnist else ""),
         png(dying_outputs.node_activity_figure({model: runs[0] for model, runs in found.items()}, trained.one_run)),
     )
 
@@ -225,14 +230,15 @@ def _clamped_layers(trained: Trained) -> Exhibit:
         model: [perturbation.perturb_layer(network, x, labels) for network in runs]
         for model, runs in trained.models.items()
     }
+    beside = " The author's notes stand beside." if trained.on_mnist else ""
     return Exhibit(
         "clamped-layer",
         "Which end of the hidden activations carries the decision",
-        f"All hidden activations clamped at a share of their range, on the first {len(labels):,} test images. A "
+        f"All hidden activations clamped at a share of their range, on the first {len(labels):,} test rows. A "
         "network that reads small as near (distance) suffers when they are clamped from below, one that reads large "
-        "as present (intensity) when they are clamped from above. The author's notes stand beside.",
-        perturbation.layer_table(found),
-        png(perturbation.layer_figure(found, trained.label)),
+        f"as present (intensity) when they are clamped from above.{beside}",
+        perturbation.layer_table(found, trained.on_mnist),
+        png(perturbation.layer_figure(found, trained.label, trained.on_mnist)),
     )
 
 
@@ -242,7 +248,7 @@ def _clamped_nodes(trained: Trained) -> Exhibit:
     return Exhibit(
         "clamped-nodes",
         "Hidden nodes clamped one at a time",
-        f"Each hidden node clamped alone in its own range, on the first {len(labels):,} test images: where the curves "
+        f"Each hidden node clamped alone in its own range, on the first {len(labels):,} test rows: where the curves "
         "for the two clamps cross, and the most that clamping it costs.",
         "\n\n".join(f"{model}\n{perturbation.nodes_table(nodes, 5)}" for model, nodes in found.items()),
         png(perturbation.nodes_figure(found, trained.one_run)),
@@ -275,7 +281,7 @@ def _planes(trained: Trained) -> Exhibit:
         "The hidden activations in two dimensions",
         "Their principal plane under each constraint.",
         latent_space.planes_table(found),
-        png(latent_space.planes_figure(found, trained.one_run)),
+        png(latent_space.planes_figure(found, trained.one_run, trained.data.class_names)),
     )
 
 
@@ -323,7 +329,7 @@ def _output_images(trained: Trained) -> Exhibit:
     for model, network in trained.first.items():
         found = prototypes.output_images(network, mean)
         images.extend(found.own_gradients)
-        titles.extend(f"{model} {output}" for output in range(len(found.outputs)))
+        titles.extend(f"{model} {name}" for name in trained.data.class_names)
         tables.append(f"{model}\n{prototypes.outputs_table(found)}")
     return Exhibit(
         "output-gradients",
@@ -351,21 +357,21 @@ def _prototypes(trained: Trained, model: str, network: Sequential) -> Exhibit:
         f"The prototypes of {model}",
         "Shown are the test images nearest to each prototype relative to their mean distance from all of them; the "
         f"table has the distances themselves, too. {meaning}",
-        f"distance from mu, with the layer's scales\n{prototypes.nearest_table(absolute)}\n\n"
-        f"relative to the mean distance from all mu\n{prototypes.nearest_table(relative)}",
+        f"distance from mu, with the layer's scales\n{prototypes.nearest_table(absolute, data.class_names)}\n\n"
+        f"relative to the mean distance from all mu\n{prototypes.nearest_table(relative, data.class_names)}",
         png(prototypes.nearest_figure({model: relative}, trained.images, trained.one_run, "distances less their mean")),
         picture=True,
     )
 
 
 def _distributions(trained: Trained, model: str, network: Sequential) -> Exhibit:
-    pre_activations = layer_output(network, trained.data.x_test, "linear0")
-    units = latent.unit_distributions(pre_activations, trained.data.y_test)
+    data = trained.data
+    units = latent.unit_distributions(layer_output(network, data.x_test, "linear0"), data.y_test, classes=data.classes)
     return Exhibit(
         f"pre-activations-{model}",
         f"Hidden pre-activations of {model}, class by class",
         "The six units whose class explains most of their variance. Around 0 lies the unit's plane: a class there is "
         "what the unit knows when read as a distance, one far away what it knows when read as an intensity.",
-        latent.units_table(units),
-        png(latent.units_figure(units, trained.one_run)),
+        latent.units_table(units, data.class_names),
+        png(latent.units_figure(units, trained.one_run, data.class_names)),
     )

@@ -46,7 +46,7 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
         spread = np.linspace(-0.12, 0.12, len(outcome.accuracies)) if len(outcome.accuracies) > 1 else [0.0]
         axes.plot(outcome.accuracies, row + np.asarray(spread), "o", ms=5, color=color, alpha=0.65, mew=0)
         summary = outcome.accuracy
-        if summary.n > 1:
+        if summary.varies:
             axes.errorbar(summary.mean, row + 0.28, xerr=summary.half_interval(), fmt="|", color=color, lw=4, alpha=0.5)
         axes.errorbar(
             summary.mean, row + 0.28, xerr=summary.sd if summary.n > 1 else None, fmt="|", color=color, capsize=3

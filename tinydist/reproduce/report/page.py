@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 
 import jinja2
 from tqdm import tqdm
 
 from tinydist import __version__
-from tinydist.analysis.statistics import summarize
-from tinydist.datasets import INPUTS, find_source
+from tinydist.analysis.statistics import interval_text, summarize
+from tinydist.datasets import INPUTS, find_source, short_name
 from tinydist.errors import DataError
 from tinydist.files import atomic_path, write_atomically
 from tinydist.models import PAPER_MODELS
@@ -30,7 +31,16 @@ from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.report import exhibits, printout
 from tinydist.reproduce.report.exhibits import Exhibit, Trained
-from tinydist.reproduce.runs.records import RunRecord, all_finished, failures, load_config, no_runs
+from tinydist.reproduce.runs.records import (
+    RunRecord,
+    all_finished,
+    check_data,
+    check_folder,
+    data_checksums,
+    failures,
+    load_config,
+    no_runs,
+)
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.runs.trained import trained_models
@@ -53,6 +63,7 @@ class Section:
         name: a short one, made of what differs from the other settings; its folder of figures has it, too.
         label: the protocol in a line.
         notes: what a reader has to know about the numbers.
+        reading: what was read of the data set; empty if it is missing.
         results: the successful runs.
         failed: how many runs of a model failed, where some did.
         verdicts: one for each claim, by its number.
@@ -65,6 +76,7 @@ class Section:
     name: str
     label: str
     notes: str
+    reading: str
     results: Outcomes
     failed: Mapping[str, int]
     verdicts: Mapping[str, ledger.Verdict]
@@ -84,7 +96,7 @@ class Section:
         rows = []
         for model, outcome in self.results.items():
             summary, half = outcome.accuracy, outcome.accuracy.half_interval()
-            interval = f"{summary.mean - half:.2f} to {summary.mean + half:.2f}" if summary.n > 1 else "–"
+            interval = interval_text(summary.mean - half, summary.mean + half, " to ") if summary.varies else "–"
             dead = (f"{summarize(counts).mean:.1f}" for counts in (outcome.dead_outputs, outcome.dead_hidden))
             runs = f"{summary.n}, {self.failed[model]} failed" if model in self.failed else str(summary.n)
             rows.append((model, str(summary), interval, runs, *dead, printout.published_for(model, self.setting)))
@@ -105,11 +117,14 @@ def finished_records(out: Path) -> list[RunRecord]:
     """Return the records of all finished runs in `out`, sorted as by :func:`in_order`.
 
     Raises:
-        DataError: if there are none, or one is damaged.
+        DataError: if there are none, one is damaged, or the data of one are missing or have changed.
+        OSError: if a file cannot be read.
     """
     records = all_finished(out)
     if not records:
         raise no_runs(out, "finished runs")
+    for record in records:
+        check_data(record.config.folder(out))
     return in_order(records)
 
 
@@ -139,10 +154,12 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         DataError: if the config of a run is damaged. Weights that are missing or damaged are reported on the page.
         OSError: if something cannot be written; an earlier page stays.
     """
+    check_folder(out)
     records = in_order(records)
     groups = grouped(records)
     names = short_names(list(groups))
     sections = [_section(names[setting], setting, group, out) for setting, group in groups.items()]
+    on_mnist = any(setting.on_mnist for setting in groups)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tinydist.reproduce.report"),
         autoescape=True,
@@ -153,8 +170,13 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
     page = environment.get_template("report.html").render(
         sections=sections,
         claims=CLAIMS,
-        compared_head=["model", "published on MNIST, %", *(f"{section.name} input, %" for section in sections)],
-        comparisons={claim.number: _compared(claim, sections) for claim in CLAIMS},
+        on_mnist=on_mnist,
+        compared_head=[
+            "model",
+            *(["published on MNIST, %"] if on_mnist else []),
+            *(f"{section.name} input, %" for section in sections),
+        ],
+        comparisons={claim.number: _compared(claim, sections, on_mnist) for claim in CLAIMS},
         symbols=SYMBOLS,
         accuracy_head=ACCURACY_HEAD,
         contradictions=CONTRADICTIONS,
@@ -162,7 +184,7 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         rows=_rows(records),
         failures=failures(records),
         origins=_origins(records, out),
-        checksums={name: sha for record in records for name, sha in record.config.checksums().items()},
+        checksums={name: sha for r in records for name, sha in data_checksums(r.config.folder(out)).items()},
         spent=duration(sum(record.seconds for record in records)),
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
         version=__version__,
@@ -173,18 +195,31 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
 
 
 def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """Return a name for each setting: its input, and the value of every other field in which they differ."""
+    """Return a name for each setting: its input, and the value of every other field in which they differ.
+
+    It is also that of a folder. Where two would be the same, such as of files of one name in two folders, the later
+    ones get a number.
+    """
     differing = [
         field.name
         for field in fields(Setting)
         if field.name == "input" or len({getattr(setting, field.name) for setting in settings}) > 1
     ]
-    return {setting: "-".join(_part(setting, name) for name in differing) for setting in settings}
+    names: dict[Setting, str] = {}
+    taken = set()
+    for setting in settings:
+        name = "-".join(_part(setting, field) for field in differing)
+        free = (n for n in chain([name], (f"{name}-{i}" for i in count(2))) if n.casefold() not in taken)
+        names[setting] = next(free)
+        taken.add(names[setting].casefold())
+    return names
 
 
 def _part(setting: Setting, name: str) -> str:
     value = getattr(setting, name)
-    return value if name in ("dataset", "input") else f"{name.replace('_', '-')}-{value}"
+    if name == "dataset":
+        return short_name(value)
+    return value if name == "input" else f"{name.replace('_', '-')}-{value}"
 
 
 def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Path) -> Section:
@@ -192,7 +227,7 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
     label = protocol_label(setting, fewest, most)
     results = outcomes(records)
     shown: list[Exhibit] = []
-    missing, left_out = "" if results else "No run was successful.", ""
+    missing, left_out, reading = "" if results else "No run was successful.", "", ""
     if results:
         folder = out / FIGURES / name
         shown += _saved(exhibits.from_records(records, label), folder)
@@ -207,11 +242,11 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
             trained = Trained(models, seeds, data, label)
             bar = tqdm(exhibits.from_weights(trained), f"figures, {name} input", leave=False, bar_format="{desc}: {n}")
             shown += _saved(bar, folder)
-            left_out = trained.left_out
+            left_out, reading = trained.left_out, str(data.reading)
     verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
     failed = Counter(record.config.model for record in records if record.status != "ok")
     notes = protocol_notes(setting, fewest)
-    return Section(setting, name, label, notes, results, failed, verdicts, shown, missing, left_out)
+    return Section(setting, name, label, notes, reading, results, failed, verdicts, shown, missing, left_out)
 
 
 def _on_the_same_rows(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
@@ -231,12 +266,12 @@ def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:
         yield exhibit
 
 
-def _compared(claim: Claim, sections: Sequence[Section]) -> list[tuple[str, ...]]:
-    """Return, for each model that the claim is about, its name, the published number, and ours in every setting."""
+def _compared(claim: Claim, sections: Sequence[Section], on_mnist: bool) -> list[tuple[str, ...]]:
+    """Return, for each model that the claim is about, its name, the number published on MNIST, and ours."""
     return [
         (
             model,
-            str(published(model, claim.protocol.epochs) or "none published"),
+            *([str(published(model, claim.protocol.epochs) or "none published")] if on_mnist else []),
             *(section.accuracy_of(model) for section in sections),
         )
         for model in claim.models

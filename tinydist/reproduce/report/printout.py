@@ -23,20 +23,21 @@ RULE = (
 
 
 def results_table(records: Sequence[RunRecord]) -> str:
-    """Return a table with a row for each model of one setting: accuracy, dead nodes, and the number of the paper."""
+    """Return a table with a row for each model of one setting: accuracy, dead nodes, on MNIST the paper's number."""
     results = outcomes(records)
-    rows: list[tuple[str, ...]] = [
-        ("model", "test accuracy %", "n", "dead outputs", "dead hidden", "the paper's (60,000 images, 20 runs)")
-    ]
-    setting = records[0].config.setting
+    heading = ("model", "test accuracy %", "n", "dead outputs", "dead hidden")
     models = dict.fromkeys(record.config.model for record in records)
-    rows += [(model, *_measured(results.get(model)), published_for(model, setting)) for model in models]
+    rows = [heading, *((model, *_measured(results.get(model))) for model in models)]
+    setting = records[0].config.setting
+    if setting.on_mnist:
+        theirs = ("the paper's (60,000 images, 20 runs)", *(published_for(model, setting) for model in models))
+        rows = [(*row, number) for row, number in zip(rows, theirs, strict=True)]
     return text_table(rows)
 
 
 def published_for(model: str, setting: Setting) -> str:
     """Return the paper's number for a model, or that there is none; it has numbers on MNIST alone."""
-    number = published(model, setting.epochs) if setting.dataset == "mnist" else None
+    number = published(model, setting.epochs) if setting.on_mnist else None
     return str(number or "none published")
 
 
@@ -73,7 +74,8 @@ def _verdict_lines(verdict: ledger.Verdict) -> list[str]:
     lines = _wrapped(f"{claim.number:4}{claim.statement} ({verdict.setting.input} input{under})", 2, indent)
     if verdict.result == ledger.NOT_TESTED:
         return lines + _wrapped(verdict.decisions[0].text, indent, indent)
-    lines += _wrapped(f"the paper, {claim.protocol.epochs:,} epochs: {claim.source}", indent, indent)
+    if verdict.setting.on_mnist:
+        lines += _wrapped(f"the paper, {claim.protocol.epochs:,} epochs: {claim.source}", indent, indent)
     for decision in verdict.decisions:
         lines += _wrapped(f"{decision.word}: {decision.text}", indent, indent + 2)
         lines += _wrapped(decision.numbers, indent + 2, indent + 2)
@@ -94,10 +96,14 @@ def _wrapped(text: str, indent: int = 0, hanging: int = 0) -> list[str]:
 
 
 def printed(records: Sequence[RunRecord]) -> str:
-    """Return all to print when runs are finished: setting by setting the table and its protocol, then the verdicts."""
-    parts = []
-    for setting, group in grouped(records).items():
+    """Return all to print when runs are finished: setting by setting the table and its protocol, then the verdicts.
+
+    The contradictions among the paper's own numbers follow where some runs are on MNIST, as those are.
+    """
+    parts, groups = [], grouped(records)
+    for setting, group in groups.items():
         runs = run_counts(group)
         label = protocol_label(setting, *runs)
         parts += [f"{label[0].upper()}{label[1:]}\n\n{results_table(group)}", protocol_notes(setting, runs[0])]
-    return "\n\n".join(part for part in (*parts, verdicts(records), contradictions(), failures(records)) if part)
+    papers_own = contradictions() if any(setting.on_mnist for setting in groups) else ""
+    return "\n\n".join(part for part in (*parts, verdicts(records), papers_own, failures(records)) if part)

@@ -1,17 +1,15 @@
 """Checkpoints: the state of a half-done run, from which it goes on to the same bits as if it had never stopped.
 
-``checkpoint.npz`` holds ``about`` (the names of the other arrays, the settings, the epoch, the time spent and the
-measurements so far, as JSON), ``weights.NAME`` for each parameter of the model and ``optimizer.NAME`` for each array
-that the optimiser remembers.
+``checkpoint.npz`` holds ``about`` (the names of the other arrays, the run, the epoch, the time spent and the
+measurements so far, as sealed JSON), ``weights.NAME`` for each parameter of the model and ``optimizer.NAME`` for each
+array that the optimiser remembers.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import struct
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,18 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.errors import DataError
-from tinydist.files import atomic_path
-from tinydist.reproduce.runs.records import CHECKPOINT
+from tinydist.files import DAMAGED_NPZ, atomic_path, read_bytes
+from tinydist.reproduce.runs.records import CHECKPOINT, identity
+from tinydist.reproduce.runs.seals import opened, sealed
 from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.training import Measurement
 
 Arrays = dict[str, NDArray[Any]]
-
-DAMAGE = (
-    *(ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, OverflowError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
-"""Exceptions that reading a damaged .npz file raises; OSError if an offset in it points outside the file."""
 
 
 class ForeignCheckpointError(DataError):
@@ -62,14 +55,16 @@ class Checkpoint:
         """Replace the checkpoint of the run in `out`; a crash while it is written leaves the one before intact."""
         arrays = {f"weights.{name}": array for name, array in self.weights.items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.items()}
+        folder = self.config.folder(out)
         about = {
+            "run": identity(folder),
             "arrays": sorted(arrays),
             "settings": asdict(self.config),
             "epoch": self.epoch,
             "seconds": self.seconds,
             "curve": [asdict(m) for m in self.curve],
         }
-        save_arrays(self.config.folder(out) / CHECKPOINT, {"about": np.array(json.dumps(about)), **arrays})
+        save_arrays(folder / CHECKPOINT, {"about": np.array(json.dumps(sealed(about))), **arrays})
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
@@ -85,18 +80,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
         DataError: if the file is damaged; every array in it is under a checksum.
         OSError: if the file cannot be read.
     """
-    contents = io.BytesIO(path.read_bytes())
+    return _load(path)[0]
+
+
+def _load(path: Path) -> tuple[Checkpoint, str]:
+    """Return a checkpoint, and the identity of the run that it is of."""
+    contents = read_bytes(path)
     try:
-        with zipfile.ZipFile(contents) as archive:
-            if damaged := archive.testzip():
-                raise ValueError(f"the checksum of {damaged} is wrong")
-        contents.seek(0)
-        with np.load(contents, allow_pickle=False) as file:
-            arrays = dict(file)
-        about = json.loads(str(arrays.pop("about")))
+        arrays = arrays_in(contents)
+        about = opened(str(arrays.pop("about")))
         if sorted(arrays) != about["arrays"]:  # the list of entries in an .npz file is under no checksum
             raise ValueError(f"expected {', '.join(about['arrays'])}, got {', '.join(sorted(arrays))}")
-        return Checkpoint(
+        checkpoint = Checkpoint(
             config=RunConfig(**about["settings"]),
             epoch=about["epoch"],
             seconds=about["seconds"],
@@ -104,8 +99,24 @@ def load_checkpoint(path: Path) -> Checkpoint:
             weights=_below("weights.", arrays),
             optimizer=_below("optimizer.", arrays),
         )
-    except DAMAGE as reason:
+        return checkpoint, about["run"]
+    except DAMAGED_NPZ as reason:
         raise DataError(f"{path} is damaged ({reason})") from None
+
+
+def arrays_in(contents: bytes) -> Arrays:
+    """Return the arrays of an .npz file, given what is in it, by name.
+
+    Raises:
+        one of :data:`tinydist.files.DAMAGED_NPZ`: if it is damaged.
+    """
+    file = io.BytesIO(contents)
+    with zipfile.ZipFile(file) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of {damaged} is wrong")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def _below(prefix: str, arrays: Arrays) -> Arrays:
@@ -118,14 +129,18 @@ def find_checkpoint(config: RunConfig, out: Path) -> Checkpoint | None:
     Raises:
         ForeignCheckpointError: if it belongs to a run with other settings.
         DataError: if it is damaged.
+        OSError: if it cannot be read.
     """
-    path = config.folder(out) / CHECKPOINT
-    if not path.exists():
+    folder = config.folder(out)
+    path = folder / CHECKPOINT
+    try:
+        checkpoint, run = _load(path)
+    except FileNotFoundError:
         return None
-    checkpoint = load_checkpoint(path)
-    if checkpoint.config != config:
+    if checkpoint.config != config or run != identity(folder):
+        other = " on other data" if checkpoint.config == config else ""
         raise ForeignCheckpointError(
-            f"{path} belongs to another run ({checkpoint.config}, {checkpoint.config.epochs} epochs, "
+            f"{path} belongs to another run ({checkpoint.config}{other}, {checkpoint.config.epochs} epochs, "
             f"lr {checkpoint.config.lr:g}). Move it to where it belongs, or delete it to begin this run again"
         )
     return checkpoint

@@ -51,7 +51,8 @@ def connect(address: str) -> Iterator[ClusterPool]:
     try:
         asyncio.run(asyncio.wait_for(_greet(address), CONNECT_PATIENCE))
         client = Client(address, timeout=CONNECT_PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as problem:  # the last two: lack of TLS, unlike versions
+    # the last three: lack of TLS, unlike versions, an address without TLS where dask's settings require it
+    except (OSError, ValueError, TypeError, ImportError, RuntimeError) as problem:
         raise DataError(
             f"no dask scheduler answers at {address!r} ({str(problem) or 'timeout'}). "
             "Start one with: dask scheduler; it says what its address is"

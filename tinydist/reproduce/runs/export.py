@@ -53,12 +53,12 @@ def write_events(path: Path, config: RunConfig, curve: Sequence[Measurement], be
     """Write the settings and the measurements of a run as a TensorBoard event file.
 
     Args:
-        path: the file; its folder is made, and an older file replaced.
+        path: the file; its folder is made, and an older file of the same run replaced.
         config, curve: of the run.
         began: when the run did, in seconds since 1970; all events carry this time, for measurements have none.
 
     Raises:
-        DataError: if tensorboardX is not installed.
+        DataError: if the file there is of another run, or tensorboardX is not installed.
         OSError: if the file cannot be written.
     """
     try:
@@ -68,9 +68,18 @@ def write_events(path: Path, config: RunConfig, curve: Sequence[Measurement], be
             f"the export needs tensorboardX ({problem}). Install it with: pip install 'tinydist[tensorboard]'"
         ) from None
 
+    if path.exists() and _table(config).encode() not in path.read_bytes():
+        raise DataError(
+            f"{path} is of another run, and would be lost. Choose another folder with --out, or move it away"
+        )
     with atomic_path(path) as temporary, closing(RecordWriter(str(temporary))) as writer:
         for event in _events(config, curve, began):
             writer.write(event.SerializeToString())
+
+
+def _table(config: RunConfig) -> str:
+    settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
+    return f"| setting | value |\n|---|---|\n{settings}"
 
 
 def _events(config: RunConfig, curve: Sequence[Measurement], began: float) -> Iterator[Any]:
@@ -78,8 +87,7 @@ def _events(config: RunConfig, curve: Sequence[Measurement], began: float) -> It
     from tensorboardX.proto.event_pb2 import Event
 
     yield Event(wall_time=began, file_version="brain.Event:2")
-    settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(config).items())
-    yield Event(wall_time=began, summary=summary.text("settings", f"| setting | value |\n|---|---|\n{settings}"))
+    yield Event(wall_time=began, summary=summary.text("settings", _table(config)))
     for measurement in curve:
         for name in SCALARS:
             scalar = summary.scalar(name, getattr(measurement, name))

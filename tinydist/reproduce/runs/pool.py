@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import tempfile
 import threading
 import time
 import typing
@@ -20,7 +19,9 @@ from pathlib import Path
 
 import joblib
 
+from tinydist.command_line import ENDINGS
 from tinydist.cores import available_cores
+from tinydist.files import temporary_folder
 from tinydist.reproduce.runs.environment import environment
 from tinydist.reproduce.runs.progress import Counter
 from tinydist.reproduce.runs.records import RunRecord
@@ -99,8 +100,8 @@ class LocalPool:
 
     @contextmanager
     def scratch(self, _out: Path, /) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="tinydist-") as folder:
-            yield Path(folder)
+        with temporary_folder() as folder:
+            yield folder
 
     def do(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
         jobs = min(self.jobs, len(tasks))
@@ -121,9 +122,15 @@ def _side_by_side(tasks: Sequence[Task], jobs: int) -> Iterator[RunRecord]:
 
 
 def _do_in_worker(parent: int, task: Task) -> RunRecord:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it ends the workers
+    leave_signals_to_parent()
     _end_with(parent)
     return task.do()
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore Ctrl-C and what else asks a command to end. The parent gets it too, and ends this process."""
+    for number in (signal.SIGINT, *ENDINGS):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @functools.cache  # one watch is enough for all the runs of a worker

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,17 +17,21 @@ from tqdm import tqdm
 from tinydist import datasets
 from tinydist.batches import Batching
 from tinydist.errors import DataError, DivergedError
+from tinydist.files import write_atomically
 from tinydist.nn import Module
 from tinydist.optim import Optimizer
 from tinydist.reproduce.runs.checkpoints import Checkpoint, find_checkpoint, save_arrays
 from tinydist.reproduce.runs.records import (
     CHECKPOINT,
+    FILES,
     METRICS,
     WEIGHTS,
     RunRecord,
+    identity,
     is_finished,
     load_config,
     load_record,
+    metrics_lines,
     write_config,
 )
 from tinydist.reproduce.runs.settings import RunConfig
@@ -52,17 +54,30 @@ def data_of(config: RunConfig) -> AnyDataset:
     Raises:
         DataError, ValueError: as :func:`tinydist.datasets.load`.
     """
+    checksums = config.checksums()  # first, as they say more clearly what is missing
     split = config.seed if datasets.find_source(config.dataset).splits else 0
-    return load_data(config.dataset, config.input, config.train_size, config.layout, split)
+    return _load_data(config.dataset, config.input, config.train_size, config.layout, split, tuple(checksums.items()))
 
 
-@functools.lru_cache(maxsize=1)
-def load_data(dataset: str, input: str, train_size: int | None, layout: str, split: int = 0) -> AnyDataset:
+def load_data(dataset: str, input: str, train_size: int | None, layout: str) -> AnyDataset:
     """Load a data set, and keep it in case it is the next one, too; rows on disk stay there.
 
     Raises:
         DataError, ValueError: as :func:`tinydist.datasets.load`.
     """
+    checksums = datasets.find_source(dataset).checksums()
+    return _load_data(dataset, input, train_size, layout, 0, tuple(checksums.items()))
+
+
+@functools.lru_cache(maxsize=1)
+def _load_data(
+    dataset: str,
+    input: str,
+    train_size: int | None,
+    layout: str,
+    split: int,
+    _checksums: tuple[tuple[str, str], ...],  # kept until the contents change
+) -> AnyDataset:
     if datasets.is_streamed(dataset):
         return datasets.stream(dataset, input, train_size)
     return datasets.load(dataset, input, train_size, layout, split)
@@ -97,7 +112,7 @@ def execute(
     model, optimizer = start(config, data)
     batching = Batching(config.batch_size, config.chunk_size, config.seed)
     folder = config.folder(out)
-    with _held(folder):
+    with held(folder):
         if is_finished(config, out):  # by another process, since this one looked
             return load_record(folder)
         recorder = _Recorder(config, out, model, optimizer, checkpoint_every)
@@ -113,6 +128,7 @@ def execute(
             record = RunRecord(config, "ok", recorder.seconds(), tuple(recorder.curve))
         except DivergedError as failure:
             record = RunRecord(config, f"diverged: {failure}", recorder.seconds(), ())
+        recorder.end()
         record.save(out)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return record
@@ -145,13 +161,14 @@ class _Recorder:
             self.start, self.curve = checkpoint.epoch, list(checkpoint.curve)
             self._seconds_before = checkpoint.seconds
         _add_part(self._config, self._out, self.start, environment)
+        self._run = identity(self._config.folder(self._out))
         # From the checkpoint, not from the file, which may end in the middle of a line or lack some.
-        self._metrics.write_text("".join(map(_line, self.curve)), encoding="utf-8")
+        self._metrics.write_text("".join(metrics_lines(self.curve, self._run)), encoding="utf-8")
 
     def on_measurement(self, measurement: Measurement) -> None:
         self.curve.append(measurement)
         with self._metrics.open("a", encoding="utf-8") as file:
-            file.write(_line(measurement))
+            file.write(metrics_lines(self.curve, self._run)[-1])
 
     def on_epoch(self, epoch: int) -> None:
         """Write a checkpoint if one is due."""
@@ -167,13 +184,13 @@ class _Recorder:
         ).save(self._out)
         self._saved = time.perf_counter()
 
+    def end(self) -> None:
+        """Have all measurements on disk, since the record will hold the checksum of their file."""
+        write_atomically(self._metrics, "".join(metrics_lines(self.curve, self._run)))
+
     def seconds(self) -> float:
         """Return the wall time spent on the run in seconds, without the steps that were lost after a checkpoint."""
         return self._seconds_before + time.perf_counter() - self._begun
-
-
-def _line(measurement: Measurement) -> str:
-    return json.dumps(asdict(measurement)) + "\n"
 
 
 def _add_part(config: RunConfig, out: Path, start: int, environment: dict[str, object]) -> None:
@@ -194,14 +211,15 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 
 
 def _remove_half_written(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote."""
-    for path in folder.glob(".*"):
-        path.unlink()
+    """Remove the temporary files of a process, on any machine, that was killed while it wrote; `folder` is locked."""
+    for name in map(Path, FILES):
+        for path in folder.glob(f".{name.stem}.*{name.suffix}"):
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock a run within this block, so that no other process does it at the same time.
+def held(folder: Path) -> Iterator[None]:
+    """Lock the folder of a run or of results within this block, so that no other process does the same runs.
 
     The lock ends with the process, however it ends. Where the system has no such locks, nothing is locked; two
     processes would then do the same work twice, to the same results.
@@ -249,5 +267,6 @@ def is_held(folder: Path) -> bool:
 
 
 def tell(message: str) -> None:
-    """Print a message on standard error without breaking the progress bar."""
-    tqdm.write(message, file=sys.stderr)
+    """Print a message on standard error without breaking the progress bar; a run is not lost if that fails."""
+    with contextlib.suppress(OSError):
+        tqdm.write(message, file=sys.stderr)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
-from tinydist.datasets import find_source, rows_are
+from tinydist.datasets import find_source, rows_are, title
 from tinydist.errors import DataError
 
 LR = 0.001
@@ -66,7 +66,9 @@ class Setting:
 
     def __str__(self) -> str:
         rows = f"{self.train_size:,} training {rows_are(self.dataset)}"
-        return f"{self.input} input, {self.dataset}, {rows}, {self.epochs:,} epochs, lr {self.lr:g}{self.changes}"
+        return (
+            f"{self.input} input, {title(self.dataset)}, {rows}, {self.epochs:,} epochs, lr {self.lr:g}{self.changes}"
+        )
 
     @property
     def changes(self) -> str:
@@ -79,9 +81,14 @@ class Setting:
         return "".join(f", {f.metadata['words'].format(getattr(self, f.name))}" for f in changed)
 
     @property
+    def on_mnist(self) -> bool:
+        """Return whether the data are the paper's, so that its numbers may stand beside."""
+        return self.dataset == "mnist"
+
+    @property
     def as_in_the_paper(self) -> bool:
         """Return whether all but the sizes is the paper's, with the input that it describes or the one that was fed."""
-        return self.dataset == "mnist" and self.lr == LR and not self.changes and self.input in ("raw", "normalized")
+        return self.on_mnist and self.lr == LR and not self.changes and self.input in ("raw", "normalized")
 
 
 def _read(text: str, kind: Any) -> Any:

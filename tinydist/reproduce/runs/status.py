@@ -63,12 +63,12 @@ def run_status(config: RunConfig, out: Path) -> RunStatus:
         return RunStatus(config, "failed", config.epochs, note=f"FAILED {config}: {record.status}")
     try:
         checkpoint = find_checkpoint(config, out)
-    except FileNotFoundError:  # the run was finished in this moment
-        return run_status(config, out)
     except DataError as problem:
         return RunStatus(config, "not begun", 0, note=f"{config}: {problem}")
     running = is_held(config.folder(out))
     if checkpoint is None:
+        if is_finished(config, out):  # in this moment
+            return run_status(config, out)
         return RunStatus(config, "running" if running else "not begun", 0)
     state = "running" if running else "half done"
     return RunStatus(config, state, checkpoint.epoch, checkpoint.seconds / checkpoint.epoch)

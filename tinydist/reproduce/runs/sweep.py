@@ -11,7 +11,7 @@ from tinydist.reproduce.runs.environment import command
 from tinydist.reproduce.runs.pool import Pool, Task
 from tinydist.reproduce.runs.progress import Progress
 from tinydist.reproduce.runs.records import CHECKPOINT, CONFIG, RunRecord, load_finished, write_config, write_csv
-from tinydist.reproduce.runs.run import tell
+from tinydist.reproduce.runs.run import held, tell
 from tinydist.reproduce.runs.settings import RunConfig
 
 CHECKPOINT_EVERY = 30.0
@@ -36,18 +36,26 @@ def sweep(
 
     Raises:
         ValueError: if two runs share a folder.
-        DataError: if `out` holds runs with other settings, or a checkpoint in the wrong place.
+        DataError: if `out` holds runs with other settings, damaged ones, or a checkpoint in the wrong place; or if
+            another process is doing runs there.
         PoolError: if a process of the pool ends early; like after Ctrl-C, what was saved is on disk.
         KeyboardInterrupt: on Ctrl-C; finished runs, and checkpoints of the others, are on disk by then.
     """
     if len({config.folder(out) for config in configs}) < len(configs):
         raise ValueError("two of these runs share a folder; give each run once, and each arm a name of its own")
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out):
+        return _sweep(configs, out, pool, checkpoint_every)
+
+
+def _sweep(configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every: float) -> list[RunRecord]:
     finished = load_finished(configs, out)
     left = [config for config in configs if config not in finished]
     done = {config: _epochs_done(config, out) for config in left}
     for config in left:
         if not (config.folder(out) / CONFIG).exists():
             write_config(config, out, parts=[])
+    write_csv(out)
     start = {"command": command(), "jobs": min(pool.jobs, max(len(left), 1))}
     with pool.scratch(out) as scratch, Progress(done, scratch / "epochs") as progress:
         tasks = [

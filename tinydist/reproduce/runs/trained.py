@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from tinydist.errors import DataError, StateDictError
+from tinydist.files import DAMAGED_NPZ
 from tinydist.nn import Sequential
-from tinydist.reproduce.runs.checkpoints import DAMAGE
-from tinydist.reproduce.runs.records import WEIGHTS, RunRecord, load_config
+from tinydist.reproduce.runs.checkpoints import arrays_in
+from tinydist.reproduce.runs.records import WEIGHTS, RunRecord, check_data, load_config, read_checked
 from tinydist.reproduce.runs.run import data_of
 from tinydist.reproduce.runs.starts import build_for
 
@@ -19,21 +18,28 @@ def trained_model(folder: Path) -> Sequential:
     """Return the trained model of the run in `folder`, such as ``results/.../runs/ReLU2-raw-seed0``.
 
     Raises:
-        DataError: if the folder is not that of a run, or its weights are missing or damaged.
+        DataError: if the folder is not that of a finished run, its data are not as they were, or its weights are
+            missing, damaged or of another run.
+        OSError: if a file cannot be read.
     """
     config, _ = load_config(folder)
+    check_data(folder)
     path = folder / WEIGHTS
-    remedy = f"delete the folder {folder.name} and run the sweep again, which repeats this run alone"
+    remedy = (
+        f"delete the folder {folder.name}, or move it away to keep it, and run the sweep again, which repeats this run "
+        "alone"
+    )
     try:
-        with path.open("rb") as contents, np.load(contents, allow_pickle=False) as file:
-            weights = dict(file)
-        model = build_for(config, data_of(config))
-        model.load_state_dict(weights)
+        contents = read_checked(folder, WEIGHTS)
     except FileNotFoundError:
         raise DataError(
             f"{path} is missing: only a run that finished well leaves its weights there. If this one did, {remedy}"
         ) from None
-    except (*DAMAGE, StateDictError) as reason:
+    try:
+        weights = arrays_in(contents)
+        model = build_for(config, data_of(config))
+        model.load_state_dict(weights)
+    except (*DAMAGED_NPZ, StateDictError) as reason:
         raise DataError(f"{path} is damaged, or not of {config} ({reason}); {remedy}") from None
     return model
 

@@ -65,7 +65,7 @@ def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
         cells = read_cells(group, out, data)
         texts.append(f"{label[0].upper()}{label[1:]}\n\n{in_words(cells)}")
         figure, table = (out / "study" / f"activations-{setting.input}.{suffix}" for suffix in ("png", "txt"))
-        save(heat_maps(cells, label), figure)
+        save(heat_maps(cells, label, data.classes), figure)
         write_atomically(table, texts[-1] + "\n")
         paths += [figure, table]
     return "\n\n".join(texts), paths
@@ -209,12 +209,13 @@ def _counts(collapsed: Mapping[str, bool], has: Mapping[str, bool]) -> NDArray[n
     )
 
 
-def heat_maps(cells: Cells, label: str) -> Figure:
+def heat_maps(cells: Cells, label: str, outputs: int) -> Figure:
     """Draw mean test accuracy with its deviation, and stuck outputs, for every activation and head.
 
     Args:
         cells: of one setting.
         label: the protocol, shown under the title.
+        outputs: how many outputs the models have.
     """
     activations = dict.fromkeys(activation for activation, _ in cells)
     figure = canvas(11, 1.9 + 0.52 * len(activations))
@@ -223,8 +224,8 @@ def heat_maps(cells: Cells, label: str) -> Figure:
         accuracy, {place: (cell.accuracies, _accuracy_words(cell)) for place, cell in cells.items()}, 100, "cividis"
     )
     accuracy.set_title("test accuracy %: mean ± standard deviation\n✗ collapsed: > 10 points below plain", fontsize=9)
-    _heat_map(stuck, {place: (cell.stuck, _stuck_words(cell)) for place, cell in cells.items()}, 10, "cividis_r")
-    stuck.set_title("dead or saturated outputs of 10, mean", fontsize=9)
+    _heat_map(stuck, {place: (cell.stuck, _stuck_words(cell)) for place, cell in cells.items()}, outputs, "cividis_r")
+    stuck.set_title(f"dead or saturated outputs of {outputs}, mean", fontsize=9)
     set_title(figure, f"Activations under the paper's constraints\n{label}", fontsize=10)
     return figure
 

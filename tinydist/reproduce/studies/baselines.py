@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from tinydist.datasets import Dataset, find_source
 from tinydist.errors import DataError
-from tinydist.files import write_atomically
+from tinydist.files import read_bytes, write_atomically
 from tinydist.reproduce.runs.run import data_in_memory
-from tinydist.reproduce.runs.settings import RunConfig
+from tinydist.reproduce.runs.seals import opened, sealed
+from tinydist.reproduce.runs.settings import RunConfig, Setting
 from tinydist.sparse import SparseMatrix
 from tinydist.training import accuracy
 
@@ -56,7 +57,7 @@ def baseline_accuracies(configs: Iterable[RunConfig], path: Path) -> dict[RunCon
         config = firsts[key]
         found = _accuracy(name, data_in_memory(config), config.seed)
         known.setdefault(key, {})[name] = found
-        write_atomically(path, json.dumps(known, indent=1))
+        write_atomically(path, json.dumps(sealed(known), indent=1))
     return {config: {name: known[key][name] for name in BASELINES} for config, key in keys.items()}
 
 
@@ -77,8 +78,8 @@ def _accuracy(name: str, data: Dataset, seed: int) -> float:
     return accuracy(scores, data.y_test)
 
 
-def check_installed() -> None:
-    """Raise a DataError unless scikit-learn is installed."""
+def check_installed(_settings: Sequence[Setting] = ()) -> None:
+    """Raise a DataError unless scikit-learn is installed, which the baselines need under any settings."""
     _make(BASELINES[0], seed=0)
 
 
@@ -107,7 +108,7 @@ def _load(path: Path) -> dict[str, dict[str, float]]:
     if not path.exists():
         return {}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = opened(read_bytes(path))
         return {key: {name: float(found) for name, found in group.items()} for key, group in known.items()}
     except (ValueError, AttributeError, TypeError) as problem:
         raise DataError(f"{path} is damaged ({problem}); delete it, and the baselines will be computed again") from None

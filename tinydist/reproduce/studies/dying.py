@@ -25,6 +25,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tinydist.datasets import rows_are
 from tinydist.figures import BLACK, BLUE, GREEN, VERMILION, canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence.claims import CATASTROPHE
@@ -35,7 +36,7 @@ from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, outcomes
 from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.run import data_in_memory
-from tinydist.reproduce.runs.settings import LR, RunConfig
+from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.studies.study import Study
 from tinydist.tables import WIDTH, text_table
@@ -142,8 +143,8 @@ CONTRASTS = {
     "negative": ("positive-init", "raw"),
 }
 """Pairs of arms that differ in one thing, by the statement that their runs are to decide."""
-MANY_DEAD = 5
-"""Dead outputs of ten on average from which a collapse counts as one of dead outputs."""
+MANY_DEAD = 0.5
+"""Share of dead outputs on average from which a collapse counts as one of dead outputs."""
 AXES = {
     **dict.fromkeys((EQUAL_LR, EQUAL_STEP, EQUAL_START), "largest pixel"),
     **dict.fromkeys((RAW_LR, SMALL_LR), "learning rate"),
@@ -156,6 +157,23 @@ def place(arm: Arm, group: str) -> str:
     if arm.group == group or (arm is RAW and group in (EQUAL_STEP, EQUAL_START)):
         return arm.position
     return f"{arm.changes.get('lr', LR):g}" if group in (RAW_LR, SMALL_LR) else "128 units"
+
+
+def check(settings: Sequence[Setting]) -> None:
+    """Raise a ValueError unless the settings are those that the arms are defined by, all but data set and sizes."""
+    for setting in settings:
+        differences = [
+            *([] if rows_are(setting.dataset) == "images" else [f"--dataset {setting.dataset}, which has no images"]),
+            *([] if setting.input == "raw" else [f"--input {setting.input}"]),
+            *([] if setting.lr == LR else [f"--lr {setting.lr:g}"]),
+            *([setting.changes.removeprefix(", ")] if setting.changes else []),
+        ]
+        if differences:
+            raise ValueError(
+                f"the study dying sets its own scales and learning rates, beside raw pixels of images at lr {LR:g} and "
+                f"full-batch gradient descent; got {', '.join(differences)}. Leave that out, or run models without "
+                "--study"
+            )
 
 
 def arms(config: RunConfig) -> Iterable[RunConfig]:
@@ -270,10 +288,11 @@ def _deaths(results: Mapping[str, Outcomes], collapsed: Sequence[str]) -> str:
     """Return the line on how many collapses come with dead outputs; empty if nothing collapsed."""
     if not collapsed:
         return ""
-    dead = [arm for arm in collapsed if results[arm]["ReLU2"].mean_dead >= MANY_DEAD]
+    dead = [arm for arm in collapsed if results[arm]["ReLU2"].mean_dead >= MANY_DEAD * results[arm]["ReLU2"].outputs]
     others = [arm for arm in collapsed if arm not in dead]
+    many = MANY_DEAD * results[collapsed[0]]["ReLU2"].outputs
     with_them = (
-        f"{len(dead)} with {MANY_DEAD} or more dead outputs ({', '.join(dead)})" if dead else "none of dead outputs"
+        f"{len(dead)} with {many:g} or more dead outputs ({', '.join(dead)})" if dead else "none of dead outputs"
     )
     without = f"{len(others)} with fewer ({', '.join(others)}), so that something else than death holds it back there"
     return f"Of the {len(collapsed)} collapses, {with_them}{f', {without}' if others else ''}."
@@ -348,17 +367,25 @@ def _others(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str
 
 def _contrasts(results: Mapping[str, Outcomes]) -> list[str]:
     """Return the lines on ReLU2 in one arm beside another, decided by the ledger's rule, corrected over these lines."""
-    findings = {
-        statement: Above("one", "other", CATASTROPHE).examine({"one": higher, "other": lower})
-        for statement, (one, other) in CONTRASTS.items()
-        if (higher := results.get(one, {}).get("ReLU2"))
-        and (lower := results.get(other, {}).get("ReLU2"))
-        and min(higher.accuracy.n, lower.accuracy.n) > 1
+    pairs = {
+        statement: {name: results[arm]["ReLU2"] for name, arm in zip(("one", "other"), both, strict=True)}
+        for statement, both in CONTRASTS.items()
+        if all("ReLU2" in results.get(arm, {}) for arm in both)
     }
+    findings = {
+        statement: Above("one", "other", CATASTROPHE).examine(pair)
+        for statement, pair in pairs.items()
+        if min(outcome.accuracy.n for outcome in pair.values()) > 1
+    }
+    decided = decide(findings)
     return [
-        f"{number}. {d.statement}: {d.word} "
-        f"(p for it {p_text(d.for_it)}, against it {p_text(d.against_it)}; {d.numbers})."
-        for number, d in enumerate(decide(findings).values(), start=len(MODELS) + 3)
+        f"{number}. {statement}: "
+        + (
+            f"{d.word} (p for it {p_text(d.for_it)}, against it {p_text(d.against_it)}; {d.numbers})."
+            if (d := decided.get(statement))
+            else f"{OPEN}, as it needs at least 2 successful runs in each of {', '.join(CONTRASTS[statement])}."
+        )
+        for number, statement in enumerate(CONTRASTS, start=len(MODELS) + 3)
     ]
 
 
@@ -410,9 +437,10 @@ def arms_figure(results: Mapping[str, Outcomes], label: str) -> Figure:
         above.set_visible(True)
         below.set_visible(True)
         _draw_group(above, below, group, results)
-    for row, name in enumerate(("test accuracy %", "dead outputs of 10") * 2):
+    outputs = max((outcome.outputs for found in results.values() for outcome in found.values()), default=10)
+    for row, name in enumerate(("test accuracy %", f"dead outputs of {outputs}") * 2):
         panels[row, 0].set_ylabel(name)
-        panels[row, 0].set_ylim(*((0, 100) if row % 2 == 0 else (-0.4, 10.4)))
+        panels[row, 0].set_ylim(*((0, 100) if row % 2 == 0 else (-0.4, outputs + 0.4)))
     handles = [line for line in panels[0, 0].get_lines() if line.get_label() in MODELS]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(MODELS), fontsize=10)
     set_title(figure, f"When outputs die: input scale, learning rate, width, initialisation\n{label}", fontsize=11)
@@ -442,6 +470,7 @@ def _draw_group(above: Axes, below: Axes, group: str, results: Mapping[str, Outc
 
 def dying_figure(records: Sequence[RunRecord], label: str) -> Figure:
     """Draw dead outputs of ReLU2 from step to step: a panel for each group, a colour for each arm, a line each seed."""
+    outputs = next((len(record.final.output_activity) for record in records if record.curve), 10)
     figure = canvas(12, 4)
     panels = figure.subplots(1, 4, sharey=True)
     groups: tuple[str, ...] = (EQUAL_LR, EQUAL_STEP, RAW_LR, SMALL_LR)
@@ -451,10 +480,10 @@ def dying_figure(records: Sequence[RunRecord], label: str) -> Figure:
         axes.set_title(group.replace(", ", ",\n"), fontsize=9)
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xlabel("steps")
-        axes.set_ylim(-0.4, 10.4)
+        axes.set_ylim(-0.4, outputs + 0.4)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, title=AXES[group], title_fontsize=7)
-    panels[0].set_ylabel("dead outputs of 10")
+    panels[0].set_ylabel(f"dead outputs of {outputs}")
     set_title(figure, f"ReLU2: when its outputs die, each line a seed\n{label}", fontsize=10)
     return figure
 
@@ -470,5 +499,6 @@ STUDY = Study(
     models=MODELS,
     write=write,
     arms=arms,
+    check=check,
     protocol=Protocol(train_size=3_000, epochs=500, runs=5),
 )

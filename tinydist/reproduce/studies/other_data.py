@@ -8,26 +8,23 @@ chooses the split as well, and the baselines see the same splits.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from tinydist.analysis.statistics import Summary, TTest, paired, summarize
-from tinydist.datasets import find_source
 from tinydist.figures import BLACK, BLUE, ORANGE, canvas, save, set_title
 from tinydist.files import write_atomically
 from tinydist.models import PAPER_MODELS, parse_model_name
 from tinydist.reproduce.evidence.decisions import ALPHA, OPEN, REFUTED, SHOWN, Finding, decide, p_text
 from tinydist.reproduce.evidence.labels import protocol_label, run_counts
-from tinydist.reproduce.evidence.outcomes import grouped
+from tinydist.reproduce.evidence.outcomes import grouped, overlap, rounding, rows_counted
 from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.runs.records import RunRecord
-from tinydist.reproduce.runs.run import data_of
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.studies.baselines import ABOUT, BASELINES, baseline_accuracies, check_installed
 from tinydist.reproduce.studies.study import Study
@@ -51,8 +48,7 @@ class Results:
         accuracies: test accuracy in percent by seed, for each model and baseline; failed runs are left out.
         dead: mean number of dead outputs of each model.
         failed: runs of each model that failed.
-        test_rows: rows to test on.
-        overlap: rows to test on over rows to train on, where each seed splits the rows anew; else 0.
+        rounding, overlap: of the accuracies, see :class:`tinydist.analysis.statistics.Summary`.
     """
 
     setting: Setting
@@ -60,7 +56,7 @@ class Results:
     accuracies: Mapping[str, Mapping[int, float]]
     dead: Mapping[str, float]
     failed: Mapping[str, int]
-    test_rows: int
+    rounding: float
     overlap: float
 
 
@@ -97,7 +93,7 @@ def _results(setting: Setting, records: Sequence[RunRecord], folder: Path) -> Re
     found = baseline_accuracies(by_seed.values(), folder / "baselines.json")
     for name in BASELINES:
         accuracies[name] = {seed: found[config][name] for seed, config in by_seed.items()}
-    data = data_of(records[0].config)
+    rows = rows_counted(accuracy for by_seed in accuracies.values() for accuracy in by_seed.values())
     dead: dict[str, list[int]] = {}
     for record in well:
         dead.setdefault(record.config.model, []).append(record.final.dead_outputs)
@@ -107,8 +103,8 @@ def _results(setting: Setting, records: Sequence[RunRecord], folder: Path) -> Re
         accuracies=accuracies,
         dead={model: summarize(counts).mean for model, counts in dead.items()},
         failed={m: sum(r.config.model == m and r.status != "ok" for r in records) for m in accuracies},
-        test_rows=len(data.y_test),
-        overlap=len(data.y_test) / len(data.y_train) if find_source(setting.dataset).splits else 0.0,
+        rounding=rounding(rows),
+        overlap=overlap(rows, setting),
     )
 
 
@@ -137,8 +133,10 @@ def compare(results: Sequence[Results]) -> dict[Place, Contrast]:
     """Compare every OffsetL2 model with its plain model and with every baseline, on every data set.
 
     Decided together is, of every pair, whether the two differ; less than ``MARGIN`` between them speaks against it.
+    Nothing is decided of a model some of whose runs failed: the others are no fair sample of it.
     """
-    tests = {}
+    tests: dict[Place, TTest] = {}
+    findings = {}
     for position, found in enumerate(results):
         for model in L2_MODELS:
             for other in (parse_model_name(model).activation, *BASELINES):
@@ -146,21 +144,15 @@ def compare(results: Sequence[Results]) -> dict[Place, Contrast]:
                 seeds = sorted(ours.keys() & theirs.keys())
                 if len(seeds) > 1:
                     pairs = [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
-                    tests[position, model, other] = _at_least(found, len(seeds), paired(*pairs, overlap=found.overlap))
-    decided = decide({place: Finding(test.p_differs(), test.p_within(MARGIN)) for place, test in tests.items()})
+                    test = tests[position, model, other] = paired(*pairs, found.rounding, found.overlap)
+                    failed = found.failed[model] + found.failed[other]
+                    p = (1.0, 1.0) if failed else (test.p_differs(), test.p_within(MARGIN))
+                    findings[position, model, other] = Finding(*p)
+    decided = decide(findings)
     return {
         place: Contrast(place[1], place[2], test, decided[place].for_it, _result(test, decided[place].word))
         for place, test in tests.items()
     }
-
-
-def _at_least(found: Results, runs: int, test: TTest) -> TTest:
-    """Return the test with an error of at least that of rounding, as an accuracy is a whole number of test rows.
-
-    Otherwise a few runs that happen to differ by the same number of rows would seem to leave no doubt.
-    """
-    rounding = 100 / found.test_rows / math.sqrt(12) * math.sqrt(1 / runs + found.overlap)
-    return replace(test, standard_error=max(test.standard_error, rounding))
 
 
 def _result(test: TTest, differs: str) -> str:
@@ -181,7 +173,8 @@ def in_words(results: Sequence[Results]) -> str:
         f"Compared seed by seed, paired t-test; above and below: p < {ALPHA:g}; level: less than {MARGIN:g} point "
         f"apart by two one-sided tests; each Holm-corrected over all {len(comparisons)} comparisons. Where the rows "
         "are split anew for each seed, the training rows overlap, and the variance is corrected for that (Nadeau and "
-        "Bengio 2003). Where they are not, the numbers are about these test rows."
+        "Bengio 2003). Where they are not, the numbers are about these test rows. Open is also what differs by the "
+        "same for every seed but for rounding, and a model some of whose runs failed."
     )
     if len(results) > 1:
         parts.append(_summary(results, comparisons))

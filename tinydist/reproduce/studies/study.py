@@ -9,7 +9,7 @@ from pathlib import Path
 from tinydist.datasets import find_source
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.runs.records import RunRecord
-from tinydist.reproduce.runs.settings import LR, RunConfig
+from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 
 
 def one_arm(config: RunConfig) -> Iterable[RunConfig]:
@@ -17,8 +17,8 @@ def one_arm(config: RunConfig) -> Iterable[RunConfig]:
     return [config]
 
 
-def nothing_to_check() -> None:
-    """Require nothing beyond what tinydist itself requires."""
+def any_setting(_settings: Sequence[Setting]) -> None:
+    """Accept every setting, and require nothing beyond what tinydist itself requires."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Study:
         arms: the runs to do in place of one run of a model, such as with several learning rates; if there are several,
             each with an ``arm`` of its own.
         inputs, lr, protocol: of the runs, unless the user gives others.
-        check: raises a DataError, before any work, if something that `write` needs is not installed.
+        check: given the settings asked for, raises before any work a ValueError if the study is not about one of them,
+            or a DataError if something that `write` needs is not installed.
     """
 
     models: tuple[str, ...]
@@ -44,7 +45,7 @@ class Study:
     inputs: tuple[str, ...] = ("raw",)
     lr: float = LR
     protocol: Protocol = PROTOCOLS["quick"]
-    check: Callable[[], None] = nothing_to_check
+    check: Callable[[Sequence[Setting]], None] = any_setting
 
     def datasets_here(self) -> list[str]:
         """Return the data sets that can be read without a download; a single one in any case."""

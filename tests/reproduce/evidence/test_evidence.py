@@ -1,0 +1,203 @@
+"""Runs that cannot decide: too alike for their test rows, too few, left over from failures, or there twice."""
+
+import itertools
+import math
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tinydist.analysis.statistics import welch
+from tinydist.models import PAPER_MODELS, parse_model_name
+from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.claims import CLAIMS, MARGIN
+from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS, collapses
+from tinydist.reproduce.evidence.comparisons import Above, MoreSpread, NeverDead, Reaches, UsuallyDead, Within
+from tinydist.reproduce.evidence.decisions import ALPHA, OPEN, REFUTED, SHOWN, decide
+from tinydist.reproduce.evidence.outcomes import Outcome, by_setting, overlap, rounding
+from tinydist.reproduce.runs.settings import Setting
+
+TABLE = Setting("wine", "normalized", 124, 100, 0.1)
+IN_THE_PAPER = Setting("mnist", "raw", 60_000, 50_000, 0.001)
+ABOUT_DEAD_NODES = ("2b", "8")
+
+
+def outcome(right, rows, setting=TABLE, failed=0, dead=0):
+    """Runs that get so many test rows right."""
+    none, seeds = (dead,) * len(right), tuple(range(len(right)))
+    accuracies = tuple(100 * k / rows for k in right)
+    shared = overlap(rows, setting)
+    return Outcome(accuracies, none, seeds, none, none, none, failed=failed, rounding=rounding(rows), overlap=shared)
+
+
+def words(results, setting=TABLE):
+    return {v.claim.number: v.result for v in ledger.verdicts(results, setting)}
+
+
+@given(st.data(), st.integers(2, 100_000), st.integers(2, 9), st.sampled_from([TABLE, IN_THE_PAPER]))
+@settings(max_examples=50, deadline=None)
+def test_runs_of_each_model_that_are_all_alike_decide_no_claim(data, rows, runs, setting):
+    right = {model: data.draw(st.integers(0, rows)) for model in PAPER_MODELS}
+    found = words({model: outcome([k] * runs, rows, setting) for model, k in right.items()}, setting)
+    decided = {number: word for number, word in found.items() if word in (ledger.HELD, ledger.NOT_HELD)}
+    assert decided.keys() <= set(ABOUT_DEAD_NODES)
+
+
+COMPARISONS = (
+    *(Above("ReLU", "Abs", by) for by in (-10, 0, 1, 10)),
+    Within("ReLU", "Abs", MARGIN),
+    MoreSpread("ReLU", "Abs", 2),
+    MoreSpread("ReLU", "Abs", 0.5),
+)
+
+
+@given(st.sampled_from(COMPARISONS), st.integers(2, 500), st.integers(0, 10**6), st.integers(12, 40), st.booleans())
+@settings(deadline=None)
+def test_runs_that_vary_by_less_than_rounding_decide_nothing_even_if_they_are_many(c, rows, first, runs, one_differs):
+    """One row more in one of twelve runs or more: a deviation of at most 1 / √12 rows, which is that of rounding."""
+    at = first % rows
+    results = {
+        "ReLU": outcome([at] * (runs - 1) + [at + one_differs], rows),
+        "Abs": outcome([rows - at] * runs, rows),
+    }
+    assert decide({c: c.examine(results)})[c].word == OPEN
+
+
+@pytest.mark.parametrize("lower", [99, 50, 0])
+def test_two_runs_without_spread_collapse_beside_no_baseline(lower):
+    pair = {"ReLU": outcome([100, 100], 100), "ReLU2": outcome([lower, lower], 100)}
+    assert collapses({0: (pair, "ReLU", "ReLU2")}) == {0: OPEN}
+
+
+def test_a_published_deviation_is_none_of_the_runs():
+    number = next(c for claim in CLAIMS for c in claim.comparisons if isinstance(c, Reaches))
+    alike, apart = (outcome(right, 10_000, IN_THE_PAPER) for right in ([9_761] * 20, [9_757, 9_761, 9_765] * 7))
+    assert decide({0: number.examine({"Abs-L2": alike})})[0].word == OPEN
+    assert decide({0: number.examine({"Abs-L2": apart})})[0].word == SHOWN
+
+
+def test_one_model_that_varies_is_enough_for_means_and_too_little_for_spreads():
+    """A model whose outputs are all dead always gets the same test rows right, and has collapsed nevertheless."""
+    results = {"ReLU": outcome([9_120, 9_155, 9_140], 10_000, IN_THE_PAPER), "ReLU2": outcome([980] * 3, 10_000)}
+    results["ReLU2"] = replace(results["ReLU2"], overlap=0.0)
+    assert collapses({0: (results, "ReLU", "ReLU2")}) == {0: COLLAPSED}
+    assert decide({0: MoreSpread("ReLU", "ReLU2", 2).examine(results)})[0].word == OPEN
+
+
+def test_what_runs_on_one_split_show_is_open_where_each_run_has_a_split_of_its_own():
+    """By Nadeau and Bengio, five runs on splits of 70 to 30 have an error √(1 + 5 · 3 / 7), or 1.8, times as large."""
+    right = {"ReLU": [950, 960, 955, 940, 945], "ReLU2": [823, 835, 808, 818, 851]}
+    words = []
+    for setting in (IN_THE_PAPER, Setting("wine", "raw", 2_333, 100, 0.1)):
+        results = {model: outcome(runs, 1_000, setting) for model, runs in right.items()}
+        words.append(collapses({0: (results, "ReLU", "ReLU2")})[0])
+    assert words == [COLLAPSED, OPEN]
+
+
+@given(st.lists(st.integers(0, 12), min_size=2, max_size=4), st.lists(st.integers(0, 12), min_size=2, max_size=4))
+@settings(deadline=None)
+def test_what_is_printed_has_no_interval_without_width_and_no_effect_size_without_spread(a, b):
+    numbers = Within("ReLU", "Abs", 1).examine({"ReLU": outcome(a, 12), "Abs": outcome(b, 12)}).numbers
+    assert "nan" not in numbers
+    assert "inf" not in numbers
+    ends = re.search(r"95% \[([^,]+), ([^\]]+)\]", numbers)
+    assert (ends is None) == (min(a) == max(a) and min(b) == max(b))
+    assert ends is None or float(ends[1]) < float(ends[2])
+
+
+# --- failed runs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "comparison", [Above("ReLU", "Abs", 1), Within("ReLU", "Abs", 99), MoreSpread("ReLU", "Abs", 2)]
+)
+@pytest.mark.parametrize("model", ["ReLU", "Abs"])
+def test_the_survivors_of_failed_runs_do_not_decide(comparison, model):
+    results = {"ReLU": outcome([90, 70, 80, 60] * 5, 100), "Abs": outcome([50, 51] * 10, 100)}
+    assert decide({0: comparison.examine(results)})[0].word == SHOWN
+    results[model] = replace(results[model], failed=2)
+    (decision,) = decide({0: comparison.examine(results)}).values()
+    assert decision.word == OPEN
+    assert f"2 of 22 runs of {model} failed, so that the others decide nothing" in decision.numbers
+
+
+@pytest.mark.parametrize(
+    ("dead", "failed", "word"), [(3, 0, SHOWN), (3, 3, OPEN), (0, 0, REFUTED), (0, 3, OPEN), (0, 1, REFUTED)]
+)
+def test_a_failed_run_counts_against_either_side_of_usually_dead(dead, failed, word):
+    """Six runs: the worst that can be is 6 of 6 + failed, whose binomial p is 1/64, 1/16 (1 failed) and 0.25 (3)."""
+    finding = UsuallyDead("ReLU2").examine(
+        {"ReLU2": outcome([50] * 6 + [51] * (failed == 1), 100, failed=failed, dead=dead)}
+    )
+    assert decide({0: finding})[0].word == word
+
+
+def test_a_failed_run_leaves_never_dead_open_unless_another_was_dead():
+    of = ("Abs", "Abs2", "Abs2-Neg")
+    results = {model: outcome([50] * 20, 100) for model in of}
+    assert decide({0: NeverDead(of).examine(results)})[0].word == SHOWN
+    results["Abs2"] = replace(results["Abs2"], failed=1)
+    (decision,) = decide({0: NeverDead(of).examine(results)}).values()
+    assert decision.word == OPEN
+    assert "1 of 21 runs of Abs2 failed" in decision.numbers
+    results["Abs"] = outcome([50] * 20, 100, dead=1)
+    assert decide({0: NeverDead(of).examine(results)})[0].word == REFUTED
+
+
+def test_failed_runs_reach_the_verdict_from_the_records(record):
+    runs = [record(model, seed, 90.0 + seed / 10) for seed in range(4) for model in ("ReLU", "Abs")]
+    ((setting, results),) = by_setting(runs).items()
+    assert words(results, setting)["1"] == ledger.HELD
+    ((setting, results),) = by_setting([*runs, record("Abs", 4, status="diverged")]).items()
+    assert words(results, setting)["1"] == ledger.NOT_ENOUGH
+
+
+# --- chance ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("classes", "fate"), [(10, STANDS), (3, STANDS), (2, NO_COMPARISON)])
+def test_a_baseline_has_learned_if_it_is_ten_points_above_chance(classes, fate):
+    pair = {model: outcome([45, 48, 50] * 4, 100, IN_THE_PAPER) for model in ("ReLU", "ReLU2")}
+    pair = {model: replace(found, outputs=classes) for model, found in pair.items()}
+    assert collapses({0: (pair, "ReLU", "ReLU2")}) == {0: fate}
+
+
+@pytest.mark.parametrize(("runs", "share"), [(2, 0.9), (3, 0.97), (5, 0.5)])
+def test_models_that_are_all_alike_on_twelve_test_rows_are_hardly_ever_told_apart(runs, share):
+    """Binomial accuracies, the same for all models: wrong is to tell two apart, or to deny that they are alike."""
+    random = np.random.default_rng(round(100 * share) + runs)
+    statements = (
+        *(Above(f"{parse_model_name(m).activation}", m, by) for m in PAPER_MODELS[2:] for by in (0, 10)),
+        *(Within(parse_model_name(m).activation, m, MARGIN) for m in PAPER_MODELS[2:]),
+        *(MoreSpread(m, parse_model_name(m).activation, 2) for m in PAPER_MODELS[2:]),
+    )
+    wrong, ledgers = 0, 40
+    for _ in range(ledgers):
+        results = {m: outcome(random.binomial(12, share, runs).tolist(), 12, IN_THE_PAPER) for m in PAPER_MODELS}
+        decided = decide({statement: statement.examine(results) for statement in statements})
+        wrong += any(d.word == (REFUTED if isinstance(s, Within) else SHOWN) for s, d in decided.items())
+    assert wrong <= 0.05 * ledgers
+
+
+@pytest.mark.parametrize(("runs", "share"), [(2, 0.5), (2, 0.8), (3, 0.9), (3, 0.95), (4, 0.95)])
+def test_one_comparison_alone_is_wrong_in_less_than_five_percent(runs, share):
+    """Exactly: the probability of all pairs of samples that would decide, where both models are binomial on 12 rows."""
+    of_one = stats.binom(12, share).pmf(range(13))
+    samples = {}
+    for right in itertools.combinations_with_replacement(range(13), runs):
+        orders = math.factorial(runs) // math.prod(map(math.factorial, Counter(right).values()))
+        if (probability := orders * math.prod(of_one[k] for k in right)) > 1e-3:
+            samples[outcome(right, 12, IN_THE_PAPER)] = probability
+    wrong = sum(
+        p * q
+        for (a, p), (b, q) in itertools.product(samples.items(), repeat=2)
+        if a.mean > b.mean and welch(a.accuracy, b.accuracy).p_above() < ALPHA
+    )
+    left_out = 1 - sum(samples.values()) ** 2
+    assert wrong + left_out < 0.05
+    assert left_out < 0.02
