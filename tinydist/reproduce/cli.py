@@ -23,7 +23,7 @@ from tinydist.cores import available_cores
 from tinydist.datasets.options import DELIMITERS, MISSING
 from tinydist.errors import DataError
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
-from tinydist.reproduce.plans.plan import Plan, make_plan
+from tinydist.reproduce.plans.plan import LR_OF_TABLES, Plan, make_plan
 from tinydist.reproduce.plans.request import Request
 from tinydist.reproduce.plans.results import carry_out
 from tinydist.reproduce.plans.studies import STUDIES
@@ -199,9 +199,10 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         parser,
         "input",
         "raw: pixels 0..255, which the author's program fed; unit: 0..1; normalized: zero mean, unit variance, "
-        "which the paper describes (default: raw, or the study's); of several, each is run and judged on its own",
+        "which the paper describes (default: raw, normalized for tables and series, or the study's); of several, each "
+        "is run and judged on its own",
     )
-    add_option(parser, "lr", f"learning rate (default: {LR}, or the study's)")
+    add_option(parser, "lr", f"learning rate (default: {LR}, {LR_OF_TABLES} for tables and series, or the study's)")
     add(
         "--optimizer",
         choices=OPTIMIZERS,
@@ -274,7 +275,12 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="CHARACTER",
         help=f"what separates cells: one character, or {', '.join(DELIMITERS)} (default: recognised)",
     )
-    tables.add_argument("--decimal", choices=[".", ","], help="the decimal point of its numbers (default: recognised)")
+    tables.add_argument(
+        "--decimal",
+        choices=[".", ","],
+        metavar="CHARACTER",
+        help="the decimal point of its numbers, a point or a comma (default: recognised)",
+    )
     tables.add_argument(
         "--test-file",
         type=Path,
