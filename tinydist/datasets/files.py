@@ -140,6 +140,22 @@ def checksums(paths: Sequence[Path]) -> dict[str, str]:
     return {path.name: _checksum(path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps}
 
 
+class NamedByPath:
+    """Base class of the sources that a user names by a path: all their files have to be here, whatever is in them."""
+
+    def _paths(self) -> list[Path]:
+        """Return the paths of the files."""
+        raise NotImplementedError
+
+    def is_here(self) -> bool:
+        """Return whether all files are there."""
+        return all(path.is_file() for path in self._paths())
+
+    def checksums(self) -> dict[str, str]:
+        """Return the sha256 of the files as they are now, by name."""
+        return checksums(self._paths())
+
+
 @functools.lru_cache(maxsize=64)
 def _checksum(path: Path, modified: int, size: int) -> str:  # noqa: ARG001 (kept until the file changes)
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -112,7 +112,7 @@ IDX_IMAGES = "*train-images?idx3-ubyte*"
 
 
 @dataclass(frozen=True)
-class IdxFolder:
+class IdxFolder(files.NamedByPath):
     """Four files in the IDX format that the user names by their folder, such as those of EMNIST or KMNIST.
 
     Attributes:
@@ -122,12 +122,6 @@ class IdxFolder:
     train_images: Path
     inputs = PIXEL_INPUTS
     splits = False
-
-    def is_here(self) -> bool:
-        return all(path.is_file() for path in self._paths())
-
-    def checksums(self) -> dict[str, str]:
-        return files.checksums(self._paths())
 
     def read(self, _split: int, /) -> Samples:
         parts = []
@@ -207,18 +201,12 @@ class CifarArchive:
 
 
 @dataclass(frozen=True)
-class CifarFolder:
+class CifarFolder(files.NamedByPath):
     """A folder with files in the binary form of CIFAR-10, which may hold other pictures."""
 
     folder: Path
     inputs = PIXEL_INPUTS
     splits = False
-
-    def is_here(self) -> bool:
-        return True
-
-    def checksums(self) -> dict[str, str]:
-        return files.checksums(self._paths())
 
     def read(self, _split: int, /) -> Samples:
         return cifar_samples({path.name: path.read_bytes() for path in self._paths()}, str(self.folder))

@@ -95,18 +95,12 @@ def _package_data() -> Iterator[Path]:
 
 
 @dataclass(frozen=True)
-class SeriesFiles:
+class SeriesFiles(files.NamedByPath):
     """A pair of files X_TRAIN and X_TEST that the user names by the first of them."""
 
     train: Path
     inputs = COLUMN_INPUTS
     splits = False
-
-    def is_here(self) -> bool:
-        return all(path.is_file() for path in self._paths())
-
-    def checksums(self) -> dict[str, str]:
-        return files.checksums(self._paths())
 
     def read(self, _split: int, /) -> Samples:
         for path in self._paths():

@@ -97,7 +97,7 @@ def _sklearn_table(loader: str, fetched: bool) -> SklearnContents:
 
 
 @dataclass(frozen=True)
-class TextTable:
+class TextTable(files.NamedByPath):
     """A file such as CSV with headings; one column holds the classes.
 
     Columns of numbers are taken as they are; a column of words becomes one column for each word, 1 where it is there
@@ -117,12 +117,6 @@ class TextTable:
     @property
     def splits(self) -> bool:
         return not self.options.test
-
-    def is_here(self) -> bool:
-        return all(path.is_file() for path in self._paths())
-
-    def checksums(self) -> dict[str, str]:
-        return files.checksums(self._paths())
 
     def read(self, split: int, /) -> Samples:
         table = read_table(self.path, self.target, self.options)
