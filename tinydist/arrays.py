@@ -136,6 +136,8 @@ def check_broadcast(name: str, a: tuple[int, ...], b: tuple[int, ...]) -> None:
         name: of the op, for error messages.
         a, b: the shapes.
     """
+    if a == b:
+        return
     try:
         np.broadcast_shapes(a, b)
     except ValueError:
@@ -164,7 +166,8 @@ def option(x: Any) -> Any:
 
     A Python number keeps the dtype of the arrays beside it; a NumPy scalar could widen it.
     """
+    if isinstance(x, np.ndarray) and x.ndim:
+        return x.copy()
     if isinstance(x, tuple):
         return tuple(map(option, x))
-    x = number(x)
-    return copy.deepcopy(x) if isinstance(x, np.ndarray | list) else x
+    return copy.deepcopy(x) if isinstance(x, list) else number(x)

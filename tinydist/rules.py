@@ -1,6 +1,6 @@
 """Ops and their gradient rules, called with care: what they return is checked, and what they may not change.
 
-The ops of :mod:`tinydist.ops` are tested to leave the arrays they are given as they are. Your own ones are watched.
+The ops of :mod:`tinydist.ops` are tested, so they are trusted. Your own ones are watched.
 Nothing here needs the class of tensors, so that :mod:`tinydist.tensor` can import this module.
 """
 
@@ -48,7 +48,10 @@ def run(op: Callable[..., Any], arrays: Sequence[Array], options: Mapping[str, A
         DTypeError: if the value is no array of real numbers.
         BackwardError: if it changes an input.
     """
-    before = None if _is_own(op) else [snapshot(array) for array in arrays]
+    if _is_own(op):
+        value, vjps = op(*arrays, **options)
+        return np.asarray(value), vjps
+    before = [snapshot(array) for array in arrays]
     outcome = op(*arrays, **options)
     name = name_of(op)
     if not (
@@ -65,12 +68,25 @@ def run(op: Callable[..., Any], arrays: Sequence[Array], options: Mapping[str, A
     value, vjps = outcome
     if not _is_numeric(value):
         raise DTypeError(f"op '{name}' must return an array of real numbers as its value, got {_kind(value)}")
-    if before is not None and (changed := first_changed(arrays, before, {})) is not None:
+    changed = first_changed(arrays, before, {})
+    if changed is not None:
         raise BackwardError(
             f"op '{name}' changed its input {changed}, of shape {arrays[changed].shape}, which others use as well; "
             "compute a new array instead of writing into x"
         )
     return np.asarray(value), tuple(vjps)
+
+
+def recorded(op: Callable[..., Any], tensors: Sequence[Any]) -> tuple[Snapshot, ...]:
+    """Return snapshots of all that the rules of an op may read, none if they read nothing.
+
+    Args:
+        op: that was run.
+        tensors: its inputs and its result.
+    """
+    if op in READS_NOTHING:
+        return ()
+    return tuple([tensor._recorded[-1] if tensor._recorded else snapshot(tensor.data) for tensor in tensors])
 
 
 def check_unchanged(tensor: Any, known: dict[int, Snapshot]) -> None:
@@ -80,8 +96,7 @@ def check_unchanged(tensor: Any, known: dict[int, Snapshot]) -> None:
         tensor: the result of an op.
         known: see :func:`tinydist.snapshots.first_changed`.
     """
-    op = tensor.function.func
-    if _is_own(op) and op in READS_NOTHING:
+    if not tensor._recorded:
         return
     values = [*(parent.data for parent in tensor.inputs), tensor.data]
     changed = first_changed(values, tensor._recorded, known)
@@ -113,19 +128,27 @@ def pull_back(tensor: Any, g: Array) -> list[Array | None]:
     for position, (parent, vjp) in enumerate(zip(tensor.inputs, tensor._vjps, strict=True)):
         if not parent.requires_grad:
             contributions.append(None)
-            continue
-        before = None if own else snapshot(g)
-        contribution = _checked(vjp(g), parent, f"the gradient rule of '{tensor.op}' for input {position}")
-        if before is not None:
-            if snapshot(g) != before:
-                raise BackwardError(
-                    f"the gradient rule of '{tensor.op}' for input {position} changed g, the gradient it was given, "
-                    "which other rules read as well; compute a new array instead of writing into g"
-                )
-            check_unchanged(tensor, {})
-            contribution = contribution.copy()  # it may be a part of g or of a buffer that the next rule writes into
-        contributions.append(contribution)
+        elif own:
+            contributions.append(np.asarray(vjp(g), dtype=parent.dtype))
+        else:
+            contributions.append(_watched(tensor, position, g))
     return contributions
+
+
+def _watched(tensor: Any, position: int, g: Array) -> Array:
+    """Return what a rule makes of g, after a check that it is a gradient and that g and all values are as before."""
+    before = snapshot(g)
+    outcome = tensor._vjps[position](g)
+    contribution = _checked(
+        outcome, tensor.inputs[position], f"the gradient rule of '{tensor.op}' for input {position}"
+    )
+    if snapshot(g) != before:
+        raise BackwardError(
+            f"the gradient rule of '{tensor.op}' for input {position} changed g, the gradient it was given, "
+            "which other rules read as well; compute a new array instead of writing into g"
+        )
+    check_unchanged(tensor, {})
+    return contribution.copy()  # it may be a part of g or of a buffer that the next rule writes into
 
 
 def _checked(contribution: Any, parent: Any, rule: str) -> Array:

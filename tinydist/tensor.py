@@ -18,7 +18,7 @@ from tinydist import ops, rules
 from tinydist.arrays import as_real, constant, option
 from tinydist.errors import BackwardError, DTypeError, GraphFreedError, ShapeError
 from tinydist.recording import is_recording, watchers
-from tinydist.snapshots import Snapshot, snapshot
+from tinydist.snapshots import Snapshot
 from tinydist.sparse import SparseMatrix
 from tinydist.values import Values, array_of
 
@@ -260,8 +260,7 @@ def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Te
     Raises:
         TypeError: if `op` does not return a value and one vjp for each input.
     """
-    dtypes = [x.dtype for x in inputs if isinstance(x, Tensor) or (isinstance(x, np.ndarray) and x.ndim)]
-    tensors = tuple(x if isinstance(x, Tensor) else Tensor(constant(x, dtypes)) for x in inputs)
+    tensors = _as_tensors(inputs)
     name = rules.name_of(op)
     for key, value in options.items():
         if isinstance(value, Tensor):
@@ -280,10 +279,16 @@ def apply(op: Callable[..., ops.Result], *inputs: Operand, **options: Any) -> Te
         result.function = functools.partial(op, **options)
         result.inputs = tensors
         result._vjps = vjps
-        result._recorded = tuple(t._recorded[-1] if t._recorded else snapshot(t.data) for t in (*tensors, result))
+        result._recorded = rules.recorded(op, (*tensors, result))
     for watcher in watchers():
         watcher.computed(name, tensors, result)
     return result
+
+
+def _as_tensors(inputs: Sequence[Operand]) -> tuple[Tensor, ...]:
+    """Return the inputs of an op, in which arrays and numbers count as constants."""
+    dtypes = [x.dtype for x in inputs if isinstance(x, Tensor) or (isinstance(x, np.ndarray) and x.ndim)]
+    return tuple([x if isinstance(x, Tensor) else Tensor(constant(x, dtypes)) for x in inputs])
 
 
 def _sizes(arguments: tuple[Any, ...]) -> tuple[int, ...]:

@@ -38,7 +38,8 @@ def relu_numba(x: Array, out: Array) -> None:
 
 def relu_vjp_numpy(g: Array, x: Array, out: Array) -> None:
     """Compute `g` where ``x > 0``, 0 where ``x <= 0``, else NaN."""
-    out[...] = np.where(x > 0, g, np.where(x <= 0, 0, x))
+    np.clip(x, 0, 0, out=out)  # 0, or NaN
+    np.putmask(out, x > 0, g)
 
 
 @kernel(parallel=True)
@@ -64,8 +65,10 @@ def abs_numba(x: Array, out: Array) -> None:
 
 
 def abs_vjp_numpy(g: Array, x: Array, out: Array) -> None:
-    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else `x`, which is 0 or NaN."""
-    out[...] = np.where(x > 0, g, np.where(x < 0, -g, x + 0))
+    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, 0 where ``x = 0``, else NaN."""
+    np.clip(x, 0, 0, out=out)  # 0, or NaN
+    np.putmask(out, x > 0, g)
+    np.putmask(out, x < 0, -g)
 
 
 @kernel(parallel=True)

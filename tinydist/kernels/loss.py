@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tinydist.kernels.jit import kernel
 Array = NDArray[Any]
 
 
+@lru_cache
 def _log_negligible(dtype: np.dtype[Any]) -> float:
     """Return the logarithm of a probability that may count as 0 in a gradient: 1e8 times the smallest normal number.
 
