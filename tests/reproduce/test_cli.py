@@ -144,9 +144,8 @@ def test_other_steps_than_the_papers_are_labelled_and_have_a_folder_of_their_own
     assert cli.main([*QUIET, "--jobs", "1", "--optimizer", "adam", "--batch-size", "16"]) == 0
     assert cli.main([*QUIET, "--jobs", "1", "--chunk-size", "16"]) == 0
     shown = capsys.readouterr().out
-    assert (
-        "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model, lr 0.001, adam, batc" in shown
-    )
+    protocol = "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model, lr 0.001, adam, batc"
+    assert protocol in " ".join(shown.split())
     folders = sorted((tmp_path / "results").iterdir())
     assert [folder.name.partition("-lr0.001")[2] for folder in folders] == ["-adam-batches-of-16", "-chunks-of-16"]
     rows = []
@@ -166,8 +165,20 @@ def test_several_inputs_are_run_in_one_folder_and_judged_apart(tmp_path, capsys)
         rows = list(csv.DictReader(file))
     assert [row["input"] for row in rows] == ["normalized"] * 4 + ["raw"] * 4
     assert len({row["test_accuracy"] for row in rows}) > 4  # the inputs do make a difference
+    for name in ("raw", "normalized"):
+        assert f"of the paper's 15 claims ({name} input, reduced protocol)" in shown
+    assert "Holm" not in shown
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_evidence_is_printed_when_it_is_asked_for(place, sweep_without_weights, capsys):
+    arguments = ["report", str(sweep_without_weights)]
+    arguments.insert(0 if place == "before" else 2, "--explain")
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr().out
     assert "Claims of the paper, on raw input" in shown
-    assert "Claims of the paper, on normalized input" in shown
+    assert "Holm-corrected" in shown
+    assert "The paper against itself" in shown
 
 
 @pytest.mark.parametrize(

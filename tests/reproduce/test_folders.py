@@ -38,7 +38,7 @@ def no_exhibits(monkeypatch):
     """Reports with one small figure, since many take seconds."""
     figure = Exhibit("one", "One figure", "a text", "a table", b"png")
     monkeypatch.setattr(exhibits, "from_records", lambda *_: [figure])
-    monkeypatch.setattr(exhibits, "from_weights", lambda _: [])
+    monkeypatch.setattr(exhibits, "first_look", lambda _: [])
 
 
 @pytest.mark.parametrize("name", ["quick", "activations", "datasets"])

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from tinydist import datasets
 from tinydist.command_line import (
     add_commands,
@@ -22,6 +25,7 @@ from tinydist.command_line import (
 from tinydist.cores import available_cores
 from tinydist.datasets.options import DELIMITERS, MISSING
 from tinydist.errors import DataError
+from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.plans.plan import LR_OF_TABLES, Plan, make_plan
 from tinydist.reproduce.plans.request import Request
@@ -34,6 +38,7 @@ from tinydist.reproduce.runs.settings import LR
 from tinydist.reproduce.runs.starts import OPTIMIZERS
 from tinydist.reproduce.runs.status import status
 from tinydist.reproduce.runs.sweep import CHECKPOINT_EVERY
+from tinydist.times import duration
 
 DESCRIPTION = """\
 Rerun "Neural Networks Learn Distance Metrics" (arXiv 2502.02103): train the paper's models by full-batch gradient
@@ -59,6 +64,8 @@ examples:
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
 """
+EXPLAIN = "print every claim with its comparisons and their tests, and the paper's own contradictions, as well"
+VERDICT_STYLES = {ledger.HELD: "bold green", ledger.NOT_HELD: "bold red", ledger.NOT_ENOUGH: "bold yellow"}
 EXPECTED = (DataError, PoolError, ValueError, OSError)
 """Errors whose message says what a user can correct."""
 
@@ -86,9 +93,11 @@ def _run(options: argparse.Namespace) -> int:
         plan = make_plan(Request(**{field.name: getattr(options, field.name) for field in fields(Request)}))
         print(plan.heading, flush=True)
         results = carry_out(plan)
-        print(f"\n{results.text}\n", flush=True)
-        saved = ", ".join(map(str, [plan.out / "results.csv", *results.files]))
-        print(f"{time.perf_counter() - start:.0f} s. Saved: {saved}")
+        _show(f"\n{results.text}\n")
+        if options.explain and results.evidence:
+            print(f"{results.evidence}\n", flush=True)
+        files = ", ".join(str(file.relative_to(plan.out)) for file in [*results.files, plan.out / "results.csv"])
+        print(f"{duration(time.perf_counter() - start)}. Saved in {plan.out}: {files}")
         return 1 if results.failures and not options.study else 0  # a study's failures are among its findings
 
     def stopped() -> str:
@@ -97,6 +106,18 @@ def _run(options: argparse.Namespace) -> int:
         return f"Stopped. {plan.saved}; the same command goes on from there."
 
     return exit_status(work, EXPECTED, stopped)
+
+
+def _show(text: str) -> None:
+    """Print results; on a terminal with the headings of verdicts in colour, unless NO_COLOR is set."""
+    console = Console()
+    if console.is_terminal:
+        styled = Text(text)
+        for result, style in VERDICT_STYLES.items():
+            styled.highlight_regex(rf"(?m)^{result.upper()}: .*$", style)
+        console.print(styled, soft_wrap=True)
+    else:
+        print(text, flush=True)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -110,8 +131,10 @@ def _status(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     def work() -> int:
         records = page.finished_records(options.folder)
-        print(f"{printout.printed(records)}\n", flush=True)
-        print(f"Saved: {page.write_page(options.folder, records)}")
+        _show(f"{printout.protocols(records)}\n\n{printout.brief(records)}\n")
+        if options.explain:
+            print(f"{printout.evidence(records)}\n", flush=True)
+        print(f"Saved: {page.write_page(options.folder, records, available_cores())}")
         return 0
 
     return exit_status(work, EXPECTED, lambda: "Stopped; the page is as it was before.")
@@ -159,6 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = add(name, run, words, description=details, formatter_class=argparse.HelpFormatter)
         command.add_argument("folder", type=Path, metavar="DIR", help="results folder")
+        if run is _report:  # SUPPRESS, so that it may stand before the command as well
+            command.add_argument("--explain", action="store_true", default=argparse.SUPPRESS, help=EXPLAIN)
     command.add_argument("--to", choices=["tensorboard"], required=True, help="the program that is to show the runs")
     command.add_argument(
         "--out", dest="logdir", type=Path, metavar="LOGDIR", help="where to write (default: DIR/tensorboard)"
@@ -222,6 +247,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="compute the one step an epoch N images at a time, which takes less memory and rounds differently",
     )
     add_option(parser, "seed", "first seed; runs use N, N+1, … (default: 0)")
+    add("--explain", action="store_true", help=f"{EXPLAIN}; they are on the page in any case")
     add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
     where = parser.add_mutually_exclusive_group()
     add_option(

@@ -26,12 +26,12 @@ def trained():
 
 @pytest.fixture(scope="module")
 def shown(trained):
-    return {exhibit.name: exhibit for exhibit in from_weights(trained)}
+    return {exhibit.name: exhibit for exhibit in (make() for make in from_weights(trained))}
 
 
 def test_every_exhibit_has_a_name_of_its_own_words_a_table_and_a_figure(shown):
     assert list(shown) == [
-        *("node-activity", "clamped-layer", "clamped-nodes", "outputs", "latent-plane", "hidden-units"),
+        *("node-activity", "clamped-layer", "outputs", "clamped-nodes", "latent-plane", "hidden-units"),
         *("output-gradients", "prototypes-Abs-L2"),
         *(f"pre-activations-{model}" for model in MODELS),
     ]
@@ -85,14 +85,15 @@ def test_what_was_learned_is_the_difference_from_the_start(shown):
 def test_what_near_means_is_said_for_distance_and_intensity(trained):
     neg = {"Abs-L2-Neg": [build_model("Abs-L2-Neg", seed=3)]}
     both = Trained({"Abs-L2": trained.models["Abs-L2"], **neg}, {"Abs-L2": 3, "Abs-L2-Neg": 3}, trained.data, "")
-    texts = {e.name: e.text for e in from_weights(both) if e.name.startswith("prototypes")}
+    texts = {e.name: e.text for e in (make() for make in from_weights(both)) if e.name.startswith("prototypes")}
     assert "far means likely" in texts["prototypes-Abs-L2"]
     assert "near means likely" in texts["prototypes-Abs-L2-Neg"]
 
 
 def test_analyses_leave_the_models_as_they_were(trained):
     weights = {name: array.copy() for name, array in trained.first["Abs2-Neg"].state_dict().items()}
-    list(from_weights(Trained({"Abs2-Neg": trained.models["Abs2-Neg"]}, {"Abs2-Neg": 3}, trained.data, "")))
+    for make in from_weights(Trained({"Abs2-Neg": trained.models["Abs2-Neg"]}, {"Abs2-Neg": 3}, trained.data, "")):
+        make()
     model = trained.first["Abs2-Neg"]
     assert isinstance(model, Sequential)
     assert all(np.array_equal(array, weights[name]) for name, array in model.state_dict().items())

@@ -45,7 +45,7 @@ def test_every_claim_has_a_verdict_for_each_input_and_it_is_the_ledgers(page_of_
     for setting, results in by_setting(records).items():
         for verdict in ledger.verdicts(results, setting):
             claim = verdict.claim
-            block = shown.text.split(f"{claim.number} {claim.statement} The paper, ")[1]
+            block = shown.text.split(f"{claim.number} {claim.statement} ")[1].split("The paper, ")[1]
             under = "" if verdict.result == ledger.NOT_TESTED else f", {verdict.protocol}"
             told = block.split(f"{setting.input.capitalize()} input{under}: ")[1]
             assert told.split(" ", 1)[1].startswith(verdict.result)
@@ -54,13 +54,16 @@ def test_every_claim_has_a_verdict_for_each_input_and_it_is_the_ledgers(page_of_
                 assert decision.numbers in told
 
 
-def test_verdicts_come_first_and_each_leads_to_its_claim(shown):
+def test_the_answer_comes_first_a_picture_of_all_runs_then_a_folded_line_for_each_claim(shown):
     headings = [attributes["id"] for attributes in shown.all("h2")]
-    assert headings[:3] == ["verdicts", "claims", "tables"]
+    assert headings[:2] == ["verdicts", "tables"]
+    ids = [attributes["id"] for tag, attributes in shown.tags if "id" in attributes and tag in ("figure", "details")]
+    claims = [f"claim-{claim.number}" for claim in CLAIMS]
+    assert ids[: 2 + len(claims)] == ["raw-accuracy", "normalized-accuracy", *claims]
+    assert not any("open" in attributes for attributes in shown.all("details"))
     targets = {attributes["id"] for _, attributes in shown.tags if "id" in attributes}
     links = {attributes["href"] for attributes in shown.all("a") if attributes["href"].startswith("#")}
     assert links <= {f"#{target}" for target in targets}
-    assert {f"#claim-{claim.number}" for claim in CLAIMS} <= links
 
 
 def test_nothing_is_loaded_from_elsewhere(shown):
@@ -77,9 +80,8 @@ def test_every_figure_says_in_words_what_it_shows(shown):
 
 
 def test_a_reduced_protocol_is_called_that_beside_every_verdict(shown):
-    assert (
-        shown.text.count("reduced protocol") == 4 + 1
-    )  # one claim could be tested, with both inputs; and the words under the verdicts
+    # two claims could be tested, with both inputs, each in its line and above its evidence; and the words on the rule
+    assert shown.text.count("reduced protocol") == 2 * 4 + 1
     for runs in (0, 2):  # none of the failed model, which was run with raw input only
         reduced = f"Reduced protocol: 60 of 60,000 training images, 3 of 5,000 epochs, {runs} of 20 runs."
         assert shown.text.count(reduced) == 1
@@ -87,12 +89,12 @@ def test_a_reduced_protocol_is_called_that_beside_every_verdict(shown):
 
 
 def test_every_run_has_a_row_failed_ones_too(shown):
-    rows = shown.text.split("Every run Click a heading to sort.")[1]
+    rows = shown.text.split("Click a heading to sort.")[1]
     for model in ("ReLU2", "Abs-L2"):
         for name in ("raw", "normalized"):
             for seed in (0, 1):
                 assert f"{model} {seed} mnist {name} 60 3 0.001" in rows
-    assert "FAILED Abs raw seed 0: diverged: <script>alert(1)</script>" in rows
+    assert "FAILED Abs raw seed 0: diverged: <script>alert(1)</script>" in shown.text
     assert "1 runs failed and are not in any mean" in shown.text
     assert "Abs all failed – 0, 1 failed" in shown.text
     assert "Abs 95.26 ± 0.19 at 5,000 epochs all 1 failed no run" in shown.text
@@ -121,7 +123,7 @@ def test_figures_and_tables_stand_beside_the_page(page_of_a_sweep, shown):
 def test_published_and_measured_numbers_stand_side_by_side(page_of_a_sweep, shown):
     records = [r for r in page.finished_records(page_of_a_sweep) if r.config.model == "ReLU2"]
     first, second = (r.final.test_accuracy for r in records if r.config.input == "raw")
-    block = shown.text.split("2a ReLU2 fails catastrophically The paper")[1]
+    block = shown.text.split("2a ReLU2 fails catastrophically ")[1].split("The paper, ")[1]
     row = re.search(r"ReLU2 47\.20 ± 12\.00 at 5,000 epochs (\S+) ± \S+, n 2", block)
     assert float(row[1]) == pytest.approx((first + second) / 2, abs=0.005)
 
@@ -169,7 +171,7 @@ def test_the_command_prints_the_verdicts_and_writes_the_page(sweep_without_weigh
     (sweep_without_weights / "report.html").unlink(missing_ok=True)
     assert cli.main(["report", str(sweep_without_weights)]) == 0
     shown = capsys.readouterr().out
-    assert "Claims of the paper, on raw input" in shown
+    assert "of the paper's 15 claims (raw input, reduced protocol)" in shown
     assert f"Saved: {sweep_without_weights / 'report.html'}" in shown
     assert (sweep_without_weights / "report.html").stat().st_size > 10_000
 
@@ -215,7 +217,7 @@ def test_stopped_on_the_way_the_old_page_stays(sweep_without_weights, monkeypatc
 
 def test_the_page_is_about_all_runs_in_the_folder_not_only_those_just_asked_for(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr(page, "write_page", lambda out, records: shown.append(records) or out)
+    monkeypatch.setattr(page, "write_page", lambda out, records, *_, **__: shown.append(records) or out)
     sizes = ["--train-size", "60", "--epochs", "3", "--runs", "1", "--jobs", "1", "--out", str(tmp_path)]
     for model in ("ReLU", "Abs"):
         assert cli.main(["--models", model, *sizes]) == 0

@@ -25,6 +25,12 @@ def test_it_loads_without_a_complaint_and_its_figures_have_a_size(show):
         assert image.size["height"] > 100
 
 
+def unfolded(browser):
+    for part in browser.find_elements(By.TAG_NAME, "details"):
+        browser.execute_script("arguments[0].open = true", part)
+    return browser
+
+
 def column(browser, number):
     return [
         row.find_elements(By.TAG_NAME, "td")[number].text
@@ -33,7 +39,7 @@ def column(browser, number):
 
 
 def test_the_table_of_runs_is_sorted_by_a_click_and_turned_round_by_another(show):
-    browser = show()
+    browser = unfolded(show())
     headings = browser.find_elements(By.CSS_SELECTOR, "table.sortable th")
     names = [heading.text.split()[0] for heading in headings]
     for name, value in (("model", str), ("test", float), ("seed", int)):
@@ -50,7 +56,7 @@ def test_the_table_of_runs_is_sorted_by_a_click_and_turned_round_by_another(show
 
 
 def test_the_keyboard_sorts_as_well(show):
-    browser = show()
+    browser = unfolded(show())
     button = browser.find_element(By.CSS_SELECTOR, "table.sortable th button")
     button.send_keys("\n")
     assert column(browser, 0) == sorted(column(browser, 0))
@@ -80,15 +86,18 @@ def test_it_is_dark_where_the_reader_likes_it_dark(show):
 
 @pytest.mark.parametrize("width", [320, 700, 1600])
 def test_no_width_makes_the_page_itself_scroll_sideways(show, width):
-    browser = show(width)
+    browser = unfolded(show(width))
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
-def test_a_link_leads_from_a_verdict_to_its_claim(show):
+def test_a_claim_opens_by_a_click_or_a_key_and_shows_its_evidence(show):
     browser = show()
-    browser.find_element(By.LINK_TEXT, "7c").click()
-    top = browser.execute_script("return document.getElementById('claim-7c').getBoundingClientRect().top")
-    assert abs(top) < 50
+    for number, act in (("7c", lambda line: line.click()), ("2a", lambda line: line.send_keys("\n"))):
+        claim = browser.find_element(By.ID, f"claim-{number}")
+        evidence = claim.find_element(By.CLASS_NAME, "evidence")
+        assert not evidence.is_displayed()
+        act(claim.find_element(By.TAG_NAME, "summary"))
+        assert evidence.is_displayed()
 
 
 def test_it_prints_with_the_numbers_behind_the_figures(show):

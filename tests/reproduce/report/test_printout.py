@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes
 from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.records import failures
@@ -12,7 +13,7 @@ def test_a_row_shows_mean_deviation_dead_outputs_and_the_labelled_published_numb
     runs = [record("ReLU2", 0, 20.0, dead=6), record("ReLU2", 1, 40.0, dead=7)]
     row = printout.results_table(runs).splitlines()[2]
     assert "30.00 ± 14.14" in row
-    assert "6.5 of 10     0.0 " in row
+    assert "  6.5 of 10  " in row
     assert row.endswith("47.20 ± 12.00 at 5,000 epochs")
 
 
@@ -50,22 +51,58 @@ def test_another_learning_rate_or_input_is_not_the_papers_protocol():
 def test_no_number_of_the_paper_stands_beside_runs_on_other_data(record):
     assert "95.64 ± 0.19" in printout.results_table([record("ReLU")])
     runs = [record(model, seed, dataset="fashion-mnist") for model in ("ReLU", "Abs") for seed in (0, 1)]
-    elsewhere = printout.printed(runs)
-    for number in ("95.64", "t(38)", "60,000", "the paper's (", "against itself", "of 5,000 epochs"):
+    elsewhere = "\n".join((printout.protocols(runs), printout.brief(runs), printout.evidence(runs)))
+    for number in ("95.64", "t(38)", "60,000", "the paper's, 60", "against itself", "of 5,000 epochs"):
         assert number not in elsewhere, number
-    assert "its numbers are about MNIST" in elsewhere
+    assert "its numbers are about MNIST" in " ".join(elsewhere.split())
 
 
-def test_what_is_printed_has_table_notes_verdicts_contradictions_and_failures(record):
+def test_each_setting_has_its_protocol_its_table_and_its_claims_and_failures_come_last(record):
     runs = [record("ReLU", seed, input=name) for name in ("raw", "normalized") for seed in range(3)]
-    text = printout.printed([*runs, record("Abs", 0, status="diverged: loss nan"), record("ReLU", 3)])
-    assert text.startswith(
+    runs += [record("Abs", 0, status="diverged: loss nan"), record("ReLU", 3)]
+    protocols = " ".join(printout.protocols(runs).split())
+    assert protocols.startswith(
         "Not the paper's protocol: mnist, 50 training images, 4 epochs, 4 runs a model (of some only 0)"
     )
-    assert "4 epochs, 3 runs a model, lr 0.001, input normalized" in text
-    parts = ("all failed", "Reduced protocol", "on raw input", "on normalized input", "The paper against itself")
-    places = [text.index(part) for part in (*parts, "FAILED Abs raw seed 0: diverged: loss nan")]
-    assert places == sorted(places)
+    assert "4 epochs, 3 runs a model, lr 0.001, input normalized. Input: " in protocols
+    assert protocols.count("Reduced protocol: ") == 2
+    table, claims, other, others, failed = printout.brief(runs).split("\n\n")
+    assert table.startswith("raw input  ")
+    assert "all failed" in table
+    assert other.startswith("normalized input  ")
+    assert "all failed" not in other
+    for words, name in ((claims, "raw"), (others, "normalized")):
+        assert words.startswith(f"NOT TESTED: 15 of the paper's 15 claims ({name} input)")
+    assert failed == "FAILED Abs raw seed 0: diverged: loss nan"
+
+
+def lines_of(text):
+    """The line of each claim in the brief report, by its number."""
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in text.splitlines() if line.startswith("  ")}
+
+
+def test_a_claim_has_one_line_with_the_numbers_that_decide_it(record):
+    runs = [record(model, seed, 90.0 + seed) for model in ("ReLU", "Abs", "ReLU2-Neg") for seed in range(3)]
+    runs += [record("ReLU2", seed, 20.0 + 2 * seed, dead=seed) for seed in range(3)]
+    runs += [record("Abs2", seed, 90.0 + 3 * seed) for seed in range(3)]
+    runs += [record("Abs2-Neg", seed, 60.0 + 6 * seed) for seed in range(3)]
+    lines = lines_of(printout.brief(runs))
+    # by hand: the standard error is the root of (1 + 1) / 3 at 4 degrees of freedom, where 2.7764 is Student's 97.5%
+    assert lines["1"] == "The ReLU and Abs baselines do not differ +0.00 [-2.27, +2.27]"
+    assert lines["2a"].startswith("ReLU2 fails catastrophically +69.00 [")
+    assert lines["2b"] == "ReLU2 fails by dead outputs 2 of 3 runs"
+    assert lines["5a"] == "Abs2-Neg is worse than Abs and Abs2 +25.00, +27.00"
+    assert lines["5b"] == "Abs2-Neg is far less stable than Abs and Abs2 6.00 / 1.00, 6.00 / 3.00"
+    assert lines["7d"] == "Abs-L2 reaches 97.61 ± 0.07 needs 50,000 epochs"
+    assert lines["7c"].endswith("models not run")
+    assert lines["8"].endswith("0 of 9 runs")
+
+
+def test_the_brief_report_of_all_models_fits_a_screen(record):
+    runs = [record(model, seed, 10.0 + 30 * seed, dead=1) for model in PAPER_MODELS for seed in range(3)]
+    lines = f"{printout.protocols(runs)}\n\n{printout.brief(runs)}\n\n122 s. Saved".splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
 
 
 def test_verdicts_come_with_criterion_evidence_input_and_protocol(record):

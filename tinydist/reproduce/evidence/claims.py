@@ -112,7 +112,7 @@ CLAIMS: Sequence[Claim] = (
     ),
     Claim(
         "6a",
-        "A bias in the second layer changes nothing for the models that train well",
+        "A second-layer bias changes nothing where training works",
         "table 3",
         PAPER,
         tuple(Within(model, f"{model}-Bias", MARGIN) for model in ("ReLU", "Abs", "Abs2", "ReLU2-Neg")),

@@ -62,7 +62,9 @@ class Above(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         test = welch(results[self.higher].accuracy, results[self.lower].accuracy)
-        finding = Finding(test.p_above(self.by), test.p_below(self.by), _difference(results, *self.models))
+        finding = Finding(
+            test.p_above(self.by), test.p_below(self.by), _difference(results, *self.models), _brief(test)
+        )
         return _unless_failed(finding, self.models, results)
 
 
@@ -85,7 +87,7 @@ class Within(Comparison):
     def examine(self, results: Outcomes) -> Finding:
         test = welch(results[self.one].accuracy, results[self.other].accuracy)
         p = test.p_within(self.margin), test.p_outside(self.margin)
-        return _unless_failed(Finding(*p, _difference(results, *self.models)), self.models, results)
+        return _unless_failed(Finding(*p, _difference(results, *self.models), _brief(test)), self.models, results)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Reaches(Comparison):
             test.p_within(self.margin),
             test.p_outside(self.margin),
             f"{measured}, {_with_interval(test)}, n {measured.n}",
+            _brief(test),
         )
         return _unless_failed(finding, self.models, results)
 
@@ -135,9 +138,10 @@ class MoreSpread(Comparison):
     def examine(self, results: Outcomes) -> Finding:
         wider, narrower = (results[model].accuracy for model in self.models)
         numbers = f"{wider.sd:.2f} and {narrower.sd:.2f} points, n {wider.n} and {narrower.n}"
+        brief = f"{wider.sd:.2f} / {narrower.sd:.2f}"
         if not (wider.varies and narrower.varies):
             numbers += "; too small to tell from rounding"
-        return _unless_failed(Finding(*spread_p(wider, narrower, self.ratio), numbers), self.models, results)
+        return _unless_failed(Finding(*spread_p(wider, narrower, self.ratio), numbers, brief), self.models, results)
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,8 @@ class UsuallyDead(Comparison):
         outputs = (
             f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
         )
-        return Finding(more, less, f"{_share_of_runs(hit, runs)}; {outputs}{_failed(self.models, results)}")
+        numbers = f"{_share_of_runs(hit, runs)}; {outputs}{_failed(self.models, results)}"
+        return Finding(more, less, numbers, _runs(hit, runs))
 
 
 @dataclass(frozen=True)
@@ -194,11 +199,12 @@ class NeverDead(Comparison):
     def examine(self, results: Outcomes) -> Finding:
         hit, runs = _hits(count for model in self.models for count in results[model].dead_nodes)
         numbers = f"{_share_of_runs(hit, runs)}{_failed(self.models, results)}"
+        brief = _runs(hit, runs)
         if hit:
-            return Finding(1.0, 0.0, numbers)
+            return Finding(1.0, 0.0, numbers, brief)
         if any(results[model].failed for model in self.models):
-            return Finding(1.0, 1.0, numbers)
-        return Finding(float(stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, numbers)
+            return Finding(1.0, 1.0, numbers, brief)
+        return Finding(float(stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, numbers, brief)
 
 
 def _points(number: float) -> str:
@@ -208,7 +214,9 @@ def _points(number: float) -> str:
 def _unless_failed(finding: Finding, models: Sequence[str], results: Outcomes) -> Finding:
     """Return the finding, or that nothing is decided where a run of one of the models failed."""
     failed = _failed(models, results)
-    return Finding(1.0, 1.0, f"{finding.numbers}{failed}, so that the others decide nothing") if failed else finding
+    if not failed:
+        return finding
+    return Finding(1.0, 1.0, f"{finding.numbers}{failed}, so that the others decide nothing", "runs failed")
 
 
 def _failed(models: Sequence[str], results: Outcomes) -> str:
@@ -244,12 +252,22 @@ def _with_interval(test: TTest) -> str:
     return f"{test.difference:+.2f}, 95% [{interval_text(low, high, ', ', '+')}]"
 
 
+def _brief(test: TTest) -> str:
+    """Return as text a difference and the ends of its confidence interval, if there is one."""
+    interval = f" [{interval_text(*test.interval(), ', ', '+')}]" if test.varies else ""
+    return f"{test.difference:+.2f}{interval}"
+
+
 def _hits(counts: Iterable[int]) -> tuple[int, int]:
     """Count the runs whose count is above 0, and all runs."""
     hit = [count > 0 for count in counts]
     return sum(hit), len(hit)
 
 
+def _runs(hit: int, runs: int) -> str:
+    return f"{hit} of {runs} runs"
+
+
 def _share_of_runs(hit: int, runs: int) -> str:
     low, high = stats.binomtest(hit, runs).proportion_ci(0.95, "exact")
-    return f"{hit} of {runs} runs, 95% [{low:.0%}, {high:.0%}]"
+    return f"{_runs(hit, runs)}, 95% [{low:.0%}, {high:.0%}]"

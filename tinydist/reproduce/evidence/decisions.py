@@ -30,11 +30,13 @@ class Finding:
         for_it: how often runs would speak for the statement at least this much if it were false.
         against_it: how often runs would speak against it at least this much if it were true.
         numbers: what the two come from, in words.
+        brief: the one number among these that says most.
     """
 
     for_it: float
     against_it: float
     numbers: str = ""
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Decision:
         word: "shown", "refuted" or "open".
         for_it, against_it: the corrected p-values; 1 where it could not be decided.
         numbers: of the finding; empty where it could not be decided.
+        brief: of the finding; where it could not be decided, why, in a few words.
     """
 
     statement: str
@@ -53,6 +56,7 @@ class Decision:
     for_it: float = 1.0
     against_it: float = 1.0
     numbers: str = ""
+    brief: str = ""
 
     @property
     def text(self) -> str:
@@ -75,7 +79,7 @@ def decide(findings: Mapping[Statement, Finding]) -> dict[Statement, Decision]:
     refuted = holm([finding.against_it for finding in findings.values()])
     return {
         statement: Decision(
-            str(statement), SHOWN if p < ALPHA else REFUTED if q < ALPHA else OPEN, p, q, finding.numbers
+            str(statement), SHOWN if p < ALPHA else REFUTED if q < ALPHA else OPEN, p, q, finding.numbers, finding.brief
         )
         for (statement, finding), p, q in zip(findings.items(), shown, refuted, strict=True)
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
+from itertools import chain, count
 
-from tinydist.datasets import find_source, rows_are, title
+from tinydist.datasets import find_source, rows_are, short_name, title
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting
@@ -56,3 +58,31 @@ def run_counts(records: Sequence[RunRecord]) -> tuple[int, int]:
     counts = Counter({record.config.model: 0 for record in records})
     counts.update(record.config.model for record in records if record.status == "ok")
     return min(counts.values()), max(counts.values())
+
+
+def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
+    """Return a name for each setting: its input, and the value of every other field in which they differ.
+
+    It is also that of a folder. Where two would be the same, such as of files of one name in two folders, the later
+    ones get a number.
+    """
+    differing = [
+        field.name
+        for field in fields(Setting)
+        if field.name == "input" or len({getattr(setting, field.name) for setting in settings}) > 1
+    ]
+    names: dict[Setting, str] = {}
+    taken = set()
+    for setting in settings:
+        name = "-".join(_part(setting, field) for field in differing)
+        free = (n for n in chain([name], (f"{name}-{i}" for i in count(2))) if n.casefold() not in taken)
+        names[setting] = next(free)
+        taken.add(names[setting].casefold())
+    return names
+
+
+def _part(setting: Setting, name: str) -> str:
+    value = getattr(setting, name)
+    if name == "dataset":
+        return short_name(value)
+    return value if name == "input" else f"{name.replace('_', '-')}-{value}"

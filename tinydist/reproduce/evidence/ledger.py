@@ -56,7 +56,7 @@ def verdicts(results: Outcomes, setting: Setting) -> list[Verdict]:
 def _verdict(claim: Claim, results: Outcomes, setting: Setting, decided: dict[Comparison, Decision]) -> Verdict:
     protocol = _protocol(claim, results, setting)
     if missing := _missing(claim, results, setting):
-        return Verdict(claim, NOT_TESTED, (Decision(missing),), setting, protocol)
+        return Verdict(claim, NOT_TESTED, (missing,), setting, protocol)
     decisions = tuple(decided.get(comparison) or _too_few(comparison) for comparison in claim.comparisons)
     words = [decision.word for decision in decisions]
     result = NOT_HELD if REFUTED in words else NOT_ENOUGH if OPEN in words else HELD
@@ -64,7 +64,7 @@ def _verdict(claim: Claim, results: Outcomes, setting: Setting, decided: dict[Co
 
 
 def _too_few(comparison: Comparison) -> Decision:
-    return Decision(f"{comparison}; needs at least {comparison.min_runs} successful runs of each")
+    return Decision(f"{comparison}; needs at least {comparison.min_runs} successful runs of each", brief="too few runs")
 
 
 def _possible(claim: Claim, results: Outcomes) -> list[Comparison]:
@@ -72,15 +72,19 @@ def _possible(claim: Claim, results: Outcomes) -> list[Comparison]:
     return [c for c in claim.comparisons if all(results[m].accuracy.n >= c.min_runs for m in c.models)]
 
 
-def _missing(claim: Claim, results: Outcomes, setting: Setting) -> str:
-    """Return why a claim cannot be tested; empty if it can."""
+def _missing(claim: Claim, results: Outcomes, setting: Setting) -> Decision | None:
+    """Return why a claim cannot be tested; None if it can."""
     there = (claim.protocol.train_size, claim.protocol.epochs)
     if claim.only_there and not setting.as_in_the_paper:
-        return f"needs MNIST, lr {LR:g}, full-batch gradient descent, and raw or normalized input"
+        return Decision(
+            f"needs MNIST, lr {LR:g}, full-batch gradient descent, and raw or normalized input", brief="other settings"
+        )
     if claim.only_there and (setting.train_size, setting.epochs) != there:
-        return f"needs {there[0]:,} training images and {there[1]:,} epochs"
+        return Decision(
+            f"needs {there[0]:,} training images and {there[1]:,} epochs", brief=f"needs {there[1]:,} epochs"
+        )
     absent = [model for model in claim.models if model not in results]
-    return f"needs a successful run of {', '.join(absent)}" if absent else ""
+    return Decision(f"needs a successful run of {', '.join(absent)}", brief="models not run") if absent else None
 
 
 def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:

@@ -11,17 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinydist import datasets
 from tinydist.batches import MEASURED_ROWS
 from tinydist.cores import available_cores
 from tinydist.errors import TrainSizeError
 from tinydist.models import build_model, parse_model_name
-from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.plans import budget
 from tinydist.reproduce.plans.request import PlanError, Request, checked, study_of
+from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.pool import PoolError
 from tinydist.reproduce.runs.records import CHECKPOINT, check_folder, check_rows, is_finished
 from tinydist.reproduce.runs.run import load_data
@@ -234,12 +232,11 @@ def _within_budget(
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A data set as the runs will use it: its name, how it is held, how many training rows, and all that in words."""
+    """A data set as the runs will use it: its name, how it is held, how many training rows, and what was read."""
 
     name: str
     layout: str
     train_size: int
-    words: str
     reading: str
 
 
@@ -262,24 +259,17 @@ def _look_at(name: str, request: Request, models: Sequence[str], input: str, pro
             build_model(model, columns, image_shape=data.image_shape)
         except ValueError as problem:
             raise ValueError(f"{model} does not fit {name}: {problem}") from None
-    in_memory = isinstance(data.x_train, np.ndarray)
-    held = f"{rows} x {columns}, dense array of float32" if in_memory else repr(data.x_train)
-    return _Loaded(name, data.layout, rows, held, str(data.reading))
+    return _Loaded(name, data.layout, rows, str(data.reading))
 
 
 def _heading(configs: Sequence[RunConfig], protocol: Protocol, loaded: Sequence[_Loaded], study: Study) -> str:
-    lines = []
     settings = list(dict.fromkeys(config.setting for config in configs))
-    for setting in settings[:SHOWN]:
-        label = protocol_label(setting, protocol.runs, protocol.runs)
-        lines += [f"{label[0].upper()}{label[1:]}", protocol_notes(setting, protocol.runs)]
+    lines = [printout.protocol(setting, protocol.runs, protocol.runs) for setting in settings[:SHOWN]]
     if len(settings) > SHOWN:
         lines.append(f"… and {len(settings) - SHOWN} more settings")
     if left_out := sorted(set(study.datasets) - {d.name for d in loaded}) if len(loaded) > 1 else []:
         lines.append(f"Left out, as they are missing: {', '.join(left_out)} (--dataset NAME says how to get one)")
-    lines.append(f"Models: {', '.join(dict.fromkeys(config.model for config in configs))}")
-    lines += [f"Training rows{f' of {d.name}' if len(loaded) > 1 else ''}: {d.words}" for d in loaded]
-    return "\n".join([*lines, *(d.reading for d in loaded)])
+    return "\n".join([*lines, *(data.reading for data in loaded if data.name not in datasets.SOURCES)])
 
 
 def _default_folder(parts: Sequence[str], inputs: Sequence[str], config: RunConfig) -> Path:

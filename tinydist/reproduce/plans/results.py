@@ -11,7 +11,6 @@ from tinydist.datasets import short_name
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence import ledger
-from tinydist.reproduce.evidence.labels import protocol_label, run_counts
 from tinydist.reproduce.evidence.outcomes import by_setting
 from tinydist.reproduce.plans.plan import Plan
 from tinydist.reproduce.plans.studies import PAPER
@@ -29,7 +28,7 @@ class Results:
     Attributes:
         records: of the runs, failed ones among them.
         verdicts: on the paper's claims, for each setting; empty for a study beyond the paper.
-        text: everything that was found, as the command line prints it.
+        text: what was found, as the command line prints it.
         files: written besides ``results.csv`` and the runs.
         out: results folder.
     """
@@ -45,19 +44,15 @@ class Results:
         """Return the runs that failed, one a line; empty if none did."""
         return failures(self.records)
 
+    @property
+    def evidence(self) -> str:
+        """Return every claim with its comparisons and their tests, as ``--explain`` prints it; empty for a study."""
+        return printout.evidence(self.records) if self.verdicts else ""
+
     def __repr__(self) -> str:
         if not self.verdicts:
             return self.text
-        parts = []
-        for setting, judged in self.verdicts.items():
-            group = [record for record in self.records if record.config.setting == setting]
-            by_result = {word: [v.claim.number for v in judged if v.result == word] for word in ledger.RESULTS}
-            claims = "; ".join(f"{word}: {', '.join(numbers)}" for word, numbers in by_result.items() if numbers)
-            label = protocol_label(setting, *run_counts(group))
-            parts.append(
-                f"{label[0].upper()}{label[1:]}\n\n{printout.results_table(group)}\n\nClaims of the paper. {claims}"
-            )
-        return "\n\n".join([*parts, *([self.failures] if self.failures else []), f"Results: {self.out}"])
+        return f"{printout.protocols(self.records)}\n\n{self.text}\n\nResults: {self.out}"
 
 
 def carry_out(plan: Plan) -> Results:
@@ -76,7 +71,7 @@ def carry_out(plan: Plan) -> Results:
             for name, reading in plan.readings.items():
                 write_atomically(plan.out / f"data-{short_name(name)}.txt", f"{reading}\n")
             records = sweep(plan.configs, plan.out, pool, plan.checkpoint_every)
-        text, files = plan.study.write(records, plan.out) if plan.report else (printout.printed(records), [])
+        text, files = plan.study.write(records, plan.out) if plan.report else (printout.brief(records), [])
     except PoolError as problem:
         raise PoolError(f"{problem}. {plan.saved}; the same command goes on from there.") from None
     except OSError as problem:

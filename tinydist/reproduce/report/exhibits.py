@@ -7,9 +7,9 @@ together what :mod:`tinydist.reproduce.report.figures` and :mod:`tinydist.analys
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -181,19 +181,26 @@ def _curves_table(records: Sequence[RunRecord]) -> str:
     return text_table(rows)
 
 
-def from_weights(trained: Trained) -> Iterator[Exhibit]:
-    """Yield the exhibits that need trained weights, each computed when it is asked for."""
-    for make in (_activity, _clamped_layers, _clamped_nodes, _outputs, _planes):
-        yield make(trained)
+def first_look(trained: Trained) -> list[Callable[[], Exhibit]]:
+    """Return functions that make the exhibits from trained weights which say most: what dies, and what is read how."""
+    return [partial(make, trained) for make in (_activity, _clamped_layers, _outputs)]
+
+
+def from_weights(trained: Trained) -> list[Callable[[], Exhibit]]:
+    """Return functions that make all exhibits that need trained weights."""
+    make: list[Callable[[], Exhibit]] = [
+        *first_look(trained),
+        partial(_clamped_nodes, trained),
+        partial(_planes, trained),
+    ]
     if trained.drawable:
         if any(_has_unit_images(model) for model in trained.models):
-            yield _unit_images(trained)
-        yield _output_images(trained)
+            make.append(partial(_unit_images, trained))
+        make.append(partial(_output_images, trained))
     for model, network in trained.first.items():
         if trained.drawable and parse_model_name(model).prototypes:
-            yield _prototypes(trained, model, network)
-    for model, network in trained.first.items():
-        yield _distributions(trained, model, network)
+            make.append(partial(_prototypes, trained, model, network))
+    return [*make, *(partial(_distributions, trained, model, network) for model, network in trained.first.items())]
 
 
 def _activity(trained: Trained) -> Exhibit:

@@ -9,28 +9,28 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 
 import jinja2
-from tqdm import tqdm
 
 from tinydist import __version__
 from tinydist.analysis.statistics import interval_text, summarize
-from tinydist.datasets import INPUTS, find_source, short_name
+from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
 from tinydist.files import atomic_path, write_atomically
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim
 from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
-from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts
+from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
 from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.report import exhibits, printout
 from tinydist.reproduce.report.exhibits import Exhibit, Trained
+from tinydist.reproduce.runs.pool import side_by_side
+from tinydist.reproduce.runs.progress import steps
 from tinydist.reproduce.runs.records import (
     RunRecord,
     all_finished,
@@ -51,6 +51,7 @@ ACCURACY_HEAD = (
     *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
     "published on MNIST",
 )
+MORE = "More figures, of hidden units, prototypes and single nodes: python -m tinydist.reproduce report {out}"
 SYMBOLS = {ledger.HELD: "✓", ledger.NOT_HELD: "✗", ledger.NOT_ENOUGH: "?", ledger.NOT_TESTED: "–"}
 
 
@@ -140,12 +141,14 @@ def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
     return sorted(records, key=place)
 
 
-def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
+def write_page(out: Path, records: Sequence[RunRecord], jobs: int = 1, complete: bool = True) -> Path:
     """Compute the exhibits of all runs, write them as files and put everything on the page.
 
     Args:
         out: results folder, which holds the runs and their trained weights.
         records: of finished runs in it, failed ones among them, at least one.
+        jobs: processes that compute exhibits.
+        complete: whether to draw all exhibits from trained weights, or those of the first look only.
 
     Returns:
         The path of the page.
@@ -153,12 +156,13 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
     Raises:
         DataError: if the config of a run is damaged. Weights that are missing or damaged are reported on the page.
         OSError: if something cannot be written; an earlier page stays.
+        PoolError: if a process ends early.
     """
     check_folder(out)
     records = in_order(records)
     groups = grouped(records)
     names = short_names(list(groups))
-    sections = [_section(names[setting], setting, group, out) for setting, group in groups.items()]
+    sections = [_section(names[setting], setting, group, out, jobs, complete) for setting, group in groups.items()]
     on_mnist = any(setting.on_mnist for setting in groups)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tinydist.reproduce.report"),
@@ -178,6 +182,8 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
         ],
         comparisons={claim.number: _compared(claim, sections, on_mnist) for claim in CLAIMS},
         symbols=SYMBOLS,
+        numbers=printout.NUMBERS,
+        deciding=printout.deciding,
         accuracy_head=ACCURACY_HEAD,
         contradictions=CONTRADICTIONS,
         rule=printout.RULE.format(compared="all comparisons made of one setting"),
@@ -194,35 +200,9 @@ def write_page(out: Path, records: Sequence[RunRecord]) -> Path:
     return out / PAGE
 
 
-def short_names(settings: Sequence[Setting]) -> dict[Setting, str]:
-    """Return a name for each setting: its input, and the value of every other field in which they differ.
-
-    It is also that of a folder. Where two would be the same, such as of files of one name in two folders, the later
-    ones get a number.
-    """
-    differing = [
-        field.name
-        for field in fields(Setting)
-        if field.name == "input" or len({getattr(setting, field.name) for setting in settings}) > 1
-    ]
-    names: dict[Setting, str] = {}
-    taken = set()
-    for setting in settings:
-        name = "-".join(_part(setting, field) for field in differing)
-        free = (n for n in chain([name], (f"{name}-{i}" for i in count(2))) if n.casefold() not in taken)
-        names[setting] = next(free)
-        taken.add(names[setting].casefold())
-    return names
-
-
-def _part(setting: Setting, name: str) -> str:
-    value = getattr(setting, name)
-    if name == "dataset":
-        return short_name(value)
-    return value if name == "input" else f"{name.replace('_', '-')}-{value}"
-
-
-def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Path) -> Section:
+def _section(
+    name: str, setting: Setting, records: Sequence[RunRecord], out: Path, jobs: int, complete: bool
+) -> Section:
     fewest, most = run_counts(records)
     label = protocol_label(setting, fewest, most)
     results = outcomes(records)
@@ -240,9 +220,10 @@ def _section(name: str, setting: Setting, records: Sequence[RunRecord], out: Pat
         else:
             seeds = {r.config.model: r.config.seed for r in reversed(looked_at) if r.status == "ok"}
             trained = Trained(models, seeds, data, label)
-            bar = tqdm(exhibits.from_weights(trained), f"figures, {name} input", leave=False, bar_format="{desc}: {n}")
-            shown += _saved(bar, folder)
-            left_out, reading = trained.left_out, str(data.reading)
+            calls = exhibits.from_weights(trained) if complete else exhibits.first_look(trained)
+            made = steps(side_by_side(calls, jobs), f"figures, {name} input", len(calls))
+            shown += _saved(made, folder)
+            left_out, reading = trained.left_out if complete else MORE.format(out=out), str(data.reading)
     verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
     failed = Counter(record.config.model for record in records if record.status != "ok")
     notes = protocol_notes(setting, fewest)

@@ -1,20 +1,22 @@
-"""The printed report: the protocol and the results of the runs, and the verdicts on the claims."""
+"""The printed report: a table of the runs and a line on each of the paper's claims; on request, all the evidence."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
 
-from tinydist.analysis.statistics import summarize
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
-from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts
+from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
 from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, by_setting, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.tables import WIDTH, text_table
 
+BRIEF, STATEMENT = 80, 53
+"""Columns of the brief report, and of its column of claims with their indent."""
+NUMBERS = "In points: differences [95% interval], + as the paper has it; of 5b deviations."
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
     "0.05, Holm-corrected over {compared}. Otherwise there is not enough evidence. Intervals, and p for a "
@@ -22,15 +24,20 @@ RULE = (
 )
 
 
-def results_table(records: Sequence[RunRecord]) -> str:
-    """Return a table with a row for each model of one setting: accuracy, dead nodes, on MNIST the paper's number."""
+def results_table(records: Sequence[RunRecord], models: str = "model") -> str:
+    """Return a table with a row for each model of one setting: accuracy, dead outputs, on MNIST the paper's number.
+
+    Args:
+        records: of the runs, failed ones among them.
+        models: heading of the column of models.
+    """
     results = outcomes(records)
-    heading = ("model", "test accuracy %", "n", "dead outputs", "dead hidden")
-    models = dict.fromkeys(record.config.model for record in records)
-    rows = [heading, *((model, *_measured(results.get(model))) for model in models)]
+    heading = (models, "test accuracy %", "n", "dead outputs")
+    names = dict.fromkeys(record.config.model for record in records)
+    rows = [heading, *((name, *_measured(results.get(name))) for name in names)]
     setting = records[0].config.setting
     if setting.on_mnist:
-        theirs = ("the paper's (60,000 images, 20 runs)", *(published_for(model, setting) for model in models))
+        theirs = ("the paper's, 60,000 images", *(published_for(name, setting) for name in names))
         rows = [(*row, number) for row, number in zip(rows, theirs, strict=True)]
     return text_table(rows)
 
@@ -43,9 +50,61 @@ def published_for(model: str, setting: Setting) -> str:
 
 def _measured(outcome: Outcome | None) -> tuple[str, ...]:
     if outcome is None:
-        return "all failed", "0", "", ""
-    hidden = f"{summarize(outcome.dead_hidden).mean:.1f}"
-    return str(outcome.accuracy), str(outcome.accuracy.n), f"{outcome.mean_dead:.1f} of {outcome.outputs}", hidden
+        return "all failed", "0", ""
+    return str(outcome.accuracy), str(outcome.accuracy.n), f"{outcome.mean_dead:.1f} of {outcome.outputs}"
+
+
+def protocol(setting: Setting, fewest: int, most: int) -> str:
+    """Return the protocol of runs, and what a reader has to know of it; arguments as for :func:`protocol_label`."""
+    label = protocol_label(setting, fewest, most)
+    return textwrap.fill(f"{label[0].upper()}{label[1:]}. {protocol_notes(setting, fewest)}", BRIEF)
+
+
+def protocols(records: Sequence[RunRecord]) -> str:
+    """Return the protocol of each setting among these runs."""
+    return "\n".join(protocol(setting, *run_counts(group)) for setting, group in grouped(records).items())
+
+
+def brief(records: Sequence[RunRecord]) -> str:
+    """Return what the runs say, setting by setting: a table of the models, and a line on each of the paper's claims.
+
+    Failed runs are named at the end.
+    """
+    groups = grouped(records)
+    names = short_names(list(groups))
+    parts = []
+    for setting, group in groups.items():
+        parts += [
+            results_table(group, "model" if len(groups) == 1 else f"{names[setting]} input"),
+            _claims(group, f"{names[setting]} input"),
+        ]
+    return "\n\n".join(part for part in (*parts, failures(records)) if part)
+
+
+def _claims(records: Sequence[RunRecord], name: str) -> str:
+    """Return a line on each claim for the runs of one setting, which is named, grouped by verdict."""
+    setting = records[0].config.setting
+    judged = ledger.verdicts(outcomes(records), setting)
+    lines = []
+    for result in ledger.RESULTS:
+        group = [verdict for verdict in judged if verdict.result == result]
+        if group:
+            under = name if result == ledger.NOT_TESTED else f"{name}, {group[0].protocol}"
+            lines.append(f"{result.upper()}: {len(group)} of the paper's {len(judged)} claims ({under})")
+        for verdict in group:
+            claim = f"  {verdict.claim.number:3}{verdict.claim.statement}"
+            numbers = deciding(verdict)
+            fits = max(len(claim) + 2, STATEMENT) + len(numbers) <= BRIEF
+            lines += [f"{claim:{STATEMENT - 2}}  {numbers}"] if fits else [claim, f"{numbers:>{BRIEF}}"]
+    return "\n".join([*lines, NUMBERS])
+
+
+def deciding(verdict: ledger.Verdict) -> str:
+    """Return the numbers that decide on a claim; of several comparisons each one's number without its interval."""
+    first, *others = verdict.decisions
+    if not others or not any(decision.numbers for decision in verdict.decisions):
+        return first.brief
+    return ", ".join(decision.brief.split(" [")[0] for decision in verdict.decisions)
 
 
 def verdicts(records: Sequence[RunRecord]) -> str:
@@ -95,15 +154,10 @@ def _wrapped(text: str, indent: int = 0, hanging: int = 0) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * hanging)
 
 
-def printed(records: Sequence[RunRecord]) -> str:
-    """Return all to print when runs are finished: setting by setting the table and its protocol, then the verdicts.
+def evidence(records: Sequence[RunRecord]) -> str:
+    """Return all the evidence: setting by setting, every claim with its comparisons and their tests.
 
     The contradictions among the paper's own numbers follow where some runs are on MNIST, as those are.
     """
-    parts, groups = [], grouped(records)
-    for setting, group in groups.items():
-        runs = run_counts(group)
-        label = protocol_label(setting, *runs)
-        parts += [f"{label[0].upper()}{label[1:]}\n\n{results_table(group)}", protocol_notes(setting, runs[0])]
-    papers_own = contradictions() if any(setting.on_mnist for setting in groups) else ""
-    return "\n\n".join(part for part in (*parts, verdicts(records), papers_own, failures(records)) if part)
+    papers_own = contradictions() if any(record.config.setting.on_mnist for record in records) else ""
+    return "\n\n".join(part for part in (verdicts(records), papers_own) if part)

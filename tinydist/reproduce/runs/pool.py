@@ -11,11 +11,12 @@ import signal
 import threading
 import time
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import joblib
 
@@ -27,6 +28,8 @@ from tinydist.reproduce.runs.progress import Counter
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import execute
 from tinydist.reproduce.runs.settings import RunConfig
+
+Result = TypeVar("Result")
 
 
 class PoolError(RuntimeError):
@@ -104,27 +107,42 @@ class LocalPool:
             yield folder
 
     def do(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
-        jobs = min(self.jobs, len(tasks))
-        if jobs <= 1:
-            return (task.do() for task in tasks)
-        return _side_by_side(tasks, jobs)
+        return side_by_side([task.do for task in tasks], self.jobs, "generator_unordered")
 
 
-def _side_by_side(tasks: Sequence[Task], jobs: int) -> Iterator[RunRecord]:
+def side_by_side(
+    calls: Sequence[Callable[[], Result]],
+    jobs: int,
+    order: Literal["generator", "generator_unordered"] = "generator",
+) -> Iterator[Result]:
+    """Yield what the calls return, each made in one of several processes that share out the cores of this machine.
+
+    Args:
+        calls: functions without arguments, which can be pickled.
+        jobs: how many processes; for one, or one call, this process itself.
+        order: "generator", in that of the calls, or "generator_unordered", each when it is there.
+
+    Raises:
+        PoolError: if a process ends early.
+    """
+    jobs = min(jobs, len(calls))
+    if jobs <= 1:
+        yield from (call() for call in calls)
+        return
     threads = max(1, available_cores() // jobs)
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        records = pool(joblib.delayed(_do_in_worker)(os.getpid(), task) for task in tasks)
+        pool = joblib.Parallel(n_jobs=jobs, return_as=order)
+        results = pool(joblib.delayed(_in_worker)(os.getpid(), call) for call in calls)
     try:
-        yield from records
+        yield from results
     except BrokenExecutor:
         raise PoolError("a worker process died, perhaps for lack of memory (then choose fewer --jobs)") from None
 
 
-def _do_in_worker(parent: int, task: Task) -> RunRecord:
+def _in_worker(parent: int, call: Callable[[], Result]) -> Result:
     leave_signals_to_parent()
     _end_with(parent)
-    return task.do()
+    return call()
 
 
 def leave_signals_to_parent() -> None:

@@ -10,21 +10,29 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, track
+from rich.progress import Progress as Bars
 
+from tinydist.analysis.statistics import summarize
 from tinydist.errors import DataError
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import tell
 from tinydist.reproduce.runs.settings import RunConfig
+from tinydist.times import duration
 
-BAR = "{percentage:3.0f}% |{bar:30}| {n:,}/{total:,} epochs, {elapsed} elapsed, {remaining} left{postfix}"
+Item = TypeVar("Item")
 
 INTERVAL = 0.5
 """Seconds from one reading of the file to the next, and from one writing by a run to the next."""
+
+LINE_EVERY = 15.0
+"""Seconds from one line to the next where standard error is no terminal."""
 
 
 class AbandonedError(DataError):
@@ -70,7 +78,7 @@ class Counter:
 
 
 class Progress:
-    """A progress bar on standard error: the epochs that all runs have done together, and how long the rest will take.
+    """The progress of all runs on standard error: on a terminal a bar for each model, else a line now and then.
 
     Args:
         done: epochs that were done before, for each run; its order gives the slots.
@@ -78,45 +86,103 @@ class Progress:
     """
 
     def __init__(self, done: Mapping[RunConfig, int], path: Path) -> None:
-        self._path = path
         np.array([*done.values()], dtype="<i8").tofile(path)
-        self._runs = len(done)
-        self._runs_done = 0
+        self._path = path
+        self._runs = tuple(done)
+        self._epochs_to_do = [config.epochs for config in done]
+        self._before = sum(done.values())
+        self._known = [*done.values()]
+        self._records: list[RunRecord] = []
+        self._start = time.monotonic()
+        self._next_line = self._start + LINE_EVERY
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        live = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=sum(config.epochs for config in done),
-            initial=sum(done.values()),
-            unit="epoch",
-            smoothing=0.05,
-            mininterval=0.5 if live else 15,
-            maxinterval=1 if live else 30,
-            bar_format=BAR,
-            disable=not done,
-        )
+        console = Console(file=sys.stderr)
+        self._bars = _bars(console) if console.is_terminal and done else None
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Progress:
-        self._thread.start()
+        if self._bars:
+            self._bars.start()
+        if self._runs:
+            self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
-        self._thread.join()
-        self._advance()
-        self._bar.close()
+        if self._runs:
+            self._thread.join()
+            self._show()
+        if self._bars:
+            self._bars.stop()
+        elif self._runs:
+            print(self._words(self._epochs()), file=sys.stderr)
 
     def finished(self, record: RunRecord) -> None:
         """Count a finished run, and print its status if it failed."""
-        self._runs_done += 1
-        self._bar.set_postfix_str(f"{self._runs_done}/{self._runs} runs", refresh=False)
+        self._records.append(record)
         if record.status != "ok":
             tell(f"{record.config} {record.status}")
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL):
-            self._advance()
+            self._show()
 
-    def _advance(self) -> None:
+    def _show(self) -> None:
+        epochs = self._epochs()
+        if self._bars is None:
+            if time.monotonic() >= self._next_line:
+                self._next_line += LINE_EVERY
+                tell(self._words(epochs))
+            return
+        for model in dict.fromkeys(config.model for config in self._runs):
+            of_model = [i for i, config in enumerate(self._runs) if config.model == model]
+            ended = [record for record in self._records if record.config.model == model]
+            found = [record.final.test_accuracy for record in ended if record.status == "ok"]
+            state = f"{len(ended)}/{len(of_model)} runs  {summarize(found) if found else ''}"
+            done, total = (sum(numbers[i] for i in of_model) for numbers in (epochs, self._epochs_to_do))
+            self._bar(model, done, total, state)
+        self._bar("all", sum(epochs), sum(self._epochs_to_do), self._words(epochs))
+
+    def _bar(self, name: str, done: int, total: int, state: str) -> None:
+        assert self._bars
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, state="")
+        self._bars.update(self._tasks[name], completed=done, total=total, state=state)
+
+    def _epochs(self) -> list[int]:
+        """Return the epochs that each run has done; what was known before where they cannot be read."""
         with contextlib.suppress(OSError):
-            self._bar.update(int(np.fromfile(self._path, dtype="<i8").sum()) - self._bar.n)
+            self._known = np.fromfile(self._path, dtype="<i8").tolist()
+        return self._known
+
+    def _words(self, epochs: Sequence[int]) -> str:
+        """Return in words how far all runs together are, and how long the rest will take."""
+        total, done, gone = sum(self._epochs_to_do), sum(epochs), time.monotonic() - self._start
+        rest = f", about {duration(gone * (total - done) / (done - self._before))} left" if done > self._before else ""
+        return (
+            f"{done / total:4.0%}: {done:,}/{total:,} epochs, {len(self._records)}/{len(self._runs)} runs, "
+            f"{duration(gone)}{rest if done < total else ''}"
+        )
+
+
+def _bars(console: Console) -> Bars:
+    """Return bars that are gone when all is done."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(24, complete_style="cyan"),
+        TextColumn("{task.fields[state]}"),
+    )
+    return Bars(*columns, console=console, refresh_per_second=4, transient=True)
+
+
+def steps(items: Iterable[Item], name: str, total: int | None = None) -> Iterable[Item]:
+    """Yield the items one by one, on a terminal with a bar of this name that is gone when they are done.
+
+    Args:
+        items: any.
+        name: what they are.
+        total: how many, where they have no length.
+    """
+    console = Console(file=sys.stderr)
+    return track(items, name, total, console=console, transient=True, disable=not console.is_terminal)

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from tinydist import datasets
 from tinydist.batches import Batching
 from tinydist.errors import DataError, DivergedError
@@ -267,6 +265,6 @@ def is_held(folder: Path) -> bool:
 
 
 def tell(message: str) -> None:
-    """Print a message on standard error without breaking the progress bar; a run is not lost if that fails."""
+    """Print a message on standard error; a run is not lost if that fails."""
     with contextlib.suppress(OSError):
-        tqdm.write(message, file=sys.stderr)
+        print(message, file=sys.stderr)

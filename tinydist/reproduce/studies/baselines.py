@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from tinydist.datasets import Dataset, find_source
 from tinydist.errors import DataError
 from tinydist.files import read_bytes, write_atomically
+from tinydist.reproduce.runs.progress import steps
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.seals import opened, sealed
 from tinydist.reproduce.runs.settings import RunConfig, Setting
@@ -53,7 +53,7 @@ def baseline_accuracies(configs: Iterable[RunConfig], path: Path) -> dict[RunCon
     known = _load(path)
     firsts = {key: config for config, key in reversed(keys.items())}
     todo = [(key, name) for key in firsts for name in BASELINES if name not in known.get(key, {})]
-    for key, name in tqdm(todo, "baselines", leave=False, disable=not todo):
+    for key, name in steps(todo, "baselines"):
         config = firsts[key]
         found = _accuracy(name, data_in_memory(config), config.seed)
         known.setdefault(key, {})[name] = found
