@@ -13,9 +13,9 @@ import pytest
 
 from tinydist import datasets
 from tinydist.datasets import files
-from tinydist.datasets.images import CifarArchive, IdxImages, gzipped
+from tinydist.datasets.images import CifarArchive, IdxImages, gzipped, parse_idx
 from tinydist.datasets.samples import Pixels
-from tinydist.errors import DataError
+from tinydist.errors import DataError, TrainSizeError
 
 TRAINING_DIGITS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 """How often each digit occurs in MNIST's training set, as documented by its authors' site and many others."""
@@ -149,9 +149,29 @@ def test_files_are_found_in_each_place(tiny, tmp_path, monkeypatch, place):
     assert data.x_train.shape == (6, 4)
 
 
+def test_images_by_checksum_have_their_shape_scale_and_names(tiny, tmp_path, monkeypatch):
+    source = datasets.SOURCES["tiny"]
+    assert not source.is_here()
+    folder = store(tmp_path / "repository" / "tiny", tiny)
+    assert source.is_here()
+    assert source.checksums() == {
+        name: hashlib.sha256(gzip.decompress(contents)).hexdigest() for name, contents in tiny.items()
+    }
+    data = datasets.load("tiny", "normalized")
+    assert (data.image_shape, data.class_names, data.y_train.dtype) == ((1, 2, 2), ("0", "1", "2"), np.int64)
+    pixels = np.frombuffer(gzip.decompress(tiny["test-images"]), np.uint8, offset=16).reshape(3, 4)
+    np.testing.assert_allclose(data.x_test, (pixels / 255 - 0.5) / 0.25, rtol=1e-5, atol=1e-6)
+    assert "6 of 6 images to train on, 3 to test on" in str(data.reading)
+    monkeypatch.setitem(datasets.SOURCES, "tiny", dataclasses.replace(source, class_names=("a", "b", "c")))
+    assert datasets.load("tiny").class_names == ("a", "b", "c")
+    (folder / "test-labels.gz").unlink()
+    assert not source.is_here()
+
+
 def test_files_are_found_where_a_package_of_the_system_puts_them(tiny, tmp_path, monkeypatch):
     source = dataclasses.replace(datasets.SOURCES["tiny"], installed=store(tmp_path / "installed", tiny))
     monkeypatch.setitem(datasets.SOURCES, "tiny", source)
+    assert source.is_here()
     assert datasets.load("tiny").y_test.tolist() == [2, 1, 0]
 
 
@@ -253,7 +273,7 @@ def test_a_download_with_another_checksum_is_refused(tiny, mirror, monkeypatch):
     folder, url = mirror
     store(folder / "bad", {name: contents + b"!" for name, contents in tiny.items()})
     use_mirrors(monkeypatch, f"{url}bad/")
-    with pytest.raises(DataError, match="could not be downloaded"):
+    with pytest.raises(DataError, match=r"could not be downloaded .*/bad/: .*hash"):
         datasets.load("tiny")
 
 
@@ -297,7 +317,7 @@ def cifar_archive(tmp_path, monkeypatch):
 
 
 def test_cifar_is_read_from_its_archive_without_unpickling(cifar_archive):
-    _, parts = cifar_archive
+    path, parts = cifar_archive
     data = datasets.load("tiny-cifar", "unit")
     assert data.x_train.shape == (20, 3072)
     assert (data.image_shape, data.classes) == ((3, 32, 32), max(labels.max() for _, labels, _ in parts.values()) + 1)
@@ -305,6 +325,12 @@ def test_cifar_is_read_from_its_archive_without_unpickling(cifar_archive):
     np.testing.assert_allclose(data.x_train[8:12].reshape(4, 3, 32, 32), pixels / 255, rtol=1e-6)
     assert data.y_train[8:12].tolist() == labels.tolist()
     assert data.y_test.tolist() == parts["test_batch.bin"][1].tolist()
+    names = "airplane automobile bird cat deer dog frog horse ship truck"  # in the order of its batches.meta.txt
+    assert data.class_names == tuple(names.split()[: data.classes])
+    assert datasets.SOURCES["tiny-cifar"].is_here()
+    assert datasets.SOURCES["tiny-cifar"].checksums() == {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    normalized = datasets.load("tiny-cifar", "normalized").x_train
+    np.testing.assert_allclose(normalized, (data.x_train - 0.4734) / 0.2516, rtol=1e-4, atol=1e-5)
 
 
 def test_an_archive_that_is_not_the_known_one_is_refused(cifar_archive):
@@ -336,16 +362,38 @@ def cifar_folder(tmp_path):
 def test_a_folder_in_cifars_form_can_be_named_by_its_path(cifar_folder):
     data = datasets.load(str(cifar_folder))
     np.testing.assert_array_equal(data.x_train.reshape(4, 3, 32, 32), cifar(4, 1)[0])
-    assert datasets.find_source(str(cifar_folder)).checksums().keys() == {"data_batch_1.bin", "test_batch.bin"}
+    np.testing.assert_array_equal(data.x_test.reshape(4, 3, 32, 32), cifar(4, 2)[0])
+    source = datasets.find_source(str(cifar_folder))
+    assert source.checksums().keys() == {"data_batch_1.bin", "test_batch.bin"}
+    assert source.is_here()
+    labels = np.concatenate([cifar(4, seed)[1] for seed in (1, 2)])
+    assert (data.y_train.tolist() + data.y_test.tolist(), data.image_shape) == (labels.tolist(), (3, 32, 32))
+    assert data.class_names == tuple(map(str, range(labels.max() + 1)))
+    assert "4 of 4 images to train on, 4 to test on" in str(data.reading)
+
+
+@pytest.mark.parametrize("name", ["data_batch_1.bin", "test_batch.bin"])
+def test_a_class_of_cifar_counts_if_it_is_in_one_file_alone(cifar_folder, name):
+    for path in cifar_folder.iterdir():
+        path.write_bytes(bytes([9 if path.name == name else 0]) + bytes(3072))
+    assert datasets.load(str(cifar_folder)).classes == 10
 
 
 @pytest.mark.parametrize(
     ("name", "contents", "complaint"),
     [
-        ("data_batch_1.bin", cifar(4, 1)[2][:-1], "data_batch_1.bin in .* is damaged.* of 3,073 bytes, got 12,291"),
-        ("test_batch.bin", b"", "test_batch.bin in .* is damaged.* of 3,073 bytes, got 0 bytes"),
-        ("test_batch.bin", b"\x0a" + bytes(3072), "test_batch.bin in .* is damaged.* expected classes 0 to 9, got 10"),
-        ("test_batch.bin", None, "test_batch.bin is missing in .* Expected CIFAR-10"),
+        (
+            "data_batch_1.bin",
+            cifar(4, 1)[2][:-1],
+            "data_batch_1.bin in .*my-images is damaged.* of 3,073 bytes, got 12,291",
+        ),
+        ("test_batch.bin", b"", "test_batch.bin in .*my-images is damaged.* of 3,073 bytes, got 0 bytes"),
+        (
+            "test_batch.bin",
+            b"\x0a" + bytes(3072),
+            "test_batch.bin in .*my-images is damaged.* expected classes 0 to 9, got 10",
+        ),
+        ("test_batch.bin", None, "test_batch.bin is missing in .*my-images. Expected .* form: data_batch_1.bin and"),
     ],
     ids=["cut short", "empty", "a class too many", "missing"],
 )
@@ -360,7 +408,7 @@ def test_damaged_files_in_cifars_form(cifar_folder, name, contents, complaint):
 def test_a_missing_batch_is_missed(cifar_folder):
     for number in (2, 4):
         (cifar_folder / f"data_batch_{number}.bin").write_bytes(cifar(4, 1)[2])
-    with pytest.raises(DataError, match=r"data_batch_3.bin is missing in .*; there are data_batch_1.bin, "):
+    with pytest.raises(DataError, match=r"data_batch_3.bin is missing in .*my-images; there are data_batch_1.bin, "):
         datasets.load(str(cifar_folder))
     (cifar_folder / "data_batch_1.bin").unlink()
     with pytest.raises(DataError, match=r"data_batch_1.bin is missing"):
@@ -408,16 +456,31 @@ def test_idx_files_are_found_by_their_folder_or_by_name(letters):
     ("part", "change", "complaint"),
     [
         ("test-labels-idx1", lambda _: None, "is missing; expected images and labels"),
-        ("train-images-idx3", lambda whole: whole[:-1], "is damaged: expected 120 bytes after its header.* got 119"),
+        (
+            "train-images-idx3",
+            lambda whole: whole[:-1],
+            "train-images-idx3-ubyte.gz is damaged: expected 120 .* got 119",
+        ),
         ("train-images-idx3", lambda whole: b"PNG" + whole[3:], "not an IDX file of bytes"),
         (
             "train-labels-idx1",
             lambda _: idx(np.zeros(5, dtype=np.uint8)),
             "as many labels, got .* and labels .5,",
         ),
+        ("test-labels-idx1", lambda _: idx(np.zeros(2, dtype=np.uint8)), "images .3, 5, 4. and labels .2,"),
+        (
+            "test-images-idx3",
+            lambda _: idx(np.zeros((3, 4, 5), dtype=np.uint8)),
+            "of one size .*, got images .3, 4, 5.",
+        ),
+        (
+            "train-images-idx3",
+            lambda _: idx(np.zeros((6, 20), dtype=np.uint8)),
+            "expected images .*, got images .6, 20.",
+        ),
         ("train-labels-idx1", lambda _: idx(np.ones(6, dtype=np.uint8)), "class 2 of the test rows is missing"),
     ],
-    ids=["missing", "short", "no IDX", "other labels", "an unknown class"],
+    ids=["missing", "short", "no IDX", "other labels", "other test labels", "other size", "flat", "an unknown class"],
 )
 def test_idx_files_that_do_not_go_together(letters, part, change, complaint):
     folder, _ = letters
@@ -428,6 +491,87 @@ def test_idx_files_that_do_not_go_together(letters, part, change, complaint):
         path.write_bytes(gzip.compress(contents))
     with pytest.raises(DataError, match=complaint):
         datasets.load(str(folder))
+
+
+@pytest.mark.parametrize("name", ["test", "t10k"])
+def test_the_test_images_may_be_called_as_those_of_mnist(letters, name):
+    folder, (x_train, _, x_test, _) = letters
+    for path in folder.glob("*test-*"):
+        path.rename(path.with_name(path.name.replace("test-", f"{name}-")))
+    data = datasets.load(str(folder), "unit")
+    np.testing.assert_allclose(data.x_train, x_train.reshape(6, 20) / 255, rtol=1e-6)
+    np.testing.assert_allclose(data.x_test, x_test.reshape(3, 20) / 255, rtol=1e-6)
+    assert (data.y_train.tolist(), data.y_train.dtype) == ([0, 1, 2, 0, 1, 2], np.int64)
+    assert "6 of 6 images to train on, 3 to test on" in str(data.reading)
+    source = datasets.find_source(str(folder))
+    assert source.is_here()
+    assert len(source.checksums()) == 4
+    for path in folder.glob(f"*{name}-images*"):
+        path.unlink()
+    assert not source.is_here()
+    with pytest.raises(DataError, match=r"emnist-letters-t10k-images-idx3-ubyte.gz is missing; expected images and l"):
+        datasets.load(str(folder))
+
+
+@pytest.mark.parametrize("input", datasets.INPUTS)
+def test_small_images_are_the_same_in_each_layout(letters, input):
+    folder, _ = letters
+    dense, sparse = (datasets.load(str(folder), input, 4, layout) for layout in ("dense", "sparse"))
+    for data in (dense, sparse):
+        assert (len(data.y_train), len(data.y_test), data.input, data.name) == (4, 3, input, str(folder))
+        assert str(data.reading).startswith(f"Data: {folder}\n  4 of 6 images to train on, 3 to test on")
+    assert (dense.layout, sparse.layout) == ("dense", "sparse")
+    for part in ("x_train", "x_test"):
+        np.testing.assert_allclose(getattr(sparse, part).dense(), getattr(dense, part), rtol=1e-5, atol=1e-6)
+    assert datasets.load(str(folder), input, 4, "auto").layout == "dense"
+
+
+def test_auto_looks_at_the_training_images_in_use(letters):
+    folder, (x_train, _, _, _) = letters
+    x_train[:4] = 0
+    (folder / "emnist-letters-train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(x_train)))
+    layouts = [datasets.load(str(folder), train_size=size, layout="auto").layout for size in (4, 5, 6, None)]
+    assert layouts == ["sparse"] * 4
+    x_train[3] = 1
+    (folder / "emnist-letters-train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(x_train)))
+    layouts = [datasets.load(str(folder), train_size=size, layout="auto").layout for size in (4, 5, 6, None)]
+    assert layouts == ["sparse", "sparse", "dense", "dense"]
+
+
+def test_a_train_size_is_one_of_those_there_are(letters):
+    folder, _ = letters
+    for size in (1, 6):
+        assert len(datasets.load(str(folder), train_size=size).y_train) == size
+    for size in (0, 7):
+        with pytest.raises(TrainSizeError, match=f"has 6 training rows: expected 1 to 6, got {size}$") as caught:
+            datasets.load(str(folder), train_size=size)
+        assert caught.value.there == 6
+
+
+@pytest.mark.parametrize(
+    ("contents", "complaint"),
+    [
+        (b"", "expected it to begin with 00 00 08, got nothing. Fetch it again"),
+        (b"\0\0", "expected it to begin with 00 00 08, got 00 00. Fetch"),
+        (b"\0\0\x09\1\0\0\0\1\5", "expected it to begin with 00 00 08, got 00 00 09. Fetch"),
+        (b"\0\0\x08", "expected it to begin with 00 00 08, got 00 00 08. Fetch"),
+        (b"\0\0\x08\1\0\0\0", "expected it to begin with 00 00 08, got 00 00 08. Fetch"),
+        (b"\0\0\x08\1\0\0\0\2\5", r"expected 2 bytes after its header, as sizes \(2,\) say, got 1. Fetch it again"),
+        (b"\0\0\x08\1\0\0\0\2\5\6\7", r"expected 2 bytes after its header, as sizes \(2,\) say, got 3. Fetch it"),
+        (b"\0\0\x08\3" + b"\x80\0\0\0" * 2 + b"\0\0\0\4", r"expected 18,446,744,073,709,551,616 bytes .* got 0. Fetch"),
+        (b"\0\0\x08\2\0\1\0\0\0\1\0\0", r"expected 4,294,967,296 bytes after its header, .* got 0. Fetch it again"),
+    ],
+)
+def test_bytes_that_are_no_idx_file(contents, complaint):
+    with pytest.raises(DataError, match=f"^x-ubyte is damaged.*{complaint}"):
+        parse_idx(contents, "x-ubyte")
+
+
+def test_an_idx_file_may_have_any_number_of_axes():
+    assert parse_idx(b"\0\0\x08\0\7", "x") == 7
+    assert parse_idx(b"\0\0\x08\1\0\0\0\0", "x").shape == (0,)
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(parse_idx(idx(array), "x"), array)
 
 
 def test_images_of_one_colour_are_scaled_to_0():

@@ -1,4 +1,5 @@
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,7 +78,8 @@ def test_a_missing_set_says_how_to_get_it(package):
     (package / "Demo_TRAIN.ts").unlink()
     assert not datasets.SOURCES["demo"].is_here()
     with pytest.raises(
-        DataError, match=r"Demo_TRAIN.ts is missing: it is in none of .*pip install --no-deps no_such_package"
+        DataError,
+        match=r"Demo_TRAIN.ts is missing: it is in none of .*demo, .*Demo. Inst.*pip install --no-deps no_such_package",
     ):
         datasets.load("demo")
 
@@ -93,6 +95,46 @@ def pair(tmp_path):
         return str(tmp_path / f"Mine_TRAIN{suffix}")
 
     return write
+
+
+@pytest.mark.parametrize("univariate", ["false", "FALSE", "as said above"])
+@pytest.mark.parametrize("dimensions", ["@dimensions 2\n", "@Dimension 2\n", ""])
+@pytest.mark.parametrize("length", ["3", "0", ""])
+def test_headers_that_agree_are_accepted(univariate, dimensions, length):
+    text = (
+        f"\ufeff# made up\n\n@problemName Demo\n@timeStamps FALSE\n@univariate {univariate}\n{dimensions}"
+        f"@seriesLength {length}\n@equalLength true\n@missing false\n@targetLabel false\n"
+        "@classLabel TRUE left  right\n  @DATA \n# in between\n 1,2,3:-4,5e0,.6: right \n\n7,8,9:0,0,0:left\n"
+    )
+    found = series.parse(text.encode(), Path("Demo_TRAIN.ts"))
+    assert found.values.tolist() == [[1, 2, 3, -4, 5, 0.6], [7, 8, 9, 0, 0, 0]]
+    assert (found.labels, found.lengths, found.classes) == (["right", "left"], (3, 3), "left right")
+
+
+def test_the_class_lists_of_both_files_need_not_be_in_one_order(pair):
+    said = "@classLabel true {}\n@data\n1,2:a\n3,4:b\n"
+    for test in (said.format("b a"), "@data\n1,2:a\n"):
+        data = datasets.load(pair(said.format("a b"), test))
+        assert data.class_names == ("a", "b")
+        assert str(data.reading).endswith("\n  Each series has 2 values")
+        assert "2 of 2 series to train on" in str(data.reading)
+    assert datasets.load(pair("@data\n1,2:a\n3,4:b\n", said.format("b a"))).class_names == ("a", "b")
+
+
+def test_a_pair_of_files_is_here_if_both_are(pair):
+    name = pair("@data\n1,2:a\n3,4:b\n", "@data\n1,2:a\n")
+    source = datasets.find_source(name)
+    assert source.is_here()
+    assert source.checksums().keys() == {"Mine_TRAIN.ts", "Mine_TEST.ts"}
+    Path(name).with_name("Mine_TEST.ts").unlink()
+    assert not source.is_here()
+    assert source.checksums().keys() == {"Mine_TRAIN.ts"}
+
+
+def test_the_largest_float32_is_a_value_like_others(pair):
+    bound = float(np.finfo(np.float32).max)
+    data = datasets.load(pair(f"@data\n{bound!r}:a\n{-bound!r}:b\n", "@data\n1:a\n"))
+    assert data.x_train.ravel().tolist() == [bound, -bound]
 
 
 def test_tsv_has_the_label_first(pair):
@@ -119,6 +161,9 @@ HEADERS = [
 ]
 
 
+NO_CLASS = [("?", "."), ("", ""), (" nan ", "nan"), ("NaN", "NaN")]
+
+
 @pytest.mark.parametrize(
     ("train", "test", "complaint"),
     [
@@ -137,14 +182,31 @@ HEADERS = [
         ("@data\n1,2:3,4:a\n5,6:7,8:b\n", "@data\n1,2,3,4:a\n", "have 2 channels of 2 values, test series 4 values"),
         ("@classLabel true a b\n@data\n1:a\n2:b\n", "@classLabel true a c\n@data\n1:a\n", "@classLabel names a b"),
         ("@data\n1,2:a\n1,1e39:b\n", "@data\n1,2:a\n", "line 3 .* 1e.39 is beyond the largest number"),
-        ("@data\n1,2:?\n1,2:b\n", "@data\n1,2:b\n", "line 2 has no class but '.'"),
+        *(
+            (f"@data\n1,2:{no}\n1,2:b\n", "@data\n1,2:b\n", f"line 2 has no class but '{shown}'; leave")
+            for no, shown in NO_CLASS
+        ),
+        ("# x\n\n@data\n\n1,2:a\n1,NaN:b\n", "@data\n1,2:a\n", "line 6 .*missing values have to be filled in first"),
+        ("@data\n1,2:a\n1,-inf:b\n", "@data\n1,2:a\n", "line 3 is not a series of numbers: a value is not finite$"),
+        ("@data\n1:2,3,4:a\n", "@data\n1,2:a\n", "has series of different lengths, 1 to 3 values"),
+        ("@data\n1,2,9:a\n1:b\n1,2:b\n", "@data\n1,2:a\n", "has series of different lengths, 1 to 3 values"),
+        ("@univariate true\n@data\n1:2:a\n3:4:b\n", "@data\n1:2:a\n", "says @univariate true, but .* 2 channels of 1"),
+        ("@classLabel true\n@data\n1:a\n2:b\n", "@classLabel true b c\n@data\n1:c\n", "class 'c' of the test rows is"),
         ("@data\n1,2:a\n", "@data\n1,2:a\n", "there is one class, 'a', in all training rows"),
         ("@data\n" + "".join(f"{n}:{n / 7}\n" for n in range(12)), "@data\n1:0.0\n", "targets are measurements"),
     ],
     ids=[
         *("no @data", "no series", "lengths", "channel lengths", "missing", "a word", "infinity", "no values"),
         *("test lengths", "an unknown class", "no test file", *(said for said, _ in HEADERS)),
-        *("other channels", "other class lists", "too large", "no class", "one class", "measurements"),
+        *(
+            "other channels",
+            "other class lists",
+            "too large",
+            *(f"no class {no!r}" for no, _ in NO_CLASS),
+            "a late NaN",
+            "-infinity",
+        ),
+        *("lengths of channels", "three lengths", "two channels", "a list of no classes", "one class", "measurements"),
     ],
 )
 def test_files_that_cannot_be_used(pair, train, test, complaint):

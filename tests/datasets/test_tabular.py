@@ -1,3 +1,5 @@
+import hashlib
+
 import joblib
 import numpy as np
 import pytest
@@ -62,6 +64,13 @@ def test_a_table_cannot_be_held_sparse():
     assert datasets.load("wine", layout="auto").layout == "dense"
 
 
+def test_a_set_of_scikit_learn_is_known_by_its_contents():
+    wine = sklearn.datasets.load_wine()
+    whole = wine.data.astype("<f8").tobytes() + wine.target.astype("<i8").tobytes()
+    assert datasets.SOURCES["wine"].checksums() == {"wine": hashlib.sha256(whole).hexdigest()}
+    assert datasets.SOURCES["wine"].is_here()
+
+
 def test_other_contents_than_the_known_ones_are_refused(monkeypatch):
     monkeypatch.setitem(datasets.SOURCES, "wine", SklearnTable("wine", "load_wine", "0" * 64))
     with pytest.raises(
@@ -86,6 +95,9 @@ def test_covertype_is_read_from_scikit_learns_data_home_and_never_downloaded(tmp
     data = datasets.load("covertype")
     assert (data.x_train.shape, data.classes) == ((28, 54), 4)
     assert data.y_train.min() == 0  # its classes are numbered from 1
+    assert datasets.SOURCES["covertype"].is_here()
+    whole = samples.astype("<f8").tobytes() + (targets - 1).astype("<i8").tobytes()
+    assert datasets.SOURCES["covertype"].checksums() == {"covertype": hashlib.sha256(whole).hexdigest()}
     tabular._sklearn_table.cache_clear()
 
 
@@ -135,7 +147,11 @@ def test_the_target_may_stand_anywhere_and_be_a_number(table):
         ("", "kind", "has 0 lines"),
         ("kind\nx\ny\n", "kind", "has only the column 'kind'; expected others"),
         ("a,a,kind\n1,2,x\n", "kind", "has the same heading twice"),
-        ("a,kind\n" + "".join(f"{n},{n / 7}\n" for n in range(20)), "kind", "has 20 different values in 20 rows"),
+        (
+            "a,kind\n" + "".join(f"{n},{n / 7}\n" for n in range(20)),
+            "kind",
+            "targets are measurements, not classes: 20",
+        ),
         ("a,kind\n" + "1,x\n" * 9 + "1,y\n", "kind", "cannot be split into training and test rows"),
         ("a,kind\n" + "".join(f"w{n},{n % 2}\n" for n in range(101)), "kind", "column 'a' has 101 different words"),
     ],

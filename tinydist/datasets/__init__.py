@@ -26,6 +26,7 @@ from tinydist.datasets.registry import SOURCES as SOURCES
 from tinydist.datasets.registry import find_source as find_source
 from tinydist.datasets.registry import is_table as is_table
 from tinydist.datasets.registry import resolved as resolved
+from tinydist.datasets.registry import table_parts
 from tinydist.datasets.samples import INPUTS as INPUTS
 from tinydist.datasets.samples import PIXEL_INPUTS, Columns, Pixels
 from tinydist.datasets.stream import CHUNK
@@ -158,7 +159,7 @@ def short_name(name: str) -> str:
     if name in SOURCES:
         return name
     bare, options = split_name(name)
-    last_parts = (re.split(r"[\\/]", part.rstrip("\\/"))[-1] for part in bare.rsplit(":", 1))
+    last_parts = (re.split(r"[\\/]", part.rstrip("\\/"))[-1] for part in table_parts(bare))
     last = "-".join(last_parts)
     short = re.sub(r"[^\w.+=-]+", "-", last).strip("-.") or "data"
     if len(short) <= LONGEST and options == TableOptions():
@@ -171,7 +172,7 @@ def title(name: str) -> str:
     if name in SOURCES:
         return name
     bare, _ = split_name(name)
-    file, *column = bare.rsplit(":", 1) if is_table(bare) else [bare]
+    file, *column = table_parts(bare)
     return ":".join([Path(file).name, *column]) + unquote(name.removeprefix(bare))
 
 

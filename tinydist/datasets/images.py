@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import tarfile
 from collections.abc import Mapping
@@ -91,14 +92,14 @@ def parse_idx(contents: bytes, origin: Path | str) -> Array:
     Raises:
         DataError: if the contents are not of this format.
     """
-    if contents[:3] != b"\0\0\x08" or len(contents) < 4 + 4 * contents[3]:
+    axes = int.from_bytes(contents[3:4])
+    if contents[:3] != b"\0\0\x08" or len(contents) < 4 + 4 * axes:
         raise DataError(
             f"{origin} is damaged, or not an IDX file of bytes: expected it to begin with 00 00 08, got "
             f"{contents[:3].hex(' ') or 'nothing'}. Fetch it again"
         )
-    axes = contents[3]
     sizes = struct.unpack_from(f">{axes}I", contents, 4)
-    expected, found = int(np.prod(sizes)), len(contents) - 4 - 4 * axes
+    expected, found = math.prod(sizes), len(contents) - 4 - 4 * axes
     if expected != found:
         raise DataError(
             f"{origin} is damaged: expected {expected:,} bytes after its header, as sizes {sizes} say, got {found:,}. "
@@ -246,7 +247,7 @@ def cifar_samples(contents: Mapping[str, bytes], origin: str) -> Samples:
 
 
 def _cifar_rows(name: str, contents: bytes, origin: str) -> Array:
-    size = 1 + int(np.prod(CIFAR_SHAPE))
+    size = 1 + math.prod(CIFAR_SHAPE)
     if not contents or len(contents) % size:
         raise DataError(
             f"{name} in {origin} is damaged, or not of CIFAR-10's binary form: expected a whole number of images of "

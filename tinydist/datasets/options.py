@@ -6,6 +6,7 @@ They are written as the query of a URL, so that a name alone says what is read.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -51,13 +52,13 @@ class TableOptions:
         """Return the options as they stand in a name; empty if none is given."""
         given = [("drop", heading) for heading in self.drop]
         given += [(f.name, getattr(self, f.name)) for f in fields(self) if f.name != "drop"]
-        given = [(name, value) for name, value in given if name == "drop" or value != getattr(TableOptions, name)]
+        given = [(name, value) for name, value in given if value != getattr(TableOptions, name)]
         return f"?{urlencode(given, quote_via=quote, safe='/')}" if given else ""
 
 
 def how(option: str, value: str) -> str:
     """Return how a user says a value of an option: on the command line, or in the name of a data set."""
-    return f"--{option} {value} (in a name ?{option}={quote(value)})"
+    return f"--{option} {shlex.quote(value)} (in a name ?{option}={quote(value)})"
 
 
 NAMES = tuple(field.name for field in fields(TableOptions))

@@ -205,11 +205,13 @@ def find_source(name: str) -> Source:
         ValueError: if it is neither a known name nor a path of a known form, or not text, which labels need.
         DataError: if the file of a path of a known form is missing.
     """
-    if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):  # bytes that were not understood
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of a file name that were not understood
         raise ValueError(
             f"expected the path of a data set to be text in {sys.getfilesystemencoding()}, since it labels tables and "
             f"figures, got {name!r}; rename the file, or choose a locale such as C.UTF-8"
-        )
+        ) from None
     bare, options = split_name(name)
     if table := _TABLE.fullmatch(bare):
         return _there(TextTable(Path(table["file"]), table["column"], options), Path(table["file"]))
@@ -238,9 +240,15 @@ def find_source(name: str) -> Source:
     raise ValueError(f"unknown data set {name!r}.{meant} Known: {', '.join(SOURCES)}; or {PATHS}")
 
 
+def table_parts(bare: str) -> list[str]:
+    """Return the file and the column of a name of the form FILE.csv:COLUMN; of any other, the name alone."""
+    table = _TABLE.fullmatch(bare)
+    return [table["file"], table["column"]] if table else [bare]
+
+
 def is_table(name: str) -> bool:
     """Return whether a name is of the form FILE.csv:COLUMN, whatever options it has."""
-    return _TABLE.fullmatch(split_name(name)[0]) is not None
+    return len(table_parts(split_name(name)[0])) > 1
 
 
 def resolved(name: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +104,8 @@ class Columns:
 
     def _check_digits(self, train: Array) -> None:
         """Raise if a column changes by less than a hundred of the steps that float32 has between its numbers."""
-        steps = np.spacing(np.abs(train).max(axis=0).astype(np.float32))
+        largest = np.abs(train).max(axis=0).astype(np.float32)
+        steps = largest - np.nextafter(largest, np.float32(0))
         change = train.max(axis=0) - train.min(axis=0)
         if lost := np.flatnonzero((change > 0) & (change < 100 * steps)).tolist():
             raise DataError(
@@ -187,14 +187,17 @@ def class_numbers(train: Array, test: Array) -> tuple[Array, Array, tuple[str, .
     Raises:
         ValueError: if there is one class only, or a class occurs among the test rows only, or they are measurements.
     """
-    levels = np.unique(train).tolist()
-    if are_measurements(levels):
-        raise ValueError(
-            f"targets are measurements, not classes: {len(levels):,} different numbers such as {levels[1]}. Cut them "
-            "into classes first"
-        )
-    with contextlib.suppress(ValueError):
+    levels = sorted(set(train.tolist()))
+    try:
         levels = sorted(levels, key=lambda level: (float(level), level))
+        fractions = [level for level in levels if not float(level).is_integer()]
+    except ValueError:  # they are words
+        fractions = []
+    if fractions and len(levels) > 10:
+        raise ValueError(
+            f"targets are measurements, not classes: {len(levels):,} different numbers such as {fractions[0]}. Cut "
+            "them into classes first"
+        )
     places = {level: place for place, level in enumerate(levels)}
     if unknown := sorted(set(test.tolist()) - places.keys()):
         raise ValueError(f"class {unknown[0]!r} of the test rows is missing among the training rows")
@@ -204,12 +207,3 @@ def class_numbers(train: Array, test: Array) -> tuple[Array, Array, tuple[str, .
         np.array([places[level] for level in labels.tolist()], dtype=np.int64) for labels in (train, test)
     )
     return y_train, y_test, tuple(map(str, levels))
-
-
-def are_measurements(levels: Sequence[object]) -> bool:
-    """Return whether different labels are numbers of a quantity: more than ten, some of them not whole."""
-    try:
-        numbers = [float(str(level)) for level in levels]
-    except ValueError:
-        return False
-    return len(numbers) > 10 and not all(number.is_integer() for number in numbers)

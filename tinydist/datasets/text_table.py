@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tinydist.datasets import files
 from tinydist.datasets.options import TableOptions, how
 from tinydist.datasets.reading import LEFT_OUT, NUMBERS, WORDS, Column, listed, numbered
-from tinydist.datasets.samples import are_measurements
+from tinydist.datasets.samples import class_numbers
 from tinydist.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ GAPS = ("-", "--", ".", "None", "none")
 """What stands for a missing value among numbers; elsewhere it is a word like any other, such as the class "-"."""
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 COMMA_NUMBER = r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?"
-THOUSANDS = r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+"
+THOUSANDS = r"[+-]?[1-9][0-9]{0,2},[0-9]{3}"
 LIKE_NUMBERS = (
     r"[$€£¥]?\s?[+-]?[\d.,'’\s]*\d[\d.,'’\s]*[%$€£¥]?"  # 1,234 or 12 % or $5
     r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T\s].*)?"  # dates
@@ -50,6 +50,8 @@ LIKE_NUMBERS = (
 )
 """Words that stand for a quantity, in a spelling that is none of a number."""
 FLOAT32 = np.finfo(np.float32)
+
+csv.field_size_limit(2**31 - 1)  # pandas has none
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class _TextTable:
         self.skipped, heading = self._heading()
         self.delimiter = options.delimiter or self._recognised(heading)
         self.headings = tuple(cell.strip() for cell in next(_split([heading], self.delimiter)))
+        self.left_out = {name: "no heading" for name in self.headings if name != target and _is_unnamed(name)}
+        self.left_out |= dict.fromkeys(options.drop, "as asked")
 
     def _decoded(self) -> str:
         contents = files.unzipped(self.path)
@@ -106,7 +110,7 @@ class _TextTable:
         try:
             text = contents.decode("utf-8-sig")
         except UnicodeDecodeError as problem:
-            line = contents.count(b"\n", 0, problem.start) + 1
+            line = len(contents[: problem.start + 1].splitlines())
             raise DataError(
                 f"{self.path} is not a CSV file in UTF-8: line {line} has the byte {contents[problem.start]:#04x}. "
                 f"Save it as UTF-8 (such as by iconv -f {coding} -t UTF-8)"
@@ -121,14 +125,14 @@ class _TextTable:
         for skipped, line in enumerate(lines):
             is_comment = line.startswith("#") and self.target not in map(str.strip, re.split(r"[,;\t| ]", line))
             if line.strip() and not is_comment:
-                return skipped, line.rstrip("\n")
+                return skipped, line
         raise DataError(f"{self.path} has 0 lines; expected headings and rows")
 
     def _recognised(self, heading: str) -> str:
         """Return the delimiter that makes the target a heading; failing that, the one that makes most headings."""
         cells = {delimiter: [cell.strip() for cell in next(_split([heading], delimiter))] for delimiter in ",;\t| "}
-        found = [delimiter for delimiter, names in cells.items() if self.target in names]
-        return (found or sorted(",;\t|", key=lambda delimiter: -len(cells[delimiter])))[0]
+        most = max(",;\t|", key=lambda delimiter: len(cells[delimiter]))
+        return next((delimiter for delimiter, names in cells.items() if self.target in names), most)
 
     def table(self) -> Table:
         self._check_headings()
@@ -137,19 +141,17 @@ class _TextTable:
         if decimal == ",":
             frame, notes = self._frame(",")
             notes.append("Decimal point in its numbers: the comma")
-        left_out = {name: "no heading" for name in self.headings if _is_unnamed(name)}
-        left_out |= dict.fromkeys(self.options.drop, "as asked")
         cells = {
             name: _without_blanks(frame[at]) if name == self.target else _numbers(frame[at], _number(decimal))
             for at, name in enumerate(self.headings)
-            if name not in left_out
+            if name not in self.left_out
         }
         keep, missing = self._without_missing(cells)
         cells = {name: column[keep] for name, column in cells.items()}
         columns, parts = [], []
         for at, name in enumerate(self.headings):
-            if name in left_out:
-                columns.append(Column(name or f"column {at + 1}", LEFT_OUT, why=left_out[name]))
+            if name in self.left_out:
+                columns.append(Column(name or f"column {at + 1}", LEFT_OUT, why=self.left_out[name]))
             elif name != self.target:
                 column, values = self._column(name, cells[name], _number(decimal))
                 columns.append(column)
@@ -178,7 +180,7 @@ class _TextTable:
             raise DataError(f"column {unknown[0]!r}, which is to be dropped, is missing in {self.path}; {read}")
         if self.target in self.options.drop:
             raise DataError(f"column {self.target!r} of {self.path} holds the classes; it cannot be dropped, too")
-        if not [name for name in names if name not in (self.target, *self.options.drop) and not _is_unnamed(name)]:
+        if not set(names) - {self.target} - self.left_out.keys():
             raise DataError(
                 f"{self.path} has only the column {self.target!r}; expected others with headings to learn it from"
             )
@@ -191,7 +193,6 @@ class _TextTable:
         read = partial(
             pd.read_csv,
             sep=r"\s+" if self.delimiter == " " else self.delimiter,
-            header=None,
             names=range(width),
             decimal=decimal,
             keep_default_na=False,
@@ -203,19 +204,18 @@ class _TextTable:
         target = self.headings.index(self.target)
         try:
             frame = read(self._below_headings(), dtype={target: str})
-            words = {at: str for at in range(width) if at == target or not _is_numeric(frame[at])}
-            if any(frame[at].dtype == bool or frame[at].dtype == object for at in words):  # TRUE and true are words
+            words = {at: str for at in range(width) if not _is_numeric(frame[at])}
+            if len(words) > 1:  # as they stand there: TRUE and true are two of them
                 frame = read(self._below_headings(), dtype=words)
         except pd.errors.ParserError as problem:
             self._refuse_ragged(str(problem))
         if not isinstance(frame.index, pd.RangeIndex):
             self._refuse_ragged("lines have more cells than there are headings")
         notes = []
-        last_missing = frame[width - 1].isna().to_numpy()  # as in a line that is too short, or empty, or a comment
-        if last_missing.any():
+        if frame[width - 1].isna().any():  # as in a line that is too short, or empty, or a comment
             self._refuse_ragged()
-            first = [cell != cell or str(cell).startswith("#") for cell in frame[0].astype(object)]
-            empty = last_missing & frame.iloc[:, 1:].isna().all(axis=1).to_numpy() & np.array(first)
+            begun = frame[0].notna() & ~frame[0].astype(str).str.startswith("#")
+            empty = (frame.iloc[:, 1:].isna().all(axis=1) & ~begun).to_numpy()
             if empty.any():
                 lines = numbered("line", self._lines(frame[0], empty))
                 notes.append(f"{empty.sum():,} rows left out, which are empty or comments ({lines})")
@@ -234,17 +234,14 @@ class _TextTable:
     def _refuse_ragged(self, problem: str = "") -> None:
         """Raise if a line has not as many cells as there are headings, or if there is another problem."""
         width = len(self.headings)
-        try:
-            for line, cells in self._records():
-                if len(cells) != width and not _is_comment(cells):
-                    hint = "; does the first column lack a heading?" if len(cells) == width + 1 else ""
-                    raise DataError(
-                        f"{self.path}, line {line} has {len(cells)} cells; expected {width} cells, one for each "
-                        f"heading{hint}. Cells are separated by {self.delimiter!r} (--delimiter sets another); put "
-                        "quotes around a cell that holds it"
-                    )
-        except csv.Error as error:
-            problem = problem or str(error)
+        for line, cells in self._records():
+            if len(cells) != width and not _is_comment(cells):
+                hint = "; does the first column lack a heading?" if len(cells) == width + 1 else ""
+                raise DataError(
+                    f"{self.path}, line {line} has {len(cells)} cells; expected {width} cells, one for each heading"
+                    f"{hint}. Cells are separated by {self.delimiter!r} (--delimiter sets another); put quotes around "
+                    "a cell that holds it"
+                )
         if problem:
             raise DataError(f"{self.path} is not a CSV file: {problem.strip()}") from None
 
@@ -274,7 +271,7 @@ class _TextTable:
         """
         certain, doubtful = False, ""
         for at, name in enumerate(self.headings):
-            if name == self.target or _is_unnamed(name) or name in self.options.drop or _is_numeric(frame[at]):
+            if name == self.target or name in self.left_out or _is_numeric(frame[at]):
                 continue
             words = frame[at].dropna().astype(str).str.strip()
             commas = words[words.str.fullmatch(COMMA_NUMBER)]
@@ -325,24 +322,20 @@ class _TextTable:
         return keep, f"{note}; {np.count_nonzero(~keep):,} of {len(keep):,} rows left out"
 
     def _labels(self, words: pd.Series) -> Array:
-        labels = words.to_numpy(dtype=str)
+        labels = words.to_numpy()
         if self.to_test_on:
             return labels
-        found, counts = np.unique(labels, return_counts=True)
-        classes = found.tolist()
-        whose = f"{self.path}: column {self.target!r} has"
-        if len(classes) == 1:
-            raise DataError(f"{whose} one class, {classes[0]!r}, in all {len(labels):,} rows; expected two or more")
+        whose = f"{self.path}: column {self.target!r}"
+        try:
+            numbers, _, classes = class_numbers(labels, labels[:0])
+        except ValueError as problem:
+            raise DataError(f"{whose}: {problem}") from None
         if len(classes) > len(labels) / 2:
             raise DataError(
-                f"{whose} {len(classes):,} different values in {len(labels):,} rows; "
+                f"{whose} has {len(classes):,} different values in {len(labels):,} rows; "
                 "expected classes, each with several rows. Cut a measured quantity into classes first"
             )
-        if are_measurements(classes):
-            raise DataError(
-                f"{whose} {len(classes):,} different numbers such as {classes[1]}: targets are measurements, not "
-                "classes. Cut them into classes first"
-            )
+        counts = np.bincount(numbers)
         if not self.options.test and counts.min() == 1:
             alone = classes[counts.argmin()]
             line, _ = self._first(self.target, words, labels == alone)
@@ -360,8 +353,8 @@ class _TextTable:
             return Column(name, NUMBERS), numbers[:, None]
         gone = cells.isna().to_numpy()
         words = cells[~gone]
-        are_numbers = words.str.fullmatch(number).to_numpy(dtype=bool)
-        odd = ~are_numbers if are_numbers.any() else words.str.fullmatch(LIKE_NUMBERS).to_numpy(dtype=bool)
+        are_numbers = words.str.fullmatch(number).to_numpy()
+        odd = ~are_numbers if are_numbers.any() else words.str.fullmatch(LIKE_NUMBERS).to_numpy()
         if odd.any():
             self._refuse(
                 name,
@@ -371,11 +364,11 @@ class _TextTable:
                 "words. Write numbers without units and separators between thousands (--decimal sets the decimal "
                 f"point), missing values as NA, or leave the column out: {how('drop', name)}",
             )
-        levels, which = np.unique(words.to_numpy(dtype=str), return_inverse=True)
+        which, levels = words.factorize(sort=True)
         if len(levels) > MOST_LEVELS or (len(levels) > max(len(words) / 2, 2) and not self.to_test_on):
             raise DataError(
                 f"{self.path}: column {name!r} has {len(levels):,} different words in {len(words):,} rows, such as "
-                f"{str(levels[0])!r}; at most {MOST_LEVELS} can become columns of their own, each for several rows. "
+                f"{levels[0]!r}; at most {MOST_LEVELS} can become columns of their own, each for several rows. "
                 f"Leave the column out: {how('drop', name)}"
             )
         values = np.full((len(cells), len(levels)), np.nan)
@@ -446,14 +439,17 @@ def _doubts(columns: Sequence[Column], parts: Sequence[Array]) -> Iterator[str]:
     """Yield notes on columns that may not be what their users think."""
     used = [column.name for column in columns if column.kind != LEFT_OUT]
     found = dict(zip(used, parts, strict=True))
-    if same := [name for name, x in found.items() if (x == x[0]).all()]:
+    others = {name: np.count_nonzero((x != np.median(x, axis=0)).any(axis=1)) for name, x in found.items()}
+    if same := [name for name, rows in others.items() if rows == 0]:
         yield f"The same in every row, so nothing to learn from: {listed(same)}"
+    if nearly := [name for name, rows in others.items() if rows == 1]:
+        yield f"The same in every row but one, so next to nothing to learn from: {listed(nearly)}"
     if far := [name for name, x in found.items() if _hides_the_others(x)]:
         yield f"Numbers so far from all others that these look alike to a model: {listed(far)}"
     if ids := [
         name
         for name, x in found.items()
-        if x.shape[1] == 1 and np.array_equal(x, np.rint(x)) and _all_differ(x[:50]) and _all_differ(x)
+        if x.shape[1] == 1 and np.array_equal(x, np.rint(x)) and len(np.unique(x)) == len(x)
     ]:
         yield f"Another whole number in every row: {listed(ids)}. Row numbers or identifiers? --drop leaves them out"
 
@@ -462,7 +458,3 @@ def _hides_the_others(x: Array) -> bool:
     """Return whether the largest distance in a column is beyond what float32 can hold beside that of half the rows."""
     low, middle, high = np.nanpercentile(x, (25, 50, 75))
     return bool(0 < high - low < FLOAT32.eps * np.nanmax(np.abs(x - middle)))
-
-
-def _all_differ(x: Array) -> bool:
-    return len(np.unique(x)) == len(x)
