@@ -1,21 +1,23 @@
 """Tensors: what they hold, what ops do to them, and the backward pass."""
 
 import copy
+import dataclasses
 import functools
 import operator
 import pickle
 import re
+import types
 import weakref
 
 import numpy as np
 import pytest
 
-from tinydist import Tensor, apply, concatenate, gradcheck, no_grad
+from tinydist import Tensor, apply, concatenate, gradcheck, no_grad, ops, stack, where
 from tinydist.errors import BackwardError, DTypeError, GraphFreedError, ShapeError
 from tinydist.ops.table import OPS
 from tinydist.optim import SGD
 from tinydist.rules import READS_NOTHING
-from tinydist.snapshots import WHOLE, snapshot
+from tinydist.snapshots import SAMPLE, WHOLE, snapshot
 
 
 def leaf(data, dtype=float):
@@ -31,6 +33,12 @@ def test_only_real_numbers_are_held(data):
         Tensor(data)
 
 
+@pytest.mark.parametrize("dtype", [complex, str, object, "M8"])
+def test_a_dtype_of_other_than_real_numbers_is_refused(dtype):
+    with pytest.raises(DTypeError, match=f"Tensor holds real numbers, got data of dtype {np.dtype(dtype)}$"):
+        Tensor(np.ones(2), dtype=dtype)
+
+
 @pytest.mark.parametrize("data", [1, [1, 2], True, np.zeros(2, dtype=np.uint8)])
 def test_only_floating_point_tensors_have_gradients(data):
     with pytest.raises(DTypeError, match=r"got dtype \w+; pass dtype=float"):
@@ -43,9 +51,16 @@ def test_a_tensor_is_not_made_of_a_tensor():
         Tensor(Tensor(1.0))
 
 
-def test_an_array_is_kept_and_not_copied():
-    data = np.zeros(3, dtype=np.float32)
-    assert Tensor(data).data is data
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64, bool])
+def test_an_array_is_kept_and_not_copied(dtype):
+    data = np.zeros(3, dtype=dtype)
+    assert Tensor(data).data is Tensor(data, dtype=dtype).data is data
+
+
+@pytest.mark.parametrize(("given", "dtype"), [(np.float64, np.float32), (np.float32, np.float64), (np.int8, float)])
+def test_data_are_converted_to_the_dtype_asked_for_and_rounded_by_floats_alone(given, dtype):
+    data = np.array([0.1, 7.9], dtype=given)
+    np.testing.assert_array_equal(Tensor(data, dtype=dtype).data, np.array(data.tolist(), dtype=dtype), strict=True)
 
 
 def test_shape_size_and_length():
@@ -74,6 +89,7 @@ def test_detach_shares_the_data_and_leaves_the_graph():
         (Tensor([1, 2]), "Tensor([1, 2], dtype=int64)"),
         (leaf([1.0]), "Tensor([1.], requires_grad=True)"),
         (leaf([1.0]).exp(), "Tensor([2.7183], op=exp)"),
+        (Tensor([[1.0, 2.0], [3.0, 4.0]]), "Tensor([[1., 2.],\n        [3., 4.]])"),
         (leaf([1.0], np.float32) * 2, "Tensor([2.], dtype=float32, op=mul)"),
     ],
 )
@@ -81,7 +97,9 @@ def test_repr(tensor, text):
     assert repr(tensor) == text
 
 
-def test_repr_of_many_entries_is_short():
+def test_repr_of_more_than_20_entries_leaves_some_out():
+    assert "..." not in repr(Tensor(np.zeros(20)))
+    assert "..." in repr(Tensor(np.zeros(21)))
     assert len(repr(Tensor(np.zeros((100, 100))))) < 300
 
 
@@ -140,9 +158,59 @@ def test_expression_means_what_it_means_in_numpy(expression):
     np.testing.assert_allclose(received.data, expression(A), rtol=1e-15, strict=True)
 
 
-@pytest.mark.parametrize("name", ["exp", "abs", "tanh"])
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "abs", "tanh", "sum", "mean", "max", "min", "transpose"])
 def test_method_means_the_numpy_function_of_that_name(name):
-    np.testing.assert_array_equal(getattr(Tensor(A), name)().data, getattr(np, name)(A))
+    x = np.abs(A[:, :1]) if name in ("log", "sqrt") else A[:, :1]
+    np.testing.assert_array_equal(getattr(Tensor(x), name)().data, getattr(np, name)(x), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        *((name, []) for name in ("relu", "sigmoid", "clamp", "logsumexp", "softmax", "log_softmax")),
+        ("maximum", [B]),
+        ("weighted_distance", [B, np.abs(A)]),
+    ],
+)
+def test_method_means_the_op_of_that_name(name, inputs):
+    received, (expected, _) = getattr(leaf(A), name)(*inputs), getattr(ops, name)(A, *inputs)
+    assert received.op == name
+    np.testing.assert_array_equal(received.data, expected, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, {"axis": 0, "keepdims": True}) for name in ("sum", "mean", "max", "min", "logsumexp")),
+        *((name, {"axis": 0}) for name in ("sum", "mean", "max", "min", "logsumexp", "softmax", "log_softmax")),
+        ("clamp", {"low": -1.0, "high": 1.0}),
+    ],
+)
+def test_method_passes_its_options_to_the_op(name, options):
+    received, (expected, _) = getattr(leaf(A), name)(**options), getattr(ops, name)(A, **options)
+    np.testing.assert_array_equal(received.data, expected, strict=True)
+
+
+def test_axes_are_permuted_as_asked():
+    x = np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(leaf(x).transpose(1, 2, 0).data, x.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("join", [concatenate, stack])
+@pytest.mark.parametrize("options", [{}, {"axis": 1}], ids=str)
+def test_tensors_are_joined_along_the_first_axis_or_another(join, options):
+    y = join([leaf(A), B], **options)
+    np.testing.assert_array_equal(y.data, getattr(np, join.__name__)([A, B], **options))
+    assert y.op == join.__name__
+
+
+@pytest.mark.parametrize("condition", [A > 0, Tensor(A) > 0])
+def test_where_picks_the_first_where_the_condition_is_true(condition):
+    x = leaf(A)
+    y = where(condition, x, B)
+    y.sum().backward()
+    np.testing.assert_array_equal(y.data, np.where(A > 0, A, B))
+    np.testing.assert_array_equal(x.grad, A > 0)
 
 
 def test_concatenate_keeps_the_graph():
@@ -263,6 +331,11 @@ def test_the_gradient_must_have_the_shape_of_the_tensor():
         leaf(A).exp().backward([1.0, 2.0])
 
 
+def test_the_gradient_must_be_of_real_numbers():
+    with pytest.raises(DTypeError, match=r"^backward holds real numbers, got data of dtype complex128"):
+        leaf(A).exp().backward(1j * A)
+
+
 def test_without_a_parameter_there_is_nothing_to_do():
     with pytest.raises(BackwardError, match="depends on nothing that requires a gradient"):
         (Tensor(1.0) * 2).backward()
@@ -377,6 +450,8 @@ def test_an_op_of_ones_own():
     result = apply(scaled, x, y, factor=10)
     assert result.data.tolist() == [30, 80]
     assert (result.op, result.inputs) == ("scaled", (x, y))
+    assert result.function(x.data, y.data)[0].tolist() == [30, 80]
+    assert (x.op, x.function, x.inputs) == (None, None, ())
     result.backward([1, -1])
     assert (x.grad.tolist(), y.grad.tolist()) == ([30, -40], [10, -20])
 
@@ -425,21 +500,59 @@ def test_tensors_serve_as_labels_gradients_and_indices():
     assert x.grad.tolist() == [[1.0, 0.0], [0.0, 2.0]]
 
 
-@pytest.mark.parametrize("outcome", [np.ones(2), (np.ones(2), ()), (np.ones(2), (abs, abs)), None])
-def test_an_op_that_returns_something_else_is_named_and_shown_how(outcome):
+@pytest.mark.parametrize(
+    ("outcome", "described"),
+    [
+        (None, "None"),
+        (np.ones(2), "dtype float64"),
+        ([np.ones(2), (abs,)], "a list"),
+        ((np.ones(2),), "a tuple of 1"),
+        ((np.ones(2), abs, abs), "a tuple of 3"),
+        ((np.ones(2), lambda g: g), "(value, a function)"),
+        ((np.ones(2), None), "(value, None)"),
+        ((np.ones(2), np.ones(1)), "(value, dtype float64)"),
+        ((np.ones(2), ()), "0 vjps: none"),
+        ((np.ones(2), (None,)), "1 vjps: None"),
+        ((np.ones(2), (copy.copy, [])), "2 vjps: a function, a list"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_op_that_returns_something_else_is_named_and_shown_how(outcome, described):
     def mistaken(_):
         return outcome
 
-    with pytest.raises(
-        TypeError, match=r"op 'mistaken' must return \(value, vjps\) with one vjp, a function, for each of its 1 inputs"
-    ):
+    message = "op 'mistaken' must return (value, vjps) with one vjp, a function, for each of its 1 inputs"
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}.*; it returned {re.escape(described)}$"):
         apply(mistaken, leaf([1.0, 2.0]))
 
 
 def test_an_op_without_a_name_is_fine():
-    x = leaf([1.0, 2.0])
-    apply(functools.partial(lambda y, k: (k * y, (lambda g: k * g,)), k=3.0), x).backward([1.0, 1.0])
+    x, op = leaf([1.0, 2.0]), functools.partial(lambda y, k: (k * y, (lambda g: k * g,)), k=3.0)
+    result = apply(op, x)
+    result.backward([1.0, 1.0])
     assert x.grad.tolist() == [3.0, 3.0]
+    assert result.op == repr(op)
+
+
+@dataclasses.dataclass
+class Scaled:
+    """An op that is an object, compared by value and therefore not hashable."""
+
+    factor: float
+
+    def __call__(self, x):
+        return self.factor * x, (lambda g: self.factor * g,)
+
+
+def tripled(x):
+    return 3.0 * x, (lambda g: 3.0 * g,)
+
+
+@pytest.mark.parametrize("op", [Scaled(3.0), types.FunctionType(tripled.__code__, {})], ids=["object", "of no module"])
+def test_anything_callable_serves_as_an_op(op):
+    x = leaf([1.0, 2.0])
+    apply(op, x).backward([1.0, -1.0])
+    assert x.grad.tolist() == [3.0, -3.0]
 
 
 @pytest.mark.parametrize(("key", "advice"), [("exponent", "for a tensor exponent write"), ("base", "give its .data")])
@@ -511,6 +624,7 @@ def test_a_change_of_what_no_rule_reads_is_no_false_alarm():
     w, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     loss = (w + b).sum()
     w.data -= 0.5
+    b.data = b.data * 2
     loss.backward()
     assert w.grad.tolist() == b.grad.tolist() == [1, 1]
 
@@ -532,6 +646,20 @@ def test_a_shuffled_array_is_noticed():
         loss.backward()
 
 
+@pytest.mark.parametrize("entry", [0, 1, 1000, -1])
+def test_every_entry_of_a_small_array_is_noticed(entry):
+    data = np.zeros(WHOLE // 8)
+    before = snapshot(data)
+    data[entry] = 1
+    assert snapshot(data) != before
+
+
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]])
+def test_a_snapshot_of_a_large_array_holds_a_sample(layout):
+    entries = len(snapshot(layout(np.zeros((300, 784))))[1]) / 8
+    assert SAMPLE / 2 < entries < SAMPLE * 2
+
+
 def test_a_row_and_a_column_of_a_large_array_are_noticed():
     data = np.random.default_rng(0).normal(size=(300, 784))
     before = snapshot(data)
@@ -541,11 +669,23 @@ def test_a_row_and_a_column_of_a_large_array_are_noticed():
         before = snapshot(data)
 
 
-def test_the_result_written_over_is_noticed():
-    x = leaf([1.0, 2.0])
-    y = x.exp()
-    y.data[0] = 5
-    with pytest.raises(BackwardError, match="the result of 'exp'"):
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_a_result_written_over_is_noticed(op):
+    case = op.cases[0]
+    options = {key: np.asarray(value) if key == "labels" else value for key, value in case.options.items()}
+    tensors = [leaf(np.full(shape, case.high)) for shape in case.shapes]
+    y = apply(op.function, *tensors, **options)
+    y.data[...] = 5
+    with pytest.raises(BackwardError, match=f"the result of '{op.name}', of shape {re.escape(str(y.shape))}, was"):
+        (y * y).backward(np.ones(y.shape))
+    assert all(tensor.grad is None for tensor in tensors)
+
+
+def test_a_result_replaced_by_one_of_another_shape_is_noticed():
+    x = leaf(np.ones((3, 2)))
+    y = x.T
+    y.data = y.data.T
+    with pytest.raises(BackwardError, match="the result of 'transpose'"):
         y.sum().backward()
 
 
@@ -559,21 +699,45 @@ def test_a_step_between_two_passes_is_noticed():
     assert x.grad.tolist() == [2, 4]
 
 
-def test_other_data_assigned_before_backward_are_noticed():
-    x = leaf([1.0, 2.0])
+@pytest.mark.parametrize("size", [2, WHOLE])
+@pytest.mark.parametrize("change", [0.0, 0.1])
+def test_other_data_assigned_before_backward_are_noticed(size, change):
+    """Even equal ones: the rules would read the old array, and whoever changes it would change the gradient."""
+    x = leaf(np.ones(size))
     loss = (x * x).sum()
-    x.data = x.data - 0.1
+    x.data = x.data - change
     with pytest.raises(BackwardError, match="input 0 of 'mul'"):
         loss.backward()
 
 
+def test_data_of_another_shape_assigned_where_no_rule_reads_them_get_no_gradient_of_the_old_one():
+    x = leaf(np.ones(3))
+    loss = (x + 1).sum()
+    x.data = np.ones((2, 3))
+    with pytest.raises(ShapeError, match=re.escape("returned shape (3,), expected (2, 3)")):
+        loss.backward()
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the op", "after the op"])
+def test_whole_numbers_assigned_to_a_parameter_do_not_round_its_gradient(before):
+    x = leaf([1.0, 2.0])
+    if before:
+        x.data = np.array([3, 4])
+    loss = ((x + 1.0) * 0.5).sum()
+    x.data = np.array([3, 4])
+    with pytest.raises(DTypeError, match=r"input 0 of 'add' was given data of dtype int64, which have no gradient"):
+        loss.backward()
+    assert x.grad is None
+
+
 @pytest.mark.parametrize(
-    "key", [[0, 2], np.array([0, 2]), (np.array([0, 2]),), np.array([True, False, True])], ids=repr
+    "key", [[0, 2], np.array([0, 2]), (np.array([0, 2]),), ([0, 2],), [[0, 2]], np.array([True, False, True])], ids=repr
 )
 def test_an_index_changed_afterwards_does_not_move_the_gradient(key):
     x = leaf([1.0, 2.0, 3.0])
     picked = x[key].sum()
-    part = key[0] if isinstance(key, tuple) else key
+    part = key[0] if len(key) == 1 else key
     part[0], part[1] = part[1], part[0]
     part[0] = 1
     picked.backward()
@@ -594,9 +758,11 @@ def rounded(_, value):
     return value, (lambda g: g,)
 
 
-@pytest.mark.parametrize("value", [[1.0, 2.0], "ab", None, np.array([1j])])
-def test_a_value_that_is_no_array_of_real_numbers_names_the_op(value):
-    with pytest.raises(DTypeError, match="op 'odd' must return an array of real numbers as its value, got"):
+@pytest.mark.parametrize(
+    ("value", "kind"), [([1.0, 2.0], "a list"), ("ab", "a str"), (None, "None"), (np.array([1j]), "dtype complex128")]
+)
+def test_a_value_that_is_no_array_of_real_numbers_names_the_op(value, kind):
+    with pytest.raises(DTypeError, match=f"op 'odd' must return an array of real numbers as its value, got {kind}$"):
         apply(odd, leaf([1.0, 2.0]), value=[value])
 
 
@@ -620,16 +786,34 @@ def odd(_, value):
 def test_a_rule_that_returns_no_numbers_is_named_and_no_gradient_is_kept(contribution, error, kind):
     x, y = leaf([1.0, 2.0]), leaf([1.0, 2.0])
     result = y * 2 + apply(lambda a, b: (a + b, (lambda g: g, lambda _: contribution)), 1.0, x) * y
-    with pytest.raises(error, match=f"the gradient rule of '<lambda>' for input 1 must return .*, got {kind}"):
+    message = f"the gradient rule of '<lambda>' for input 1 must return .* of shape \\(2,\\), got {kind}$"
+    with pytest.raises(error, match=message) as caught:
         result.sum().backward()
+    assert caught.type is error
     assert x.grad is None
     assert y.grad is None
 
 
-@pytest.mark.parametrize("vjps", [lambda g: g, (None,), ([],), None, (np.ones(2),)])
-def test_rules_that_are_no_functions_are_refused(vjps):
-    with pytest.raises(TypeError, match=r"must return .* with one vjp, a function, for each of its 1 inputs"):
-        apply(lambda x: (x * 2, vjps), leaf([1.0, 2.0]))
+@pytest.mark.parametrize("contribution", [3, np.int64(3), np.float64(3), np.array(3, dtype=np.float32)], ids=repr)
+def test_a_number_that_a_rule_returns_takes_the_dtype_of_its_input(contribution):
+    x = leaf(1.0)
+    apply(lambda a: (a * 3, (lambda _: contribution,)), x).backward()
+    assert (x.grad, x.grad.dtype, type(x.grad)) == (3, np.float64, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs"),
+    [
+        (ops.cross_entropy, [np.eye(2), [0, 1]]),
+        (ops.leaky_relu, [[1.0], 0.2]),
+        (ops.weighted_distance, [np.eye(2), np.eye(2), np.eye(2), 0.25]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_option_of_an_op_given_as_an_input_is_refused(op, inputs):
+    message = f"op '{op.__name__}' must return .* for each of its {len(inputs)} inputs.* it returned {len(inputs) - 1}"
+    with pytest.raises(TypeError, match=message):
+        apply(op, *map(Tensor, inputs))
 
 
 def doubling(g):
@@ -644,25 +828,61 @@ def test_a_rule_that_overwrites_g_is_named():
         (spoiling + y).backward([1.0])
 
 
-def test_a_rule_that_writes_into_its_input_is_named():
+def test_an_op_that_writes_into_its_input_is_named():
+    def halved(_, x):
+        x /= 2
+        return x, (abs, lambda g: g / 2)
+
+    with pytest.raises(BackwardError, match=r"op 'halved' changed its input 1, of shape \(1,\)"):
+        apply(halved, 5.0, leaf([1.0]))
+
+
+@pytest.mark.parametrize("name", ["add", "exp"])
+def test_an_op_that_wraps_one_of_the_library_is_watched_like_any_of_ones_own(name):
+    @functools.wraps(getattr(ops, name))
     def greedy(x):
+        x += 1
+        return x, (abs,)
+
+    @functools.wraps(getattr(ops, name))
+    def summing(x):
+        return x + 1, (lambda g: g.sum(),)
+
+    @functools.wraps(getattr(ops, name))
+    def spoiling(x):
+        return x + 1, (doubling,)
+
+    with pytest.raises(BackwardError, match="changed its input 0"):
+        apply(greedy, leaf([1.0, 2.0]))
+    with pytest.raises(ShapeError, match=re.escape("returned shape (), expected (2,)")):
+        apply(summing, leaf([1.0, 2.0])).sum().backward()
+    with pytest.raises(BackwardError, match="changed g"):
+        apply(spoiling, leaf([1.0, 2.0])).backward([1.0, 1.0])
+
+
+def test_an_op_put_in_the_place_of_one_of_the_library_is_watched(monkeypatch):
+    def relu(x):
+        return x * 2, (doubling,)
+
+    monkeypatch.setattr(ops, "relu", relu)
+    with pytest.raises(BackwardError, match="the gradient rule of 'relu' for input 0 changed g"):
+        apply(ops.relu, leaf([1.0])).backward([1.0])
+
+
+@pytest.mark.parametrize("changed", [0, 1, 2])
+def test_the_array_that_a_rule_writes_into_is_told(changed):
+    def greedy(x, y):
+        arrays = [x, y, x * y]
+
         def rule(g):
-            x[:] = 0
+            arrays[changed] += 1
             return g
 
-        return x * 2, (rule,)
+        return arrays[2], (rule, rule)
 
-    with pytest.raises(BackwardError, match=r"input 0 of 'greedy', of shape .*, was changed"):
-        apply(greedy, leaf([1.0, 2.0])).sum().backward()
-
-
-def test_an_op_that_writes_into_its_input_is_named():
-    def halved(x):
-        x /= 2
-        return x, (lambda g: g / 2,)
-
-    with pytest.raises(BackwardError, match=r"op 'halved' changed its input 0, of shape \(1,\)"):
-        apply(halved, leaf([1.0]))
+    named = ["input 0 of", "input 1 of", "the result of"][changed]
+    with pytest.raises(BackwardError, match=f"^{named} 'greedy', of shape"):
+        apply(greedy, leaf([1.0]), leaf([2.0])).backward()
 
 
 def test_rules_may_share_a_buffer():
@@ -713,6 +933,11 @@ def test_comparisons_are_those_of_numpy_and_have_no_gradient(other):
         np.testing.assert_array_equal(received.data, expected, strict=True)
     with pytest.raises(ValueError, match="ambiguous"):
         bool(t == other)
+
+
+@pytest.mark.parametrize("other", [0.1, np.float64(0.1), np.array(0.1)], ids=repr)
+def test_a_number_is_compared_in_the_precision_of_the_tensor(other):
+    assert (Tensor([0.1], dtype=np.float32) == other).data.tolist() == [True]
 
 
 def test_a_comparison_serves_as_a_mask():
@@ -767,20 +992,31 @@ def test_numbers_of_a_single_entry():
             convert(leaf([1.0, 2.0]))
 
 
-def add_in_place(x):
-    x += 1
-    return x
-
-
-def test_augmented_assignment_makes_a_new_tensor_and_spares_parameters():
-    x = leaf([1.0])
-    y = add_in_place(x * 2)
+@pytest.mark.parametrize(
+    ("assign", "other", "value", "gradient"),
+    [
+        (operator.iadd, 4, 10, 2),
+        (operator.isub, 4, 2, 2),
+        (operator.imul, 4, 24, 8),
+        (operator.itruediv, 4, 1.5, 0.5),
+        (operator.imatmul, [[4.0]], 24, 8),
+        (operator.ipow, 2, 36, 24),
+    ],
+)
+def test_augmented_assignment_makes_a_new_tensor_and_spares_parameters(assign, other, value, gradient):
+    x = leaf([[3.0]])
+    y = assign(x * 2, other)
     y.sum().backward()
-    assert (y.data, x.grad) == (3, 2)
+    assert (y.data, x.grad) == (value, gradient)
     with pytest.raises(TypeError, match=r"leaves the parameter as it is.*w\.data \+= y"):
-        add_in_place(x)
+        assign(x, other)
     with no_grad(), pytest.raises(TypeError, match="leaves the parameter as it is"):
-        add_in_place(x)
+        assign(x, other)
+    assert assign(Tensor([[3.0]]), other).op is None
+
+
+def test_a_parameter_is_not_written_to_by_numpy_or_as_if_it_were_an_array():
+    x = leaf([1.0])
     with pytest.raises(TypeError, match="Tensor"):
         np.add(np.ones(1), x)
     with pytest.raises(AttributeError, match="shape"):

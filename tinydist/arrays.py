@@ -157,7 +157,7 @@ def constant(x: Any, dtypes: Sequence[np.dtype[Any]]) -> Any:
     """Return a number in the dtype it takes beside floats of these dtypes; anything else as it is."""
     x = number(x)
     if isinstance(x, bool | int | float) and any(dtype.kind == "f" for dtype in dtypes):
-        return np.asarray(x, dtype=np.result_type(*dtypes, x))
+        return np.asarray(x, dtype=np.result_type(*dtypes))
     return x
 
 

@@ -1,6 +1,6 @@
 """Ops and their gradient rules, called with care: what they return is checked, and what they may not change.
 
-The ops of :mod:`tinydist.ops` are tested, so they are trusted. Your own ones are watched.
+The ops of :mod:`tinydist.ops` are tested to leave the arrays they are given as they are. Your own ones are watched.
 Nothing here needs the class of tensors, so that :mod:`tinydist.tensor` can import this module.
 """
 
@@ -20,6 +20,9 @@ from tinydist.snapshots import Snapshot, first_changed, snapshot
 
 Array = NDArray[Any]
 
+OWN = frozenset(map(id, vars(ops).values()))
+"""The ids of the library's ops. Neither the name nor the module tells them: a function that wraps an op has both."""
+
 READS_NOTHING = frozenset(
     {
         *(ops.add, ops.sub, ops.neg, ops.sum, ops.mean, ops.avg_pool2d, ops.sparse_linear),
@@ -27,7 +30,7 @@ READS_NOTHING = frozenset(
         *(ops.sigmoid, ops.silu, ops.gelu_tanh, ops.elu, ops.cross_entropy),
     }
 )
-"""Ops whose rules read neither inputs nor result, which may change after them: they are linear or keep their slopes."""
+"""Ops whose rules do not read the inputs, which may change after them: they are linear or keep their slopes."""
 
 
 def name_of(op: Callable[..., Any]) -> str:
@@ -37,7 +40,7 @@ def name_of(op: Callable[..., Any]) -> str:
 
 def _is_own(op: Callable[..., Any]) -> bool:
     """Return whether an op is of this library."""
-    return getattr(op, "__module__", "").startswith("tinydist.ops.")
+    return id(op) in OWN
 
 
 def run(op: Callable[..., Any], arrays: Sequence[Array], options: Mapping[str, Any]) -> tuple[Array, Vjps]:
@@ -48,10 +51,8 @@ def run(op: Callable[..., Any], arrays: Sequence[Array], options: Mapping[str, A
         DTypeError: if the value is no array of real numbers.
         BackwardError: if it changes an input.
     """
-    if _is_own(op):
-        value, vjps = op(*arrays, **options)
-        return np.asarray(value), vjps
-    before = [snapshot(array) for array in arrays]
+    watched = [] if _is_own(op) else arrays
+    before = [snapshot(array) for array in watched]
     outcome = op(*arrays, **options)
     name = name_of(op)
     if not (
@@ -68,40 +69,37 @@ def run(op: Callable[..., Any], arrays: Sequence[Array], options: Mapping[str, A
     value, vjps = outcome
     if not _is_numeric(value):
         raise DTypeError(f"op '{name}' must return an array of real numbers as its value, got {_kind(value)}")
-    changed = first_changed(arrays, before, {})
+    changed = first_changed(watched, before, {})
     if changed is not None:
         raise BackwardError(
-            f"op '{name}' changed its input {changed}, of shape {arrays[changed].shape}, which others use as well; "
+            f"op '{name}' changed its input {changed}, of shape {watched[changed].shape}, which others use as well; "
             "compute a new array instead of writing into x"
         )
     return np.asarray(value), tuple(vjps)
 
 
 def recorded(op: Callable[..., Any], tensors: Sequence[Any]) -> tuple[Snapshot, ...]:
-    """Return snapshots of all that the rules of an op may read, none if they read nothing.
+    """Return snapshots of what may not change after an op: of its inputs, if its rules may read them, and its result.
 
     Args:
         op: that was run.
         tensors: its inputs and its result.
     """
-    if op in READS_NOTHING:
-        return ()
-    return tuple([tensor._recorded[-1] if tensor._recorded else snapshot(tensor.data) for tensor in tensors])
+    kept = tensors[-1:] if _is_own(op) and op in READS_NOTHING else tensors
+    return tuple([tensor._recorded[-1] if tensor._recorded else snapshot(tensor.data) for tensor in kept])
 
 
 def check_unchanged(tensor: Any, known: dict[int, Snapshot]) -> None:
-    """Raise a BackwardError if a value that the rules behind `tensor` may read was changed after it was recorded.
+    """Raise a BackwardError if the result of an op, or an input that its rules may read, was changed after it.
 
     Args:
         tensor: the result of an op.
         known: see :func:`tinydist.snapshots.first_changed`.
     """
-    if not tensor._recorded:
-        return
-    values = [*(parent.data for parent in tensor.inputs), tensor.data]
+    values = [*(parent.data for parent in tensor.inputs), tensor.data][-len(tensor._recorded) :]
     changed = first_changed(values, tensor._recorded, known)
     if changed is not None:
-        which = "the result" if changed == len(tensor.inputs) else f"input {changed}"
+        which = "the result" if changed == len(values) - 1 else f"input {changed}"
         raise BackwardError(
             f"{which} of '{tensor.op}', of shape {values[changed].shape}, was changed between the forward and the "
             "backward pass, so the gradient would be that of neither value; compute the value again after changing "
@@ -118,30 +116,22 @@ def pull_back(tensor: Any, g: Array) -> list[Array | None]:
 
     Raises:
         TypeError, DTypeError, ShapeError: naming a rule that does not return an array of real numbers, in the shape of
-            its input.
+            its input, or an input that is not floating-point.
         BackwardError: naming a rule that changes the gradient it is given, or a value.
     """
     if tensor.op is None:
         return []
-    own = tensor.function is not None and _is_own(tensor.function.func)
-    contributions: list[Array | None] = []
-    for position, (parent, vjp) in enumerate(zip(tensor.inputs, tensor._vjps, strict=True)):
-        if not parent.requires_grad:
-            contributions.append(None)
-        elif own:
-            contributions.append(np.asarray(vjp(g), dtype=parent.dtype))
-        else:
-            contributions.append(_watched(tensor, position, g))
-    return contributions
+    contribution_of = _checked if _is_own(tensor.function.func) else _watched
+    return [
+        contribution_of(tensor, position, g) if parent.requires_grad else None
+        for position, parent in enumerate(tensor.inputs)
+    ]
 
 
 def _watched(tensor: Any, position: int, g: Array) -> Array:
     """Return what a rule makes of g, after a check that it is a gradient and that g and all values are as before."""
     before = snapshot(g)
-    outcome = tensor._vjps[position](g)
-    contribution = _checked(
-        outcome, tensor.inputs[position], f"the gradient rule of '{tensor.op}' for input {position}"
-    )
+    contribution = _checked(tensor, position, g)
     if snapshot(g) != before:
         raise BackwardError(
             f"the gradient rule of '{tensor.op}' for input {position} changed g, the gradient it was given, "
@@ -151,14 +141,25 @@ def _watched(tensor: Any, position: int, g: Array) -> Array:
     return contribution.copy()  # it may be a part of g or of a buffer that the next rule writes into
 
 
-def _checked(contribution: Any, parent: Any, rule: str) -> Array:
+def _checked(tensor: Any, position: int, g: Array) -> Array:
+    """Return what a rule makes of g, after a check that it is a gradient of the rule's input."""
+    contribution = tensor._vjps[position](g)
+    parent = tensor.inputs[position]
     if not _is_numeric(contribution):
         kind = DTypeError if isinstance(contribution, np.ndarray | np.generic) else TypeError
-        raise kind(f"{rule} must return an array of real numbers of shape {parent.shape}, got {_kind(contribution)}")
+        raise kind(
+            f"the gradient rule of '{tensor.op}' for input {position} must return an array of real numbers of shape "
+            f"{parent.shape}, got {_kind(contribution)}"
+        )
     if np.shape(contribution) != parent.shape:
         raise ShapeError(
-            f"{rule} returned shape {np.shape(contribution)}, expected {parent.shape}, the input's own; "
-            "did the rule forget to undo a broadcast?"
+            f"the gradient rule of '{tensor.op}' for input {position} returned shape {np.shape(contribution)}, "
+            f"expected {parent.shape}, the input's own; did the rule forget to undo a broadcast?"
+        )
+    if parent.dtype.kind != "f":
+        raise DTypeError(
+            f"input {position} of '{tensor.op}' was given data of dtype {parent.dtype}, which have no gradient; "
+            "assign floating-point numbers"
         )
     return np.asarray(contribution, dtype=parent.dtype)
 

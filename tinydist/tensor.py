@@ -97,10 +97,11 @@ class Tensor(Values):
 
         Raises:
             BackwardError: if nothing here requires a gradient, `gradient` is needed and missing, or the data of a
-                tensor in the graph were changed after an op had used them. No leaf's ``grad`` has changed after this
-                or any of these errors.
+                tensor in the graph were changed after an op had computed or read them. No leaf's ``grad`` has changed
+                after this or any of these errors.
             ShapeError: if `gradient` has another shape than this tensor, or a rule's gradient than its input.
-            TypeError, DTypeError: if a rule does not return an array of real numbers.
+            TypeError, DTypeError: if a rule does not return an array of real numbers, or a tensor that requires a
+                gradient was given data that are not floating-point.
             GraphFreedError: if an earlier pass has freed part of the graph.
         """
         gradients = {id(self): self._seed(gradient)}

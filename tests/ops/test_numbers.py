@@ -31,11 +31,16 @@ def inputs_of(case, dtype=np.float64):
     return [np.asarray(rng.uniform(case.low, case.high, shape), dtype=dtype) for shape in case.shapes]
 
 
+def named(op):
+    """The op as its errors name it: a sparse input is no concern of who calls a linear layer."""
+    return op.name.removeprefix("sparse_")
+
+
 @every_op
 @pytest.mark.parametrize("dtype", [np.float16, *WIDER, np.complex64, "U1", object])
 def test_other_numbers_are_refused(op, case, dtype):
     inputs = [np.ones(shape).astype(dtype) for shape in case.shapes]
-    with pytest.raises(DTypeError, match=r"computes in float32 or float64, got|holds real numbers, got"):
+    with pytest.raises(DTypeError, match=f"^{named(op)} (computes in float32 or float64, got|holds real numbers, got)"):
         op.function(*inputs, **options_of(case))
 
 
@@ -92,7 +97,7 @@ def test_the_place_in_memory_changes_nothing(op, case, kind):
 @every_op
 def test_a_mask_is_not_lost(op, case):
     inputs = [np.ma.masked_array(x, mask=np.ones(x.shape)) for x in inputs_of(case)]
-    with pytest.raises(DTypeError, match=r"would lose the mask of a masked array; .*filled"):
+    with pytest.raises(DTypeError, match=f"^{named(op)} would lose the mask of a masked array; .*filled"):
         op.function(*inputs, **options_of(case))
 
 
@@ -215,6 +220,30 @@ def test_whole_numbers_beyond_int64_are_refused(compute):
         x = Tensor([2**62, 2**62])
     with pytest.raises(DTypeError, match="outgrows int64; compute in floats, with dtype=float"):
         compute(x)
+
+
+@pytest.mark.parametrize("name", ["relu", "max", "clamp"])
+def test_whole_numbers_are_exact_up_to_the_end_of_int64_and_refused_beyond(name):
+    x = Tensor(np.array([2**63 - 1], dtype=np.uint64))
+    assert int(getattr(x, name)().data.max()) == 2**63 - 1
+    x.data += np.uint64(1)
+    with pytest.raises(DTypeError, match=f"^{name}: whole numbers have to fit into int64, got uint64 beyond it"):
+        getattr(x, name)()
+
+
+def test_results_of_whole_numbers_are_exact_below_a_limit_and_refused_from_it():
+    x = Tensor([2**62 - 1024])
+    assert (x + 512).item() == 2**62 - 512
+    for compute in (lambda: x + 1024, lambda: 0 - x - 1024):
+        with pytest.raises(DTypeError, match=r"^(add|sub): the result outgrows int64"):
+            compute()
+    assert (Tensor([2.0**62]) * 2).item() == 2.0**63
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64])
+def test_no_whole_numbers_at_all_are_fine(dtype):
+    x = Tensor(np.zeros((0, 3), dtype=dtype))
+    assert [(y.shape, y.dtype) for y in (x + 1, x * x, -x, x.relu())] == [((0, 3), np.int64)] * 4
 
 
 def test_a_conversion_to_whole_numbers_loses_nothing():

@@ -92,11 +92,17 @@ def test_float32_stays_float32_and_close_to_float64(op, case):
 
 @pytest.mark.parametrize(("op", "case"), CASES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gradient_rule_keeps_shape_and_dtype(op, case, dtype):
+def test_gradient_rule_keeps_shape_and_dtype_and_leaves_what_it_reads(op, case, dtype):
     inputs = inputs_of(case, dtype)
     value, vjps = op.function(*inputs, **options_of(case))
-    received = [vjp(cotangent_of(value)) for vjp in vjps]
-    assert [(g.shape, g.dtype) for g in received] == [(x.shape, x.dtype) for x in inputs]
+    g = cotangent_of(value)
+    received = [vjp(g) for vjp in vjps]
+    assert [(r.shape, r.dtype) for r in received] == [(x.shape, x.dtype) for x in inputs]
+    fresh_value, _ = op.function(*inputs_of(case, dtype), **options_of(case))
+    for read, fresh in zip(
+        [*inputs, value, g], [*inputs_of(case, dtype), fresh_value, cotangent_of(value)], strict=True
+    ):
+        np.testing.assert_array_equal(read, fresh)
 
 
 @pytest.mark.parametrize(("op", "kink"), KINKS)
