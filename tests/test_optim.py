@@ -93,6 +93,15 @@ def test_steps_follow_the_published_rule(optimizer, reference, settings):
             np.testing.assert_allclose(received[position], wanted[position], rtol=1e-12)
 
 
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])
+def test_each_parameter_moves_at_its_own_rate(optimizer):
+    together = trajectory(optimizer, lr=0.1, weight_decay=0.3, lr_factors=[0.5, 2])
+    slow, fast = (trajectory(optimizer, lr=lr, weight_decay=0.3) for lr in (0.05, 0.2))
+    for received, (first, _), (_, second) in zip(together, slow, fast, strict=True):
+        np.testing.assert_array_equal(received[0], first)
+        np.testing.assert_array_equal(received[1], second)
+
+
 def test_sgd_shrinks_a_parabola_geometrically():
     x = Tensor(8.0, requires_grad=True)
     optimizer = SGD([x], lr=0.25)
@@ -156,6 +165,15 @@ def test_a_parameter_without_gradient_stays(make):
 
 
 @every_optimizer
+def test_a_parameter_of_no_entries_holds_nothing_up(make):
+    empty, moved = Tensor(np.zeros((0, 3)), requires_grad=True), Tensor([1.0], requires_grad=True)
+    empty.grad, moved.grad = np.zeros((0, 3)), np.ones(1)
+    make([empty, moved]).step()
+    assert empty.shape == (0, 3)
+    assert moved.item() < 1
+
+
+@every_optimizer
 def test_gradients_are_not_changed_by_a_step(make):
     x = Tensor([1.0], requires_grad=True)
     x.grad = np.ones(1)
@@ -184,13 +202,13 @@ def test_parameters_may_come_from_a_generator():
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ([], ValueError, "needs at least one parameter, got none"),
+        ([], ValueError, "an optimiser needs at least one parameter, got none"),
         ([leaf(), Tensor([1.0])], ValueError, "parameter 1, of shape .* has requires_grad=False"),
         ([leaf(), leaf() * 2], ValueError, "parameter 1, of shape .* was computed by 'mul'"),
         ([Tensor([1])], ValueError, "parameter 0 holds int64"),
         ([leaf(np.broadcast_to(1.0, 3))], ValueError, "parameter 0, of shape .* are read-only"),
-        (leaf(), TypeError, r"got a single Tensor; write \[tensor\]"),
-        (LAYER, TypeError, r"got a Linear; those of a module are module\.parameters\(\)"),
+        (leaf(), TypeError, r"an optimiser takes a list of parameters, got a single Tensor; write \[tensor\]"),
+        (LAYER, TypeError, r"an optimiser takes a list .* got a Linear; those of a module are module\.parameters\(\)"),
         (list(LAYER.named_parameters()), TypeError, r"parameter 0 is a tuple.*model\.parameters\(\)"),
         (LAYER.state_dict(), TypeError, "parameter 0 is a str"),
         ([np.ones(3)], TypeError, "parameter 0 is a ndarray"),
@@ -218,6 +236,9 @@ def test_an_iterator_that_was_used_up_is_no_list_of_parameters():
         (Adam, {"betas": (0.9,)}, r"need two betas.* got betas=\(0.9,\)"),
         (Adam, {"betas": 0.9}, "need two betas.* got betas=0.9"),
         (SGD, {"lr": 1, "lr_factors": [float("inf")]}, r"lr_factors\[0\] must be finite"),
+        (SGD, {"lr": 1, "lr_factors": [0]}, r"need a positive lr_factor for each of 1 parameters, got \[0\]"),
+        (Adam, {"lr_factors": [1, 2]}, r"need a positive lr_factor for each of 1 parameters, got \[1, 2\]"),
+        (AdamW, {"lr_factors": []}, r"need a positive lr_factor for each of 1 parameters, got \[\]"),
         (AdamW, {"weight_decay": float("nan")}, "weight_decay must be finite"),
         (SGD, {"lr": 1, "weight_decay": -1}, "weight_decay >= 0, got lr=1, weight_decay=-1"),
         (SGD, {"lr": 1, "momentum": 1}, "0 <= momentum < 1, got 1"),
@@ -226,6 +247,8 @@ def test_an_iterator_that_was_used_up_is_no_list_of_parameters():
         (Adam, {"betas": (1, 0.9)}, r"0 <= beta < 1 .* got betas=\(1, 0.9\)"),
         (Adam, {"betas": (0.9, -0.1)}, r"got betas=\(0.9, -0.1\)"),
         (Adam, {"eps": 0}, "eps > 0, .* eps=0"),
+        (Adam, {"eps": float("inf")}, "eps must be finite, got eps=inf"),
+        (Adam, {"betas": (0.9, float("nan"))}, r"betas\[1\] must be finite, got betas\[1\]=nan"),
     ],
 )
 def test_settings_out_of_range_are_refused(optimizer, settings, message):
@@ -234,7 +257,7 @@ def test_settings_out_of_range_are_refused(optimizer, settings, message):
 
 
 def test_the_base_class_takes_no_step():
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match=r"Optimizer does not define step\(\)"):
         Optimizer([Tensor([1.0], requires_grad=True)], lr=1, weight_decay=0).step()
 
 
@@ -268,14 +291,15 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.parametrize("done", [0, 4])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_second_optimiser_goes_on_from_the_state_of_the_first(name):
+def test_a_second_optimiser_goes_on_from_the_state_of_the_first(name, done):
     first, whole = (OPTIMIZERS[name]([Tensor(start.copy(), requires_grad=True) for start in START]) for _ in range(2))
-    steps_of(first, range(4))
+    steps_of(first, range(done))
     second = OPTIMIZERS[name]([Tensor(parameter.data.copy(), requires_grad=True) for parameter in first.parameters])
     second.load_state_dict(first.state_dict())
     steps_of(first, [5])  # must not reach the second: the state is a copy
-    steps_of(second, range(4, STEPS))
+    steps_of(second, range(done, STEPS))
     steps_of(whole, range(STEPS))
     for resumed, straight in zip(second.parameters, whole.parameters, strict=True):
         assert resumed.data.tobytes() == straight.data.tobytes()
@@ -286,6 +310,8 @@ def test_only_an_optimiser_with_a_memory_has_a_state():
     assert SGD([parameter], lr=1).state_dict() == {}
     assert set(SGD([parameter], lr=1, momentum=0.5).state_dict()) == {"velocity0"}
     assert set(Adam([parameter]).state_dict()) == {"steps", "mean0", "square0"}
+    with pytest.raises(StateDictError, match=r"'velocity0' is unknown .* The optimiser's arrays are none"):
+        SGD([parameter], lr=1).load_state_dict({"velocity0": [0, 0]})
 
 
 def test_a_state_that_does_not_fit_is_refused_whole():
@@ -303,10 +329,21 @@ def test_a_state_that_does_not_fit_is_refused_whole():
     assert optimizer.state_dict()["steps"] == [0]
 
 
-@pytest.mark.parametrize("settings", [{"lr": "0.1"}, {"lr": None}, {"lr": 0.1, "weight_decay": "0"}])
-def test_a_setting_that_is_no_number_is_refused(settings):
-    with pytest.raises(TypeError, match=r"(lr|weight_decay) must be a number, got "):
-        SGD([leaf()], **settings)
+@pytest.mark.parametrize(
+    ("optimizer", "settings", "message"),
+    [
+        (SGD, {"lr": "0.1"}, "lr must be a number, got '0.1'"),
+        (SGD, {"lr": None}, "lr must be a number, got None"),
+        (SGD, {"lr": 0.1, "weight_decay": "0"}, "weight_decay must be a number, got '0'"),
+        (SGD, {"lr": 0.1, "momentum": "0"}, "momentum must be a number, got '0'"),
+        (SGD, {"lr": 0.1, "lr_factors": ["1"]}, r"lr_factors\[0\] must be a number, got '1'"),
+        (Adam, {"eps": None}, "eps must be a number, got None"),
+        (Adam, {"betas": "ab"}, r"betas\[0\] must be a number, got 'a'"),
+    ],
+)
+def test_a_setting_that_is_no_number_is_refused(optimizer, settings, message):
+    with pytest.raises(TypeError, match=message):
+        optimizer([leaf()], **settings)
 
 
 # --- gradients that cannot be followed -----------------------------------------------------------------------------
@@ -342,9 +379,9 @@ def test_a_gradient_that_cannot_be_followed_moves_nothing(make, gradient, error,
 @pytest.mark.parametrize("optimizer", [Adam, AdamW])
 def test_adam_refuses_a_gradient_whose_square_overflows(optimizer):
     x = Tensor(np.ones(2, dtype=np.float32), requires_grad=True)
-    steps = optimizer([x])
+    steps = optimizer([leaf(), x])
     x.grad = np.array([1, 1e30], dtype=np.float32)
-    with pytest.raises(DivergedError, match=r"up to 1e\+30 in size, and its square is beyond float32"):
+    with pytest.raises(DivergedError, match=r"parameter 1, .* up to 1e\+30 in size, and its square is beyond float32"):
         steps.step()
     x.grad = np.array([1, 1e18], dtype=np.float32)
     steps.step()
@@ -408,7 +445,7 @@ def test_a_state_with_impossible_numbers_is_refused_whole(name, value, problem):
 
 @pytest.mark.parametrize("state", [None, [], "state.npz"])
 def test_a_state_is_a_mapping(state):
-    with pytest.raises(TypeError, match="expected a state as state_dict"):
+    with pytest.raises(TypeError, match=rf"expected a state as state_dict\(\) .* got a {type(state).__name__}"):
         Adam([leaf()]).load_state_dict(state)
 
 
@@ -446,6 +483,12 @@ def test_gradients_of_zero_and_missing_ones_are_left_alone():
     assert a.grad.tolist() == [0, 0]
 
 
+def test_a_parameter_of_no_entries_adds_nothing_to_the_norm():
+    empty, a = with_gradients(np.zeros((0, 3)), [3.0, 4.0])
+    assert clip_gradients([empty, a], 1) == pytest.approx(5)
+    np.testing.assert_allclose(a.grad, [0.6, 0.8])
+
+
 def test_whatever_has_a_gradient_is_clipped_once():
     a, frozen, locked = with_gradients([3.0, 0.0], 4.0, 0.0)
     frozen.requires_grad = False
@@ -467,6 +510,35 @@ def test_a_norm_to_clip_to_is_above_0(max_norm):
         clip_gradients(with_gradients([1.0]), max_norm)
 
 
-def test_gradients_that_are_not_finite_cannot_be_clipped():
-    with pytest.raises(DivergedError, match="parameter 0"):
-        clip_gradients(with_gradients([np.nan]), 1)
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        (leaf(), TypeError, r"clip_gradients takes a list of parameters, got a single Tensor; write \[tensor\]"),
+        (LAYER, TypeError, "clip_gradients takes a list .* got a Linear; those of a module are"),
+        (
+            iter(LAYER.parameters()[:0]),
+            ValueError,
+            "clip_gradients needs at least one parameter, got none; an iterator gives",
+        ),
+        ([leaf(), np.ones(3)], TypeError, "parameter 1 is a ndarray"),
+        ([leaf(), leaf()], BackwardError, "no parameter has a gradient"),
+    ],
+)
+def test_what_cannot_be_clipped_is_refused_with_its_position(parameters, error, message):
+    with pytest.raises(error, match=message):
+        clip_gradients(parameters, 1)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        ([np.nan, 1.0], DivergedError, "the gradient of parameter 1, of shape .* is not finite"),
+        ([1.0], ShapeError, r"the gradient of parameter 1 has shape \(1,\), expected \(2,\)"),
+    ],
+)
+def test_gradients_that_cannot_be_followed_are_not_clipped_either(gradient, error, message):
+    first, second = with_gradients([3.0, 4.0], [0.0, 0.0])
+    second.grad = np.array(gradient)
+    with pytest.raises(error, match=message):
+        clip_gradients([first, second], 1)
+    assert first.grad.tolist() == [3, 4]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 SINGLY = 64
 """Entries up to which an input is checked entry by entry; a larger one is checked along random directions first."""
 
-EPSILON = float(np.finfo(float).eps)
+EPSILON = sys.float_info.epsilon
 
 SURE = 1e-8
 """Uncertainty of a slope, as a share of it, at which no other step is tried."""
@@ -93,7 +94,7 @@ def gradcheck(
         GradientCheckError: names the function, the input, the index, the expected and the received gradient.
     """
     if not 0 < step < math.inf:
-        raise ValueError(f"gradcheck needs a step above 0, got {step}")
+        raise ValueError(f"gradcheck needs a finite step above 0, got {step}")
     if not inputs or projections < 1:
         raise ValueError(
             f"gradcheck needs an input and a projection, got {len(inputs)} and {projections}: none to check"
@@ -129,16 +130,12 @@ def gradcheck(
     if output.requires_grad:
         output.backward(cotangent)
 
+    def agree(slope: _Slope) -> bool:
+        return slope.gap <= atol + rtol * abs(slope.expected) + 2 * slope.error
+
     for position, (x, tensor) in enumerate(zip(arrays, tensors, strict=True)):
         gradient = np.zeros_like(x) if tensor.grad is None else tensor.grad
-
-        def compare(direction: Array, position: int = position, x: Array = x, gradient: Array = gradient) -> _Slope:
-            return _measured(lambda moved: values(position, moved), x, gradient, direction, step, terms)
-
-        def agree(slope: _Slope, with_error: bool = True) -> bool:
-            allowed = atol + rtol * abs(slope.expected) + 2 * slope.error * with_error
-            return abs(slope.expected - slope.received) <= allowed
-
+        compare = partial(_measured, partial(values, position), x, gradient, step, terms)
         slopes = (compare(rng.normal(size=x.shape)) for _ in range(projections))
         if x.size <= SINGLY or not all(agree(slope) and slope.uncertainty <= 100 * rtol for slope in slopes):
             _check_entries(name, position, gradient, compare, agree)
@@ -158,35 +155,46 @@ class _Slope:
     """A slope along some direction.
 
     Attributes:
-        along: the direction, in units of the input.
+        length: the direction's largest entry.
         expected: by differences.
         received: by the gradient.
         error: how far `expected` may be off.
         noise: a received slope that the last digits of the output hide wherever it is measured.
     """
 
-    along: Array
+    length: float
     expected: float
     received: float
     error: float
     noise: float
 
     @property
+    def gap(self) -> float:
+        """Return how far the two slopes are apart."""
+        return abs(self.expected - self.received)
+
+    @property
     def uncertainty(self) -> float:
         """Return the error as a share of the expected slope."""
-        return self.error and self.error / max(abs(self.expected), sys.float_info.min)
+        return self.share(self.error)
+
+    def share(self, part: float) -> float:
+        """Return `part` as a share of the expected slope; infinity for NaN."""
+        share = part / max(abs(self.expected), sys.float_info.min)
+        return math.inf if math.isnan(share) else share
 
 
 def _measured(
-    values: Callable[[Array], Array], x: Array, gradient: Array, direction: Array, step: float, terms: Array
+    values: Callable[[Array], Array], x: Array, gradient: Array, step: float, terms: Array, direction: Array
 ) -> _Slope:
     """Return the slope of the sum of `values` at `x`, by the difference quotient of the smallest uncertainty.
 
     Args:
         values: from the input to the terms of the sum.
-        x, gradient, direction: same shape; the direction is in units of the entries of `x`.
+        x, gradient: same shape.
         step: the step to begin with.
         terms: the values at `x`.
+        direction: same shape as `x`, in units of its entries.
     """
     quotient: Callable[..., Any] = central_difference  # here of arrays: entries that do not move cancel exactly
     sizes = np.where(x == 0, 1, np.abs(x))
@@ -200,14 +208,13 @@ def _measured(
             seen = terms[moved] if moved.any() else terms
             digits = np.abs(seen).sum() + np.abs(change * np.max(sizes / unit)).sum()
             error = abs(float(change.sum() - with_half.sum())) + float(EPSILON * digits / h)
-            really = quotient(lambda at: at, x, along, h)  # the direction that is left of `along` after rounding
-            received = float(np.sum(gradient * really, where=direction != 0))
-        reach = np.max(np.maximum(np.abs(along), np.abs(along * x)), initial=0)
+            received = float(np.sum(gradient * along, where=direction != 0))
+        reach = np.abs(along * np.maximum(1, np.abs(x))).max()
         noise = float(10 * EPSILON * np.abs(seen).max(initial=0) * reach)
-        slopes.append(_Slope(along, float(change.sum()), received, error, noise))
+        slopes.append(_Slope(float(np.abs(along).max()), float(change.sum()), received, error, noise))
         if slopes[-1].uncertainty <= SURE:
             break
-    return min(slopes, key=lambda slope: math.inf if math.isnan(slope.uncertainty) else slope.uncertainty)
+    return min(slopes, key=lambda slope: slope.uncertainty)
 
 
 def _check_entries(
@@ -215,34 +222,30 @@ def _check_entries(
     position: int,
     gradient: Array,
     compare: Callable[[Array], _Slope],
-    agree: Callable[..., bool],
+    agree: Callable[[_Slope], bool],
 ) -> None:
     """Raise an error that names the entry whose gradient is furthest from its central difference, if any is wrong.
 
     Raise another one if even the steepest entry agrees only because nothing can be measured there.
     """
-    worst: tuple[float, tuple[int, ...], float] | None = None
-    steepest: _Slope | None = None
+    slopes = {}
     for index in np.ndindex(gradient.shape):
         unit = np.zeros_like(gradient)
         unit[index] = 1
-        slope = compare(unit)
-        if steepest is None or abs(slope.received) > abs(steepest.received):
-            steepest = slope
-        if not agree(slope):
-            share = abs(slope.expected - slope.received) / max(abs(slope.expected), sys.float_info.min)
-            if worst is None or not share <= worst[0]:
-                worst = share, index, slope.expected / float(slope.along[index])
-    if worst is not None:
-        _, index, expected = worst
+        slopes[index] = compare(unit)
+    wrong = {index: slope.share(slope.gap) for index, slope in slopes.items() if not agree(slope)}
+    if wrong:
+        index = max(wrong, key=lambda index: wrong[index])
+        expected = slopes[index].expected / slopes[index].length
         raise GradientCheckError(
             f"{name}: the gradient of input {position} is wrong at index [{', '.join(map(str, index))}]: "
             f"expected {expected:.9g} (central difference), received {gradient[index]:.9g}. "
             "Check the rule of each op in it by itself"
         )
+    steepest = max(slopes.values(), key=lambda slope: abs(slope.received), default=None)
     if (
         steepest is not None
-        and not agree(steepest, with_error=False)
+        and not agree(replace(steepest, error=0.0))
         and steepest.uncertainty > BLIND
         and abs(steepest.received) > steepest.noise
     ):

@@ -111,19 +111,19 @@ class Optimizer:
         return set()
 
 
-def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
-    """Return the given parameters as a list, after a check that they are tensors, and at least one."""
+def _tensors(given: Iterable[Tensor], taker: str) -> list[Tensor]:
+    """Return the parameters given to `taker` as a list, after a check that they are tensors, and at least one."""
     if isinstance(given, Tensor):
-        raise TypeError("an optimiser takes a list of parameters, got a single Tensor; write [tensor]")
+        raise TypeError(f"{taker} takes a list of parameters, got a single Tensor; write [tensor]")
     if not isinstance(given, Iterable):
         raise TypeError(
-            f"an optimiser takes a list of parameters, got a {type(given).__name__}; "
+            f"{taker} takes a list of parameters, got a {type(given).__name__}; "
             "those of a module are module.parameters()"
         )
     parameters = list(given)
     if not parameters:
         raise ValueError(
-            "an optimiser needs at least one parameter, got none; an iterator gives its parameters only once, "
+            f"{taker} needs at least one parameter, got none; an iterator gives its parameters only once, "
             "model.parameters() is a list"
         )
     for i, parameter in enumerate(parameters):
@@ -137,7 +137,7 @@ def _tensors(given: Iterable[Tensor]) -> list[Tensor]:
 
 def _parameters(given: Iterable[Tensor]) -> list[Tensor]:
     """Return the tensors that an optimiser is to move, after a check."""
-    parameters = _tensors(given)
+    parameters = _tensors(given, "an optimiser")
     for i, parameter in enumerate(parameters):
         if parameter.op is not None:
             raise ValueError(
@@ -210,7 +210,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
         raise TypeError(f"max_norm must be a number, got {max_norm!r}")
     if not max_norm > 0:
         raise ValueError(f"need max_norm > 0, got {max_norm!r}")
-    parameters = _tensors(parameters)
+    parameters = _tensors(parameters, "clip_gradients")
     _check_some_gradient(parameters)
     for position, parameter in enumerate(parameters):
         _check_gradient(position, parameter)
