@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tinydist.kernels import dense
 
@@ -57,11 +57,12 @@ def test_bits_do_not_depend_on_the_number_of_threads(kernel, shape, at_threads):
     assert one.tobytes() == two.tobytes()
 
 
-@pytest.mark.parametrize("shape", [(1201, 130, 121), (121, 130, 1201)], ids=["tall", "wide"])
-def test_a_large_product_is_whole_after_it_was_cut(shape):
-    a, b = factors(*shape)
+@pytest.mark.parametrize("shape", [(1201, 130, 121), (121, 130, 1201), (121, 1201, 130)], ids=["tall", "wide", "deep"])
+@pytest.mark.parametrize("narrow", [None, 0, 1], ids=["both wide", "first narrow", "second narrow"])
+def test_a_large_product_is_whole_after_it_was_cut_and_as_wide_as_its_wider_factor(shape, narrow):
+    a, b = (x.astype(np.float32 if i == narrow else np.float64) for i, x in enumerate(factors(*shape)))
     assert a.size * b.shape[1] > dense.SMALL
-    np.testing.assert_allclose(dense.matmul_blas(a, b), dense.matmul_numpy(a, b), rtol=0, atol=1e-12, strict=True)
+    np.testing.assert_allclose(dense.matmul_blas(a, b), dense.matmul_numpy(a, b), rtol=0, atol=1e-11, strict=True)
 
 
 def test_leading_axes_broadcast():
@@ -70,12 +71,61 @@ def test_leading_axes_broadcast():
     np.testing.assert_allclose(dense.matmul_blas(a, b), np.einsum("abij,bjk->abik", np.tile(a, (1, 4, 1, 1)), b))
 
 
+blas_known = pytest.mark.skipif(not dense._blas, reason="threadpoolctl knows no BLAS library here")
+
+
+def blas_threads():
+    """The numbers of threads of the BLAS libraries that NumPy came with, as threadpoolctl says."""
+    held = {library.filepath for library in dense._blas}
+    return {pool["num_threads"] for pool in threadpool_info() if pool["filepath"] in held}
+
+
+@blas_known
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in the same thread", "in another thread"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_blas_has_one_thread_within_the_block_and_its_own_number_after_it_also_after_an_error(threads, elsewhere):
+    """The main thread holds a limit of its own; threadpoolctl would not let another thread change it."""
+
+    def enter_twice():
+        with dense._one_blas_thread():
+            assert blas_threads() == {1}
+        assert blas_threads() == {threads}
+        with pytest.raises(ZeroDivisionError), dense._one_blas_thread():
+            raise ZeroDivisionError
+        assert blas_threads() == {threads}
+        assert not dense._blas_lock.locked()
+
+    with threadpool_limits(threads), ThreadPoolExecutor(1) as pool:
+        pool.submit(enter_twice).result() if elsewhere else enter_twice()
+
+
+@blas_known
+def test_products_do_not_keep_other_threads_from_setting_limits_of_their_own():
+    dense.matmul_blas(np.ones((2, 2)), np.ones((2, 2)))
+
+    def limited():
+        with threadpool_limits(1):
+            return blas_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(limited).result() == {1}
+
+
+@blas_known
+def test_a_product_is_computed_with_one_blas_thread(monkeypatch):
+    seen = []
+    monkeypatch.setattr(dense, "matmul_numpy", lambda *_: seen.append(blas_threads()))
+    with threadpool_limits(2):
+        dense.matmul_blas(np.ones((2, 2)), np.ones((2, 2)))
+    assert seen == [{1}]
+
+
 def test_products_from_many_threads_leave_blas_as_it_was():
     a = np.random.default_rng(0).normal(size=(300, 300))
-    threads = [pool["num_threads"] for pool in threadpool_info()]
+    threads = blas_threads()
     with ThreadPoolExecutor(4) as pool:
         products = list(pool.map(lambda _: dense.matmul_blas(a, a), range(40)))
-    assert [pool["num_threads"] for pool in threadpool_info()] == threads
+    assert blas_threads() == threads
     for product in products:
         np.testing.assert_array_equal(product, products[0])
 

@@ -79,10 +79,6 @@ def test_same_bits_with_one_thread_or_two(at_threads, rng):
         np.testing.assert_array_equal(one, two)
 
 
-def test_the_relu_of_minus_0_is_0():
-    assert not np.signbit(run("relu", "numba", np.full(70, -0.0))).any()
-
-
 COMPILE = """
 import re
 import numba
@@ -100,3 +96,9 @@ for name, arguments in (("relu", 2), ("relu_vjp", 3), ("abs", 2), ("abs_vjp", 3)
 def test_entrywise_kernels_use_vector_instructions_where_there_is_avx2_alone(tmp_path):
     haswell = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2", "NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", COMPILE], env=os.environ | haswell, check=True, timeout=300)
+
+
+@pytest.mark.parametrize("kernel", [*UNARY, *BINARY])
+def test_the_value_and_the_gradient_at_minus_0_are_0(kernel):
+    inputs = [np.full(70, -0.0)] if kernel in UNARY else [np.full(70, -1.0), np.full(70, -0.0)]
+    assert not np.signbit(run(kernel, "numba", *inputs)).any()

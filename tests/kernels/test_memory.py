@@ -20,6 +20,12 @@ def test_a_large_array_nobody_holds_is_handed_out_again():
     assert memory.empty(SHAPE, np.float32).ctypes.data == address
 
 
+def test_a_buffer_is_kept_for_arrays_of_its_own_size():
+    for extra in (1, 0):
+        memory.empty((memory.LARGE + extra,), np.uint8)
+    assert len(memory._buffers) == 2
+
+
 @pytest.mark.parametrize("hold", [lambda a: a, lambda a: a[1:], lambda a: a.T, lambda a: a.reshape(-1), memoryview])
 def test_an_array_somebody_holds_is_not_even_through_a_view(hold):
     first = memory.empty(SHAPE, np.float32)

@@ -105,6 +105,13 @@ def test_pow_refuses_an_array_as_exponent():
 
 
 @pytest.mark.parametrize(
+    ("exponent", "value"), [(0, [1, 1]), (1, [2, 3]), (3, [8, 27]), (-1, [1 / 2, 1 / 3]), (2.0, [4.0, 9.0])]
+)
+def test_a_power_of_whole_numbers_is_whole_unless_it_may_be_a_fraction(exponent, value):
+    np.testing.assert_array_equal(ops.pow(np.array([2, 3]), exponent)[0], np.array(value), strict=True)
+
+
+@pytest.mark.parametrize(
     ("limits", "value", "gradient"),
     [
         ({}, [-2, 0.5, 3], [1, 1, 1]),

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 from tinydist import Tensor, ops
 from tinydist.errors import ShapeError
 from tinydist.nn import linear
+from tinydist.sparse import SparseMatrix
 
 
 @given(shapes=mutually_broadcastable_shapes(signature="(n,k),(k,m)->(n,m)", max_dims=2, max_side=4))
@@ -24,7 +25,9 @@ def test_leading_axes_broadcast_as_in_autograd(shapes, autograd_gradients):
         np.testing.assert_allclose(vjp(cotangent), wanted, rtol=1e-12, atol=1e-13, strict=True)
 
 
-@pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (3, 2)), ((), (1, 1))])
+@pytest.mark.parametrize(
+    "shapes", [((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (3, 2)), ((), (1, 1)), ((2, 4, 3), (5, 3, 4)), ((2, 3), ())]
+)
 def test_shapes_that_do_not_chain_are_named(shapes):
     a, b = (Tensor(np.ones(shape)) for shape in shapes)
     with pytest.raises(ShapeError, match=re.escape(f"matmul: shapes {shapes[0]} and {shapes[1]} do not chain")):
@@ -45,11 +48,20 @@ def test_an_array_on_the_left_gives_a_tensor():
 def test_an_affine_map_that_does_not_fit_names_its_shapes(shapes):
     x, weight, bias = shapes
     message = f"linear: got x {x}, weight {weight}, bias {bias}; expected"
+    arrays = [np.ones(shape) for shape in (weight, bias) if shape is not None]
     with pytest.raises(ShapeError, match="^" + re.escape(message)):
-        ops.linear(*(np.ones(shape) for shape in shapes if shape is not None))
+        ops.linear(np.ones(x), *arrays)
+    if len(x) == 2:
+        with pytest.raises(ShapeError, match="^" + re.escape(message)):
+            ops.sparse_linear(*arrays, x=SparseMatrix(np.ones(x, dtype=np.uint8)))
 
 
 def test_a_bias_of_another_dtype_promotes_as_a_sum_would():
     x, weight, bias = np.ones((2, 3), np.float32), np.ones((4, 3), np.float32), np.full(4, 0.5)
     assert linear(Tensor(x), Tensor(weight), Tensor(bias)).dtype == np.float64
     assert linear(Tensor(x.astype(int)), Tensor(weight.astype(int)), Tensor(bias)).data.tolist() == [[3.5] * 4] * 2
+
+
+def test_a_sparse_layer_takes_a_sparse_matrix_only():
+    with pytest.raises(TypeError, match=r"^sparse_linear takes a SparseMatrix as x, got ndarray; use linear"):
+        ops.sparse_linear(np.ones((2, 3)), x=np.ones((4, 3)))

@@ -114,12 +114,22 @@ def test_the_gradient_has_no_denormal_numbers_and_is_still_right(dtype):
 @pytest.mark.parametrize(
     ("shape", "axis", "message"),
     [
-        ((2, 3), None, r"one axis is needed, got None; .* reshape\(-1\)"),
-        ((2, 3), (0, 1), r"one axis is needed, got \(0, 1\)"),
-        ((2, 3), 2, "axis .* does not name axes"),
+        ((2, 3), None, r"axis None is not one axis of shape \(2, 3\); .* -2 to 1; for all .* reshape\(-1\) before$"),
+        ((2, 3), (0, 1), r"axis \(0, 1\) is not one axis of shape \(2, 3\)"),
+        ((2, 3), 2, r"axis 2 is not one axis of shape \(2, 3\)"),
+        ((2, 3), -3, r"axis -3 is not one axis of shape \(2, 3\)"),
+        ((2, 3), True, r"axis True is not one axis of shape \(2, 3\)"),
+        ((2, 3), 1.0, r"axis 1.0 is not one axis of shape \(2, 3\)"),
         ((), -1, "a single number has no axis to choose along"),
+        ((2, 0), -1, r"axis -1 of shape \(2, 0\) is empty, so there is nothing to choose from"),
     ],
 )
 def test_shares_are_along_one_axis(op, shape, axis, message):
     with pytest.raises(ShapeError, match=f"{op.__name__}: {message}"):
         op(np.ones(shape), axis=axis)
+
+
+@pytest.mark.parametrize(("op", "sure"), [(ops.softmax, [0, 1]), (ops.log_softmax, [-np.inf, 0])])
+def test_shares_far_out_are_their_limits_without_a_warning_and_nan_where_there_is_none(op, sure):
+    rows = np.array([[-np.inf, 2.0], [-1e308, 1e308], [np.inf, 1.0], [-np.inf, -np.inf]])
+    np.testing.assert_array_equal(op(rows)[0], [sure, sure, [np.nan, np.nan], [np.nan, np.nan]])

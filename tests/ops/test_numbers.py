@@ -208,18 +208,32 @@ def test_the_mean_of_huge_numbers_is_finite(dtype):
 
 
 def test_logsumexp_of_infinities():
-    rows = np.array([[-np.inf, -np.inf], [np.inf, 1.0], [-np.inf, 2.0], [1e4, 1e4]])
+    rows = np.array([[-np.inf, -np.inf], [np.inf, 1e4], [-np.inf, 2.0], [1e4, 1e4]])
     np.testing.assert_allclose(Tensor(rows).logsumexp(axis=1).data, [-np.inf, np.inf, 2, 1e4 + np.log(2)], rtol=1e-15)
 
 
-@pytest.mark.parametrize("compute", [lambda x: x + x, lambda x: x * x, lambda x: x.sum(), lambda x: x**2, abs])
-def test_whole_numbers_beyond_int64_are_refused(compute):
-    if compute is abs:
-        x, compute = Tensor([-(2**63)]), Tensor.abs
-    else:
-        x = Tensor([2**62, 2**62])
-    with pytest.raises(DTypeError, match="outgrows int64; compute in floats, with dtype=float"):
-        compute(x)
+@pytest.mark.parametrize(
+    ("op", "inputs", "options"),
+    [
+        (ops.add, ([2**61], [2**61]), {}),
+        (ops.sub, ([2**61], [-(2**61)]), {}),
+        (ops.mul, ([2**32], [2**30]), {}),
+        (ops.neg, ([2**62],), {}),
+        (ops.abs, ([-(2**63)],), {}),
+        (ops.pow, ([2**31],), {"exponent": 2}),
+        (ops.square, ([2**31],), {}),
+        (ops.sum, ([2**61, 2**61],), {}),
+        (ops.matmul, ([[2**61, 2**61]], [[1], [1]]), {}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_whole_numbers_beyond_int64_are_refused(op, inputs, options):
+    with pytest.raises(DTypeError, match=f"^{op.__name__}: the result outgrows int64; compute in floats, with dtype="):
+        op(*inputs, **options)
+    fourth = [np.array(inputs[0]) // 4, *inputs[1:]]
+    received, exact = (op(*(np.asarray(x, dtype) for x in fourth), **options)[0] for dtype in (np.int64, np.float64))
+    assert received.dtype == np.int64
+    np.testing.assert_array_equal(received, exact)
 
 
 @pytest.mark.parametrize("name", ["relu", "max", "clamp"])

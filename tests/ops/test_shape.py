@@ -1,5 +1,7 @@
 """Ops that move entries, beyond the op table: repeated picks, refusals."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,9 +42,11 @@ def test_a_tensor_serves_as_a_key():
     assert Tensor([5.0, 6.0, 7.0])[Tensor([2, 0])].data.tolist() == [7, 5]
 
 
-def test_reshape_that_does_not_fit_is_refused():
-    with pytest.raises(ShapeError, match=r"^reshape: 6 entries of shape \(2, 3\) do not fit shape \(4, 2\)"):
-        Tensor(np.ones((2, 3))).reshape(4, 2)
+@pytest.mark.parametrize("shape", [(4, 2), (-1, -1), (4, -1), (1.5, 4)])
+def test_reshape_that_does_not_fit_is_refused(shape):
+    message = f"reshape: 6 entries of shape (2, 3) do not fit shape {shape};"
+    with pytest.raises(ShapeError, match="^" + re.escape(message)):
+        Tensor(np.ones((2, 3))).reshape(*shape)
 
 
 @pytest.mark.parametrize("axes", [(0, 0), (0,), (0, 2)])
@@ -87,3 +91,38 @@ def test_whole_numbers_of_two_kinds_are_joined_without_losing_digits(join):
     assert set(y.reshape(-1).tolist()) <= {2**60 + 1, 2**60 + 3}
     with pytest.raises(DTypeError, match="whole numbers have to fit into int64, got uint64 beyond it"):
         join(signed, np.array([2**63], dtype=np.uint64))
+
+
+@pytest.mark.parametrize("join", [ops.concatenate, ops.stack], ids=lambda op: op.__name__)
+@pytest.mark.parametrize("axis", [3, -4, None, 1.0, "0"])
+def test_joining_along_an_axis_that_is_none_is_refused(join, axis):
+    message = rf"^{join.__name__}: shapes \(2, 3\), \(2, 3\) along axis {axis}: "
+    with pytest.raises(ShapeError, match=message):
+        join(np.ones((2, 3)), np.ones((2, 3)), axis=axis)
+
+
+def test_stack_needs_arrays_of_one_shape():
+    with pytest.raises(ShapeError, match=r"^stack: shapes \(2,\), \(3,\) along axis 0: .*same shape"):
+        ops.stack(np.ones(2), np.ones(3))
+    with pytest.raises(ShapeError, match=r"^stack: shapes nothing along axis 0: need at least one array"):
+        ops.stack()
+
+
+@pytest.mark.parametrize("key", [3, (0, 0), [3], np.array([True, False])])
+def test_a_key_that_does_not_fit_is_shown(key):
+    with pytest.raises(IndexError, match=rf"^index: the key {re.escape(repr(key))} does not fit shape \(3,\): "):
+        ops.index(np.ones(3), key)
+
+
+@pytest.mark.parametrize("wrap", [lambda key: key, lambda key: (key,)])
+def test_the_mask_of_a_key_is_not_lost(wrap):
+    with pytest.raises(DTypeError, match=r"^index: the mask of a masked array would be lost; .*key.filled"):
+        ops.index(np.ones(3), wrap(np.ma.masked_array([0, 1], mask=[True, False])))
+
+
+def test_a_choice_needs_bools_of_a_shape_that_fits():
+    with pytest.raises(DTypeError, match=r"^where: the condition consists of bools, got int64; compare"):
+        ops.where(np.ones(2), np.ones(2), np.array([0, 1]))
+    shapes = r"\(3,\) of the condition, \(2,\) and \(1, 2\)"
+    with pytest.raises(ShapeError, match=f"^where: the shapes {shapes} do not broadcast"):
+        ops.where(np.ones(2), np.ones((1, 2)), np.ones(3, dtype=bool))

@@ -46,12 +46,24 @@ def _one_blas_thread() -> Iterator[None]:
         before = [(library, library.num_threads) for library in _blas]
         several = [(library, threads) for library, threads in before if threads != 1]
         for library, _ in several:
-            library.set_num_threads(1)
+            _set_blas_threads(library, 1)
         try:
             yield
         finally:
             for library, threads in several:
-                library.set_num_threads(threads)
+                _set_blas_threads(library, threads)
+
+
+def _set_blas_threads(library: Any, threads: int) -> None:
+    """Set the number of threads of a BLAS library, from whichever thread of this process.
+
+    Since version 3.8 threadpoolctl lets one thread set that of OpenBLAS, the first to do so, until it gives that up. It
+    ignores others in silence, and their products would have other bits.
+    """
+    give_up = getattr(library, "clear_controlling_thread", lambda **_: None)
+    give_up(force=True)
+    library.set_num_threads(threads)
+    give_up(force=True)
 
 
 def matmul_blas(a: Array, b: Array) -> Array:

@@ -8,7 +8,6 @@ from tinydist import kernels
 from tinydist.arrays import as_floats, as_real
 from tinydist.errors import DTypeError, ShapeError
 from tinydist.ops.elementwise import Array, Result
-from tinydist.ops.reduce import reduced_axes
 
 __all__ = ["cross_entropy", "log_softmax", "softmax"]
 
@@ -18,9 +17,11 @@ def _shifted(name: str, x: Array, axis: int) -> Array:
     (x,) = as_floats(name, x)
     if x.ndim == 0:
         raise ShapeError(f"{name}: a single number has no axis to choose along; expected one axis or more")
-    if not isinstance(axis, int | np.integer):
-        raise ShapeError(f"{name}: one axis is needed, got {axis!r}; for all entries at once reshape(-1) before")
-    (axis,) = reduced_axes(name, x.shape, (axis,))
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim:
+        raise ShapeError(
+            f"{name}: axis {axis!r} is not one axis of shape {x.shape}; expected a whole number from {-x.ndim} to "
+            f"{x.ndim - 1}; for all entries at once reshape(-1) before"
+        )
     if x.shape[axis] == 0:
         raise ShapeError(f"{name}: axis {axis} of shape {x.shape} is empty, so there is nothing to choose from")
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN

@@ -34,7 +34,7 @@ def reduced_axes(name: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
     try:
         found = tuple(range(len(shape))[a] for a in axes)
-        valid = len(set(found)) == len(found)
+        valid = len(set(found)) == len(found) and not any(isinstance(a, bool) for a in axes)
     except (IndexError, TypeError):
         valid = False
     if not valid:
