@@ -22,6 +22,11 @@ def test_one_value_has_no_spread():
     assert math.isnan(summary.sd)
 
 
+@pytest.mark.parametrize("n", [2, 3])
+def test_equal_values_have_a_spread_of_exactly_0(n):
+    assert summarize([0.1] * n).sd == 0
+
+
 def test_text_shows_the_spread_of_more_than_one_value():
     assert str(Summary(95.1251, 0.456, 20)) == "95.13 ± 0.46"
     assert str(Summary(95.1251, math.nan, 1)) == "95.13"

@@ -9,10 +9,13 @@ import pytest
 from tinydist.models import model_names
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS
+from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
 from tinydist.reproduce.runs.settings import Setting
 
 EXTENDED = Setting("mnist", "raw", 60_000, 50_000, 0.001)
 QUICK = Setting("mnist", "raw", 3_000, 500, 0.001)
+
+PUBLISHED = AFTER_50000_EPOCHS | AFTER_5000_EPOCHS
 
 FAILING = {
     "1": {"Abs": (90, 0.2)},
@@ -110,11 +113,110 @@ def test_one_run_of_each_model_settles_nothing(claim, judge, runs, published):
     assert judge(claim, results=one).result == "not enough evidence"
 
 
+@pytest.mark.parametrize(("mean", "result"), [(90.08, "not enough evidence"), (95.2, "did not hold")])
+@pytest.mark.parametrize(("alone", "place"), [("Abs", 0), ("Abs2", 1)])
+def test_a_claim_with_too_few_runs_for_one_half_can_still_fail_by_the_other(alone, place, mean, result, judge):
+    claim = next(claim for claim in CLAIMS if claim.number == "5a")
+    verdict = judge(claim, {alone: (95.3, 0.2, 1), "Abs2-Neg": (mean, 0.2, 20)})
+    assert verdict.result == result
+    words = [decision.word for decision in verdict.decisions]
+    assert (words.pop(place), words) == ("open", ["refuted" if result == "did not hold" else "shown"])
+    assert verdict.decisions[place].text == (
+        f"{alone} more than 1 point above Abs2-Neg; needs at least 2 successful runs of each"
+    )
+
+
+def test_two_runs_of_each_are_enough_to_settle_a_claim_about_means(judge, runs):
+    claim = next(claim for claim in CLAIMS if claim.number == "2a")
+    assert judge(claim, results={"ReLU": runs(95, 0.1, 2), "ReLU2": runs(40, 0.1, 2)}).result == "held"
+    assert judge(claim, results={"ReLU": runs(95, 0.1, 2), "ReLU2": runs(94, 0.1, 2)}).result == "did not hold"
+
+
+def test_two_runs_of_each_are_looked_at_by_every_comparison(published):
+    judged = ledger.verdicts(published(2), EXTENDED)
+    assert all(decision.numbers for verdict in judged for decision in verdict.decisions)
+
+
+def test_one_run_with_a_dead_output_is_counted_though_it_decides_nothing(judge, runs):
+    claim = next(claim for claim in CLAIMS if claim.number == "2b")
+    (decision,) = judge(claim, results={"ReLU2": runs(47, 0, 1, [3])}).decisions
+    assert (decision.word, decision.for_it) == ("open", pytest.approx(1 / 2))
+
+
+def test_all_models_that_are_missing_are_named(judge):
+    claim = next(claim for claim in CLAIMS if claim.number == "8")
+    assert judge(claim, results={}).decisions[0].text == "needs a successful run of Abs, Abs2, Abs2-Neg"
+
+
 @each_claim
 def test_more_runs_of_the_same_mean_and_spread_never_take_back_that_a_claim_held(claim, judge, published):
     held = [judge(claim, results=published(n)).result == "held" for n in (2, 3, 5, 10, 20, 60)]
     assert held == sorted(held)
     assert held[-1]
+
+
+EDGES = [
+    ("1", "Abs", 94.64, "above"),
+    ("1", "Abs", 96.64, "below"),
+    ("2a", "ReLU2", 85.64, "below"),
+    ("3a", "ReLU2-Neg", 57.20, "above"),
+    ("3b", "ReLU2-Neg", 94.64, "above"),
+    ("3b", "ReLU2-Neg", 96.64, "below"),
+    ("4", "Abs2", 94.26, "above"),
+    ("4", "Abs2", 96.26, "below"),
+    ("5a", "Abs", 91.08, "above"),
+    ("5a", "Abs2", 91.08, "above"),
+    ("6a", "ReLU-Bias", 94.64, "above"),
+    ("6a", "ReLU-Bias", 96.64, "below"),
+    ("6a", "Abs-Bias", 94.26, "above"),
+    ("6a", "Abs-Bias", 96.26, "below"),
+    ("6a", "Abs2-Bias", 94.35, "above"),
+    ("6a", "Abs2-Bias", 96.35, "below"),
+    ("6a", "ReLU2-Neg-Bias", 93.93, "above"),
+    ("6a", "ReLU2-Neg-Bias", 95.93, "below"),
+    ("6b", "ReLU2-Bias", 85.69, "below"),
+    ("6b", "Abs2-Neg-Bias", 94.38, "below"),
+    ("7a", "ReLU-L2-Neg", 96.33, "above"),
+    ("7a", "ReLU-L2-Neg", 98.33, "below"),
+    ("7a", "Abs-L2-Neg", 96.61, "above"),
+    ("7a", "Abs-L2-Neg", 98.61, "below"),
+    ("7b", "ReLU-L2", 85.64, "above"),
+    ("7b", "ReLU2", 87.33, "below"),
+    ("7c", "ReLU", 97.61, "below"),
+    ("7c", "Abs", 97.61, "below"),
+    ("7d", "Abs-L2", 97.11, "above"),
+    ("7d", "Abs-L2", 98.11, "below"),
+]
+"""The mean of a model at which a claim changes from held to did not hold, with the paper's means for all others: 1
+point from the model that it is compared with, 10 for a catastrophe, 0 for "ahead", and half a point from 97.61."""
+
+
+@pytest.mark.parametrize(("number", "model", "edge", "holds"), EDGES)
+def test_a_claim_about_means_holds_up_to_its_size_and_no_further(number, model, edge, holds, judge, runs):
+    claim = next(claim for claim in CLAIMS if claim.number == number)
+    means = {name: PUBLISHED[name].mean for name in claim.models}
+    for side, mean in {"below": edge - 0.1, "above": edge + 0.1}.items():
+        precise = {name: runs(mean, 0.01) for name, mean in (means | {model: mean}).items()}
+        assert judge(claim, results=precise).result == ("held" if side == holds else "did not hold")
+
+
+@pytest.mark.parametrize("model", ["Abs", "Abs2"])
+def test_far_less_stable_is_more_than_twice_the_deviation(model, judge, runs):
+    claim = next(claim for claim in CLAIMS if claim.number == "5b")
+    many = {name: runs(PUBLISHED[name].mean, PUBLISHED[name].sd, 2_000) for name in claim.models}
+    for sd, result in ((2.56 / 2 - 0.1, "held"), (2.56 / 2 + 0.1, "did not hold")):
+        assert judge(claim, {model: (90, sd, 2_000)}, results=many).result == result
+
+
+@pytest.mark.parametrize(
+    ("dead", "result"),
+    [(15, "held"), (14, "not enough evidence"), (6, "not enough evidence"), (5, "did not hold")],
+)
+def test_most_runs_with_a_dead_output_are_fifteen_of_twenty(dead, result, judge, runs):
+    """Of 20 tosses of a coin at least 15 are heads with a probability of 0.021, at least 14 with 0.058."""
+    claim = next(claim for claim in CLAIMS if claim.number == "2b")
+    of_twenty = runs(47.2, 12, 20, [1] * dead + [0] * (20 - dead))
+    assert judge(claim, results={"ReLU2": of_twenty}).result == result
 
 
 def test_one_dead_output_is_enough_against_never(judge):
@@ -153,12 +255,17 @@ def test_a_claim_about_a_protocol_is_tested_there_only(judge):
     ],
 )
 def test_every_verdict_says_how_far_its_protocol_is_from_the_papers(change, label, judge):
-    assert judge(CLAIMS[0], setting=replace(EXTENDED, **change)).protocol == label
+    setting = replace(EXTENDED, **change)
+    verdict = judge(CLAIMS[0], setting=setting)
+    assert (verdict.setting, verdict.protocol) == (setting, label)
 
 
 def test_fewer_runs_than_the_papers_are_a_reduced_protocol(judge):
     at_5000 = replace(EXTENDED, epochs=5_000)
     assert judge(CLAIMS[0], {"Abs": (95, 0.2, 19)}, at_5000).protocol == "reduced protocol"
+    assert judge(CLAIMS[0], {"Abs": (95, 0.2, 21)}, at_5000).protocol == "the paper's protocol"
+    untested = judge(CLAIMS[0], setting=at_5000, results={})
+    assert (untested.result, untested.setting, untested.protocol) == ("not tested", at_5000, "reduced protocol")
 
 
 def test_p_values_are_corrected_for_all_comparisons_that_were_made(judge, runs, published):

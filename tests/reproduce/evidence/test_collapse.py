@@ -3,6 +3,7 @@
 import pytest
 
 from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS, collapses, learned
+from tinydist.reproduce.evidence.decisions import OPEN
 from tinydist.reproduce.evidence.outcomes import Outcome
 
 
@@ -35,3 +36,11 @@ def test_a_model_collapses_beside_a_baseline_that_learned(baseline, model, word)
 
 def test_a_model_without_runs_is_compared_with_nothing():
     assert collapses({"pair": ({"ReLU": outcome(90.0, 91.0)}, "ReLU", "ReLU2")}) == {"pair": NO_COMPARISON}
+
+
+def test_all_pairs_are_decided_together():
+    """One alone has p = 0.027 by Welch's test, beside another of its kind 0.055 by Holm's correction."""
+    results = {"ReLU": outcome(90.0, 91.0, 92.0), "ReLU2": outcome(75.0, 79.0, 77.0)}
+    pair = results, "ReLU", "ReLU2"
+    assert collapses({0: pair}) == {0: COLLAPSED}
+    assert collapses({0: pair, 1: pair, "none": (results, "ReLU", "Abs")}) == {0: OPEN, 1: OPEN, "none": NO_COMPARISON}

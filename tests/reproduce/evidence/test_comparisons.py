@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -54,6 +55,34 @@ def test_the_numbers_are_difference_interval_effect_size_runs_and_plain_tests(ru
     )
 
 
+@pytest.mark.parametrize(("mean", "d"), [(94.96, "0.0"), (95.04, "0.0"), (95.06, "-0.1"), (93.84, "1.2")])
+def test_an_effect_size_has_one_decimal_and_no_negative_zero(runs, mean, d):
+    numbers = Above("ReLU", "Abs", 0).examine({"ReLU": runs(95, 1, 5), "Abs": runs(mean, 1, 5)}).numbers
+    assert f", d {d}, n 5 and 5;" in numbers
+
+
+def test_runs_that_do_not_vary_have_a_difference_and_no_more(runs):
+    results = {"ReLU": runs(95, 0, 3), "Abs": runs(94.5, 0, 4)}
+    assert Above("ReLU", "Abs", 0).examine(results).numbers == (
+        "+0.50, no interval, as the runs do not vary by more than rounding, n 3 and 4"
+    )
+    shifted = replace(runs(95, 1, 3), accuracies=(90.0, 92.0, 91.0)), replace(runs(94, 1, 3), accuracies=(89, 91, 90))
+    numbers = Above("ReLU", "Abs", 0).examine(dict(zip(("ReLU", "Abs"), shifted, strict=True))).numbers
+    assert numbers.endswith(", paired by seed always the same")
+
+
+@pytest.mark.parametrize("coarse", ["ReLU", "Abs"])
+@pytest.mark.parametrize("changes", [{"rounding": 0.4}, {"overlap": 0.5}])
+def test_pairs_are_as_uncertain_as_the_less_certain_of_the_two(runs, coarse, changes):
+    """Differences of 0 and 1 deviate by 0.548, less than √2 times 0.4; an overlap of 1 / 2 counts 5 pairs as 10 / 7."""
+    given = {"ReLU": (91.0, 91.0, 91.0, 93.0, 93.0), "Abs": (90.0, 91.0, 90.0, 92.0, 93.0)}
+    results = {model: replace(runs(0, 1, 5), accuracies=accuracies) for model, accuracies in given.items()}
+    results[coarse] = replace(results[coarse], **changes)
+    by_seed = Above("ReLU", "Abs", 0).examine(results).numbers.split("paired by seed ")[1]
+    t = stats.ttest_rel(given["ReLU"], given["Abs"]).statistic * math.sqrt(1 / 5 / (1 / 5 + 1 / 2))
+    assert by_seed == ("always the same" if "rounding" in changes else f"p {2 * stats.t.sf(t, 4):.2g}")
+
+
 @pytest.mark.parametrize("seeds", [(0, 1, 2, 3), (0, 1, 2, 3, 9)])
 def test_runs_of_different_seeds_are_not_paired(runs, seeds):
     other = replace(runs(94, 1, len(seeds)), seeds=seeds)
@@ -70,9 +99,32 @@ def test_pairs_are_made_by_seed_not_by_order(runs):
 def test_a_published_number_is_reached_within_its_margin(runs):
     reaches = Reaches("Abs-L2", Summary(97.61, 0.07, 20), 0.5)
     a = runs(97.5, 0.1, 20)
-    high = stats.ttest_ind_from_stats(97.5 + 0.5, 0.1, 20, 97.61, 0.07, 20, equal_var=False, alternative="greater")
-    assert reaches.examine({"Abs-L2": a}).for_it == pytest.approx(high.pvalue)
+    high, low = (
+        stats.ttest_ind_from_stats(97.5 + 0.5, 0.1, 20, 97.61, 0.07, 20, equal_var=False, alternative=side)
+        for side in ("greater", "less")
+    )
+    finding = reaches.examine({"Abs-L2": a})
+    assert (finding.for_it, finding.against_it) == (pytest.approx(high.pvalue), pytest.approx(min(1, 2 * low.pvalue)))
+    error = math.sqrt((0.1**2 + 0.07**2) / 20)
+    df = 19 * (0.1**2 + 0.07**2) ** 2 / (0.1**4 + 0.07**4)
+    ends = (f"{-0.11 + sign * stats.t.ppf(0.975, df) * error:+.2f}" for sign in (-1, 1))
+    assert finding.numbers == f"97.50 ± 0.10, -0.11, 95% [{', '.join(ends)}], n 20"
     assert str(reaches) == "Abs-L2 within 0.5 points of the published 97.61 ± 0.07"
+    failed = reaches.examine({"Abs-L2": replace(a, failed=1)})
+    assert (failed.for_it, failed.against_it) == (1, 1)
+    assert failed.numbers == (f"{finding.numbers}; 1 of 21 runs of Abs-L2 failed, so that the others decide nothing")
+
+
+def test_more_spread_is_the_f_test_of_the_wider_over_the_narrower(runs):
+    results = {"Abs2-Neg": runs(90, 2.5, 6), "Abs": runs(95, 0.5, 4)}
+    finding = MoreSpread("Abs2-Neg", "Abs", 2).examine(results)
+    assert finding.for_it == pytest.approx(stats.f.sf((2.5 / 0.5 / 2) ** 2, 5, 3))
+    assert finding.against_it == pytest.approx(1 - finding.for_it)
+    assert finding.numbers == "2.50 and 0.50 points, n 6 and 4"
+    for alike in results:
+        none = MoreSpread("Abs2-Neg", "Abs", 2).examine(results | {alike: replace(results[alike], rounding=3.0)})
+        assert (none.for_it, none.against_it) == (1, 1)
+        assert none.numbers == "2.50 and 0.50 points, n 6 and 4; too small to tell from rounding"
 
 
 @pytest.mark.parametrize(("dead", "for_it", "against_it"), [([6, 7, 8], 1 / 8, 1), ([0, 0, 1, 0], 15 / 16, 5 / 16)])
@@ -107,12 +159,23 @@ def test_never_dead_needs_many_runs_and_no_exception(runs):
         (Above("Abs-L2", "ReLU", 0), "Abs-L2 above ReLU"),
         (Above("ReLU-L2", "ReLU", -10), "ReLU-L2 less than 10 points below ReLU"),
         (Within("Abs2", "Abs", 1.0), "Abs2 within 1 point of Abs"),
+        (
+            MoreSpread("Abs2-Neg", "Abs", 2.0),
+            "standard deviation of Abs2-Neg more than 2 times that of Abs",
+        ),
+        (UsuallyDead("ReLU2"), "a dead output in more than half of all runs of ReLU2"),
+        (
+            NeverDead(("Abs", "Abs2")),
+            "no dead hidden unit or output in Abs, Abs2 (in fewer than 1 run in 10)",
+        ),
     ],
 )
 def test_a_comparison_says_what_it_compares(comparison, words):
     assert str(comparison) == words
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.04321, "0.043"), (1.0, "1"), (0.00099, "0.00099"), (3e-7, "< 0.0001")])
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.04321, "0.043"), (1.0, "1"), (0.00099, "0.00099"), (1e-4, "0.0001"), (3e-7, "< 0.0001")]
+)
 def test_p_values_in_two_digits(p, text):
     assert p_text(p) == text

@@ -30,9 +30,10 @@ def test_both_directions_are_corrected_over_all_statements():
 
 
 def test_alone_a_statement_is_not_corrected():
-    assert decide({"a": Finding(0.049, 0.951)})["a"].word == SHOWN
-    assert decide({"a": Finding(0.951, 0.049)})["a"].word == REFUTED
-    assert decide({"a": Finding(ALPHA, 1 - ALPHA)})["a"].word == OPEN
+    assert decide({"a": Finding(0.04999, 0.951)})["a"].word == SHOWN
+    assert decide({"a": Finding(0.951, 0.04999)})["a"].word == REFUTED
+    assert decide({"a": Finding(0.05, 0.95)})["a"].word == OPEN
+    assert decide({"a": Finding(0.95, 0.05)})["a"].word == OPEN
     assert decide({}) == {}
 
 

@@ -18,7 +18,7 @@ from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, MARGIN
 from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS, collapses
 from tinydist.reproduce.evidence.comparisons import Above, MoreSpread, NeverDead, Reaches, UsuallyDead, Within
-from tinydist.reproduce.evidence.decisions import ALPHA, OPEN, REFUTED, SHOWN, decide
+from tinydist.reproduce.evidence.decisions import ALPHA, OPEN, REFUTED, SHOWN, Finding, decide
 from tinydist.reproduce.evidence.outcomes import Outcome, by_setting, overlap, rounding
 from tinydist.reproduce.runs.settings import Setting
 
@@ -138,15 +138,34 @@ def test_a_failed_run_counts_against_either_side_of_usually_dead(dead, failed, w
 
 
 def test_a_failed_run_leaves_never_dead_open_unless_another_was_dead():
+    """None of 60 runs: at most 1 - 0.025 ** (1 / 60) of all, 6%; 20 of 60: by Clopper and Pearson 22% to 47%."""
     of = ("Abs", "Abs2", "Abs2-Neg")
     results = {model: outcome([50] * 20, 100) for model in of}
-    assert decide({0: NeverDead(of).examine(results)})[0].word == SHOWN
+    never = NeverDead(of)
+    none = "0 of 60 runs, 95% [0%, 6%]"
+    assert never.examine(results) == Finding(pytest.approx(0.9**60), 1, none)
     results["Abs2"] = replace(results["Abs2"], failed=1)
-    (decision,) = decide({0: NeverDead(of).examine(results)}).values()
-    assert decision.word == OPEN
-    assert "1 of 21 runs of Abs2 failed" in decision.numbers
+    failed = "; 1 of 21 runs of Abs2 failed"
+    assert never.examine(results) == Finding(1, 1, none + failed)
     results["Abs"] = outcome([50] * 20, 100, dead=1)
-    assert decide({0: NeverDead(of).examine(results)})[0].word == REFUTED
+    assert never.examine(results) == Finding(1, 0, "20 of 60 runs, 95% [22%, 47%]" + failed)
+
+
+@pytest.mark.parametrize(("runs", "word"), [(28, OPEN), (29, SHOWN)])
+def test_never_dead_is_shown_by_29_runs_at_least(runs, word):
+    assert decide({0: NeverDead(("Abs",)).examine({"Abs": outcome([50] * runs, 100)})})[0].word == word
+
+
+def test_failed_runs_of_both_models_are_named_and_leave_every_p_at_one():
+    """Deviations of 10 and 0.5 from the mean, each times √(20 / 19)."""
+    results = {"ReLU": outcome([90, 70] * 10, 100, failed=2), "Abs": outcome([50, 51] * 10, 100, failed=1)}
+    finding = MoreSpread("ReLU", "Abs", 2).examine(results)
+    assert finding == Finding(
+        1,
+        1,
+        "10.26 and 0.51 points, n 20 and 20; 2 of 22 runs of ReLU failed; 1 of 21 runs of Abs failed, so that the "
+        "others decide nothing",
+    )
 
 
 def test_failed_runs_reach_the_verdict_from_the_records(record):

@@ -23,6 +23,10 @@ HEADER = (
 )
 
 
+def test_no_runs_have_no_outcomes():
+    assert outcomes([]) == {}
+
+
 def test_failed_runs_are_left_out(record):
     failed = record("Abs", 0, status="diverged")
     runs = [record("ReLU", 0, 90.0), failed, record("ReLU", 1, 80.0, dead=3, dead_hidden=7)]
@@ -101,6 +105,8 @@ def test_accuracies_that_are_all_alike_say_of_no_more_than_their_own_rows():
     assert rows_counted([100.0, 100.0]) == 1
     assert rows_counted([50.0, 75.0]) == 4
     assert rows_counted([10 * np.pi, 30 * np.e]) == 0  # of no number of rows
+    assert rows_counted([100 / 1_000_000]) == 1_000_000
+    assert rows_counted([100 / 999_999, 50.0]) == 0  # 1,999,998 are more than accuracies are taken to be counted on
     assert rounding(0) == 0
 
 
@@ -144,12 +150,35 @@ def test_the_evidence_that_comes_with_the_project_can_be_read():
             "line 3 is not",
         ),
         (HEADER + "ReLU,0,mnist\n", "results.csv, line 2"),
+        (HEADER + "ReLU,0,mnist,raw,50,4,0.001,90,0\n", "line 2 .* other cells than the first line has columns"),
+        (HEADER + "ReLU,0,mnist,raw,50,4,0.001,90,0,0,0,0,ok,0\n", "line 2 .* other cells"),
+        (HEADER + '\nReLU,0,mnist,raw,50,4,0.001,,,,,,"loss\nnan"\nReLU\n', "line 5 is not"),
     ],
 )
 def test_a_file_that_is_not_results_is_refused_with_the_line(tmp_path, text, problem):
     path = tmp_path / "results.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=problem):
+        read_csv(path)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "problem"),
+    [
+        ("nan,0,0,0,0", "a test_accuracy of nan is not between 0 and 100 percent"),
+        ("inf,0,0,0,0", "a test_accuracy of inf"),
+        ("100.01,0,0,0,0", "a test_accuracy of 100.01"),
+        ("-0.01,0,0,0,0", "a test_accuracy of -0.01"),
+        *((f"90,{counts}", "fewer than 0 units") for counts in ("-1,0,0,0", "0,-1,0,0", "0,0,-1,0", "0,0,0,-1")),
+        *((f"90,{counts}", "more than its 10 outputs") for counts in ("11,0,0,0", "0,0,11,0", "0,0,0,11")),
+    ],
+)
+def test_numbers_that_no_run_can_have_are_refused_with_the_line(tmp_path, numbers, problem):
+    path = tmp_path / "results.csv"
+    possible = "100,10,128,10,10", "0,0,0,0,0"
+    rows = [f"ReLU,{seed},mnist,raw,50,4,0.001,{row},ok\n" for seed, row in enumerate([*possible, numbers])]
+    path.write_text(HEADER + "".join(rows), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"results.csv, line 4 is not a run \(ValueError: .*{problem}"):
         read_csv(path)
 
 

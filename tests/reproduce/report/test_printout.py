@@ -1,9 +1,6 @@
-from dataclasses import replace
-
 import pytest
 
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes
 from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.records import failures
 from tinydist.reproduce.runs.settings import Setting
@@ -27,25 +24,6 @@ def test_failures_are_named_with_their_reason(record):
     runs = [record("ReLU", 0), record("Abs", 4, status="diverged: loss nan")]
     assert failures(runs) == "FAILED Abs raw seed 4: diverged: loss nan"
     assert failures(runs[:1]) == ""
-
-
-PAPER = Setting("mnist", "raw", 60_000, 5_000, 0.001)
-
-
-def test_a_reduced_protocol_never_passes_for_the_papers():
-    assert protocol_label(PAPER, 20, 20).startswith("the paper's protocol: mnist, 60,000 training images")
-    assert "Reduced" not in protocol_notes(PAPER, 20)
-    reduced = [(replace(PAPER, train_size=59_999), 20), (replace(PAPER, epochs=4_999), 20), (PAPER, 19)]
-    for setting, runs in reduced:
-        assert protocol_label(setting, runs, 20).startswith("not the paper's protocol")
-        assert "Reduced protocol: " in protocol_notes(setting, runs)
-
-
-def test_another_learning_rate_or_input_is_not_the_papers_protocol():
-    for change in ({"lr": 0.01}, {"input": "unit"}, {"optimizer": "adam"}, {"batch_size": 64}):
-        assert protocol_label(replace(PAPER, **change), 20, 20).startswith("not the paper's protocol")
-    described = protocol_label(replace(PAPER, input="normalized"), 20, 20)
-    assert described.startswith("the paper's protocol as described")
 
 
 def test_no_number_of_the_paper_stands_beside_runs_on_other_data(record):

@@ -237,7 +237,7 @@ def _difference(results: Outcomes, a: str, b: str) -> str:
     if not test.varies:
         return f"{_with_interval(test)}, {sizes}"
     d = cohens_d(one.accuracies, other.accuracies)
-    text = f"{_with_interval(test)}, d {round(d, 1) + 0.0:.1f}, {sizes}; not 0: Welch p {p_text(test.p_differs())}"
+    text = f"{_with_interval(test)}, d {d:z.1f}, {sizes}; not 0: Welch p {p_text(test.p_differs())}"
     if sorted(one.seeds) != sorted(other.seeds):
         return text
     by_seed = paired(one.by_seed, other.by_seed, max(one.rounding, other.rounding), max(one.overlap, other.overlap))

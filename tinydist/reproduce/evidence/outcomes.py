@@ -115,18 +115,21 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
     runs: dict[Setting, list[Run]] = {}
     failed: dict[Setting, Counter[str]] = {}
     with path.open(encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
+        rows = csv.DictReader(file)
+        for row in rows:
             try:
+                if None in row or None in row.values():
+                    raise ValueError("it has other cells than the first line has columns")
                 setting = Setting.from_row(row)
                 group, others = runs.setdefault(setting, []), failed.setdefault(setting, Counter())
                 if row["status"] == "ok":
                     group.append(_run(row))
                 else:
                     others[row["model"]] += 1
-            except (KeyError, TypeError, ValueError) as reason:
+            except (KeyError, ValueError) as reason:
                 raise DataError(
-                    f"{path}, line {line} is not a run ({type(reason).__name__}: {reason}); expected the columns that "
-                    "python -m tinydist.reproduce writes to results.csv"
+                    f"{path}, line {rows.line_num} is not a run ({type(reason).__name__}: {reason}); expected the "
+                    "columns that python -m tinydist.reproduce writes to results.csv"
                 ) from None
     try:
         return {setting: _by_model(group, failed[setting], setting) for setting, group in runs.items()}
@@ -135,12 +138,19 @@ def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    """Return a run from its row of results.csv, read from there or not written yet."""
+    """Return a run from its row of results.csv, read from there or not written yet.
+
+    Raises:
+        KeyError, ValueError: if a number is missing, cannot be read, or is one that no run can have.
+    """
     dead, seed, hidden, below_1, below_5 = (int(row[name]) for name in COUNTS)
-    outputs = int(
-        row.get("outputs", 10)
-    )  # results.csv of older versions, which knew ten classes only, has no such column
-    return row["model"], outputs, float(row["test_accuracy"]), dead, seed, hidden, below_1, below_5
+    outputs = int(row.get("outputs", 10))  # older versions, which knew ten classes only, wrote no such column
+    accuracy = float(row["test_accuracy"])
+    if not 0 <= accuracy <= 100:
+        raise ValueError(f"a test_accuracy of {accuracy:g} is not between 0 and 100 percent")
+    if min(dead, hidden, below_1, below_5) < 0 or max(dead, below_1, below_5) > outputs:
+        raise ValueError(f"it counts fewer than 0 units, or more than its {outputs} outputs")
+    return row["model"], outputs, accuracy, dead, seed, hidden, below_1, below_5
 
 
 def _by_model(runs: Iterable[Run], failed: Counter[str], setting: Setting) -> dict[str, Outcome]:
