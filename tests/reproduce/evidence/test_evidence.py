@@ -143,12 +143,12 @@ def test_a_failed_run_leaves_never_dead_open_unless_another_was_dead():
     results = {model: outcome([50] * 20, 100) for model in of}
     never = NeverDead(of)
     none = "0 of 60 runs, 95% [0%, 6%]"
-    assert never.examine(results) == Finding(pytest.approx(0.9**60), 1, none)
+    assert never.examine(results) == Finding(pytest.approx(0.9**60), 1, none, "0 of 60 runs")
     results["Abs2"] = replace(results["Abs2"], failed=1)
     failed = "; 1 of 21 runs of Abs2 failed"
-    assert never.examine(results) == Finding(1, 1, none + failed)
+    assert never.examine(results) == Finding(1, 1, none + failed, "0 of 60 runs")
     results["Abs"] = outcome([50] * 20, 100, dead=1)
-    assert never.examine(results) == Finding(1, 0, "20 of 60 runs, 95% [22%, 47%]" + failed)
+    assert never.examine(results) == Finding(1, 0, "20 of 60 runs, 95% [22%, 47%]" + failed, "20 of 60 runs")
 
 
 @pytest.mark.parametrize(("runs", "word"), [(28, OPEN), (29, SHOWN)])
@@ -165,6 +165,7 @@ def test_failed_runs_of_both_models_are_named_and_leave_every_p_at_one():
         1,
         "10.26 and 0.51 points, n 20 and 20; 2 of 22 runs of ReLU failed; 1 of 21 runs of Abs failed, so that the "
         "others decide nothing",
+        "runs failed",
     )
 
 

@@ -23,6 +23,18 @@ def test_every_successful_run_is_a_dot_and_the_label_is_shown(runs):
     assert "test accuracy, %" in axes.get_xlabel()
 
 
+def test_the_published_numbers_stand_beside_the_runs_on_mnist_and_nowhere_else(record):
+    models = ("ReLU2", "Abs2-Neg")
+    (axes,) = figures.accuracy_figure([record(model, 0, 80.0) for model in models], "").axes
+    drawn = {tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "D"}
+    assert drawn == {(47.20,), (90.08,)}
+    bars = [sorted(path.vertices[:, 0]) for shape in axes.collections for path in shape.get_paths()]
+    assert any(np.allclose(bar, [47.2 - 12, 47.2 + 12]) for bar in bars)
+    (axes,) = figures.accuracy_figure([record(model, 0, 80.0, dataset="fashion-mnist") for model in models], "").axes
+    assert not [line for line in axes.lines if line.get_marker() == "D"]
+    assert "paper" not in axes.get_xlabel()
+
+
 @pytest.mark.parametrize(
     ("row", "name", "value"),
     [

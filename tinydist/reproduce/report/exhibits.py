@@ -135,7 +135,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         "accuracy",
         "Test accuracy",
         "Every run is a dot. Below the dots stand the mean, its 95% interval (thick) and the standard deviation of "
-        "the runs (thin).",
+        f"the runs (thin).{' Hollow: what the paper published.' if records[0].config.setting.on_mnist else ''}",
         results_table(records),
         png(accuracy_figure(records, label)),
     )

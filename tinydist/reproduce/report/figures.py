@@ -14,6 +14,7 @@ from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas
 from tinydist.models import parse_model_name
 from tinydist.ops import ACTIVATIONS
 from tinydist.reproduce.evidence.outcomes import outcomes
+from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.training import Measurement
 
@@ -34,11 +35,14 @@ def family(model: str) -> str:
 def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
     """Draw test accuracy: every run a dot; mean, 95% interval and standard deviation below; dead outputs at the edge.
 
+    On MNIST the published mean and standard deviation are a hollow diamond above the dots.
+
     Args:
-        records: the runs; failed ones cannot be drawn.
+        records: the runs, of one setting; failed ones cannot be drawn.
         label: the protocol, shown under the title.
     """
     results = outcomes(records)
+    setting = records[0].config.setting
     figure = canvas(9, 1.6 + 0.42 * max(len(results), 2))
     axes = figure.subplots()
     for row, (model, outcome) in enumerate(results.items()):
@@ -51,13 +55,19 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
         axes.errorbar(
             summary.mean, row + 0.28, xerr=summary.sd if summary.n > 1 else None, fmt="|", color=color, capsize=3
         )
+        theirs = published(model, setting.epochs) if setting.on_mnist else None
+        if theirs:
+            hollow = {"fmt": "D", "mfc": "none", "ms": 6, "color": "0.35", "lw": 1, "capsize": 2, "label": "published"}
+            axes.errorbar(theirs.mean, row - 0.3, xerr=theirs.sd, **hollow)
         dead = f"{outcome.mean_dead:.1f} dead" if outcome.mean_dead else "–"
         axes.text(1.01, row, f"{summary}   {dead}", transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.set_yticks(range(len(results)), labels=list(results))
     axes.set_ylim(len(results) - 0.4, -0.6)
     low, high = axes.get_xlim()
     axes.set_xlim(max(low, -1.0), min(high, 101.0))  # intervals of two or three runs may go far beyond 0 and 100
-    axes.set_xlabel("test accuracy, %   (dots: runs; below: mean, thick its 95% interval, thin ± standard deviation)")
+    key = "dots: runs; below: mean, thick its 95% interval, thin ± standard deviation"
+    key += "\nhollow: the paper's, 60,000 images and 20 runs, ± standard deviation" if setting.on_mnist else ""
+    axes.set_xlabel(f"test accuracy, %   ({key})")
     axes.grid(axis="x", alpha=0.3)
     axes.text(1.01, 1.01, "mean ± sd   dead outputs", transform=axes.transAxes, fontsize=8.5)
     set_title(figure, f"Test accuracy by model\n{label}", fontsize=10)
