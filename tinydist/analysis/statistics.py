@@ -43,7 +43,7 @@ class Summary:
     @property
     def varies(self) -> bool:
         """Return whether the values lie further apart than rounding alone would put them."""
-        return self.n > 1 and self.sd > self.rounding
+        return self.n > 1 and self.sd > self.rounding and not math.isclose(self.sd, self.rounding)
 
     @property
     def variance_of_mean(self) -> float:

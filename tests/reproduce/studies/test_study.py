@@ -41,7 +41,7 @@ def test_each_arm_is_a_run_of_its_own(study, tmp_path, capsys):
     assert given[0].final.train_loss != given[1].final.train_loss
     out = capsys.readouterr().out
     assert "what was found" in out
-    assert str(tmp_path / "found.txt") in out
+    assert f"Saved in {tmp_path}: found.txt, results.csv" in out
 
 
 def test_what_the_user_chooses_goes_before_what_the_study_does(study, tmp_path):
