@@ -197,6 +197,11 @@ def test_stopped_while_the_data_are_read(failure, status, words, monkeypatch, ca
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("others", [["--study", "dying"], ["status", "."], ["export", ".", "--to", "tensorboard"]])
+def test_explain_is_refused_where_no_claim_is_judged(others, refusal):
+    assert "--explain is about the paper's claims, which only the experiment" in refusal("--explain", *others)
+
+
 CONV = ["--models", "Conv-ReLU2,Conv-Abs-L2,ReLU", "--train-size", "40", "--epochs", "2", "--runs", "1", "--jobs", "1"]
 
 

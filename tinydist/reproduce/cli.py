@@ -81,6 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         if names:
             parser.error(f"--{names[0].replace('_', '-')} is for a sweep only; leave it out, or the command after it")
+    if options.explain and (options.study or options.run not in (_run, _report)):
+        parser.error(
+            "--explain is about the paper's claims, which only the experiment and report DIR judge; leave it out"
+        )
     return int(options.run(options))
 
 
