@@ -1,3 +1,6 @@
+import re
+import threading
+
 import numpy as np
 import pytest
 
@@ -56,3 +59,36 @@ def test_the_bar_shows_the_sum_of_what_was_done_before_and_of_what_is_noted(conf
     with Progress(done, tmp_path / "epochs"):
         Counter(tmp_path / "epochs", 1).write(75)
     assert "100/200 epochs" in capsys.readouterr().err
+
+
+def test_on_a_terminal_each_model_has_a_bar_with_its_runs_and_their_mean_accuracy(
+    record, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    runs = [record("ReLU", 0, 90.0), record("ReLU", 1, 92.0), record("Abs", 0, 80.0)]
+    with Progress(dict.fromkeys((run.config for run in runs), 0), tmp_path / "epochs") as shown:
+        for run in runs[:2]:
+            shown.finished(run)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert re.search(r"ReLU +\S+ +2/2 runs  91.00 ± 1.41", text)
+    assert re.search(r"Abs +\S+ +0/1 runs", text)
+    assert re.search(r"all +\S+ .*, 2/3 runs", text)
+
+
+def test_elsewhere_there_is_a_line_now_and_then_and_one_at_the_end(config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "INTERVAL", 0.01)
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.1)
+    done = {config("ReLU", 0, epochs=100): 0}
+    with Progress(done, tmp_path / "epochs"):
+        Counter(tmp_path / "epochs", 0).write(25)
+        threading.Event().wait(0.35)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    assert all(re.fullmatch(r" 25%: 25/100 epochs, 0/1 runs, \d+ s, about \d+ s left", line) for line in lines)
+
+
+def test_a_sweep_with_nothing_to_do_shows_nothing(tmp_path, capsys):
+    with Progress({}, tmp_path / "epochs"):
+        pass
+    assert capsys.readouterr().err == ""
