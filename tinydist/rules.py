@@ -20,7 +20,7 @@ from tinydist.snapshots import Snapshot, first_changed, snapshot
 
 Array = NDArray[Any]
 
-OWN = frozenset(map(id, vars(ops).values()))
+OWN = frozenset(id(function) for function in vars(ops).values() if callable(function))
 """The ids of the library's ops. Neither the name nor the module tells them: a function that wraps an op has both."""
 
 READS_NOTHING = frozenset(
@@ -96,7 +96,8 @@ def check_unchanged(tensor: Any, known: dict[int, Snapshot]) -> None:
         tensor: the result of an op.
         known: see :func:`tinydist.snapshots.first_changed`.
     """
-    values = [*(parent.data for parent in tensor.inputs), tensor.data][-len(tensor._recorded) :]
+    values = [*(parent.data for parent in tensor.inputs), tensor.data]
+    values = values[len(values) - len(tensor._recorded) :]
     changed = first_changed(values, tensor._recorded, known)
     if changed is not None:
         which = "the result" if changed == len(values) - 1 else f"input {changed}"

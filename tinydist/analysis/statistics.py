@@ -223,7 +223,7 @@ def interval_text(low: float, high: float, between: str, sign: str = "") -> str:
         sign: "+" to write the sign of a positive number, too.
     """
     places = max(2, math.ceil(-math.log10(high - low)))
-    return f"{low:{sign}.{places}f}{between}{high:{sign}.{places}f}"
+    return f"{low:{sign}z.{places}f}{between}{high:{sign}z.{places}f}"
 
 
 def _two_of_each(test: str, n_a: int, n_b: int) -> None:

@@ -42,7 +42,8 @@ def relu_numba(x: Array, out: Array) -> None:
 
 def relu_vjp_numpy(g: Array, x: Array, out: Array) -> None:
     """Compute `g` where ``x > 0``, 0 where ``x <= 0``, else NaN."""
-    np.clip(x, 0, 0, out=out)  # 0, or NaN
+    np.clip(x, 0, 0, out=out)  # 0, -0 or NaN
+    out += 0
     np.putmask(out, x > 0, g)
 
 
@@ -75,14 +76,15 @@ def abs_numba(x: Array, out: Array) -> None:
 
 def abs_vjp_numpy(g: Array, x: Array, out: Array) -> None:
     """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, 0 where ``x = 0``, else NaN."""
-    np.clip(x, 0, 0, out=out)  # 0, or NaN
+    np.clip(x, 0, 0, out=out)  # 0, -0 or NaN
+    out += 0
     np.putmask(out, x > 0, g)
     np.putmask(out, x < 0, -g)
 
 
 @kernel(parallel=True)
 def abs_vjp_numba(g: Array, x: Array, out: Array) -> None:
-    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, else `x`, which is 0 or NaN; one axis."""
+    """Compute `g` where ``x > 0``, ``-g`` where ``x < 0``, 0 where ``x = 0``, else NaN; one axis."""
     for chunk in prange(CHUNKS):
         low, high = x.size * chunk // CHUNKS, x.size * (chunk + 1) // CHUNKS
         gs, xs, outs = g[low:high], x[low:high], out[low:high]

@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
             _report,
             "judge the finished runs and write the report",
             "Judge the finished runs in a results folder, analyse their trained weights, print the verdicts and write "
-            "report.html and figures/ there. Works while other runs are still going on.",
+            "report.html and figures/ there, with more figures than a sweep draws. Works while others are going on.",
         ),
         (
             "export",
@@ -251,7 +251,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="compute the one step an epoch N images at a time, which takes less memory and rounds differently",
     )
     add_option(parser, "seed", "first seed; runs use N, N+1, … (default: 0)")
-    add("--explain", action="store_true", help=f"{EXPLAIN}; they are on the page in any case")
+    add("--explain", action="store_true", help=f"{EXPLAIN}; report.html has them, too")
     add("--out", type=Path, metavar="DIR", help="results folder (default: results/ and the settings)")
     where = parser.add_mutually_exclusive_group()
     add_option(

@@ -143,12 +143,12 @@ def test_a_failed_run_leaves_never_dead_open_unless_another_was_dead():
     results = {model: outcome([50] * 20, 100) for model in of}
     never = NeverDead(of)
     none = "0 of 60 runs, 95% [0%, 6%]"
-    assert never.examine(results) == Finding(pytest.approx(0.9**60), 1, none, "0 of 60 runs")
+    assert never.examine(results) == Finding(pytest.approx(0.9**60), 1, none, "dead in 0 of 60 runs")
     results["Abs2"] = replace(results["Abs2"], failed=1)
     failed = "; 1 of 21 runs of Abs2 failed"
-    assert never.examine(results) == Finding(1, 1, none + failed, "0 of 60 runs")
+    assert never.examine(results) == Finding(1, 1, none + failed, "dead in 0 of 60 runs")
     results["Abs"] = outcome([50] * 20, 100, dead=1)
-    assert never.examine(results) == Finding(1, 0, "20 of 60 runs, 95% [22%, 47%]" + failed, "20 of 60 runs")
+    assert never.examine(results) == Finding(1, 0, "20 of 60 runs, 95% [22%, 47%]" + failed, "dead in 20 of 60 runs")
 
 
 @pytest.mark.parametrize(("runs", "word"), [(28, OPEN), (29, SHOWN)])

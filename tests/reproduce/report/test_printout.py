@@ -1,6 +1,7 @@
 import pytest
 
 from tinydist.models import PAPER_MODELS
+from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.records import failures
 from tinydist.reproduce.runs.settings import Setting
@@ -68,12 +69,28 @@ def test_a_claim_has_one_line_with_the_numbers_that_decide_it(record):
     # by hand: the standard error is the root of (1 + 1) / 3 at 4 degrees of freedom, where 2.7764 is Student's 97.5%
     assert lines["1"] == "The ReLU and Abs baselines do not differ +0.00 [-2.27, +2.27]"
     assert lines["2a"].startswith("ReLU2 fails catastrophically +69.00 [")
-    assert lines["2b"] == "ReLU2 fails by dead outputs 2 of 3 runs"
+    assert lines["2b"] == "ReLU2 fails by dead outputs dead in 2 of 3 runs"
     assert lines["5a"] == "Abs2-Neg is worse than Abs and Abs2 +25.00, +27.00"
-    assert lines["5b"] == "Abs2-Neg is far less stable than Abs and Abs2 6.00 / 1.00, 6.00 / 3.00"
+    assert lines["5b"] == "Abs2-Neg is far less stable than Abs and Abs2 ±6.00/1.00, ±6.00/3.00"
     assert lines["7d"] == "Abs-L2 reaches 97.61 ± 0.07 needs 50,000 epochs"
-    assert lines["7c"].endswith("models not run")
-    assert lines["8"].endswith("0 of 9 runs")
+    assert lines["7c"].endswith("no successful run")
+    assert lines["8"].endswith("dead in 0 of 9 runs")
+
+
+def test_claims_of_one_verdict_under_two_protocols_have_a_heading_each(published):
+    """At 5,000 epochs the claims about OffsetL2, made after 50,000, are tested by a reduced protocol."""
+    judged = ledger.verdicts(published(20), Setting("mnist", "raw", 60_000, 5_000, 0.001))
+    assert {v.protocol for v in judged if v.result == ledger.HELD} == {"the paper's protocol", "reduced protocol"}
+    text = printout.claims(judged, "raw input")
+    protocols, heading = {}, ""
+    for line in text.splitlines():
+        if line.startswith("  "):
+            protocols[line.split()[0]] = heading
+        else:
+            heading = line.partition("(raw input, ")[2].rstrip(")")
+    for verdict in judged:
+        if verdict.result != ledger.NOT_TESTED:
+            assert protocols[verdict.claim.number] == verdict.protocol
 
 
 def test_the_brief_report_of_all_models_fits_a_screen(record):

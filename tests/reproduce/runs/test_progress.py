@@ -1,11 +1,12 @@
 import re
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from tinydist.reproduce.runs import progress
-from tinydist.reproduce.runs.progress import AbandonedError, Counter, Progress
+from tinydist.reproduce.runs.progress import AbandonedError, Counter, Progress, Terminal
 
 
 @pytest.fixture
@@ -58,22 +59,35 @@ def test_the_bar_shows_the_sum_of_what_was_done_before_and_of_what_is_noted(conf
     done = {config("ReLU", seed, epochs=100): 25 for seed in (0, 1)}
     with Progress(done, tmp_path / "epochs"):
         Counter(tmp_path / "epochs", 1).write(75)
-    assert "100/200 epochs" in capsys.readouterr().err
+    assert " 50% of 200 epochs, 0/2 runs" in capsys.readouterr().err
 
 
 def test_on_a_terminal_each_model_has_a_bar_with_its_runs_and_their_mean_accuracy(
     record, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(progress, "_terminal", lambda: Terminal(file=sys.stderr, force_terminal=True, width=80))
     runs = [record("ReLU", 0, 90.0), record("ReLU", 1, 92.0), record("Abs", 0, 80.0)]
-    with Progress(dict.fromkeys((run.config for run in runs), 0), tmp_path / "epochs") as shown:
-        for run in runs[:2]:
+    runs += [record("Abs2", seed, input=name) for seed, name in enumerate(("raw", "normalized"))]
+    done = dict.fromkeys((run.config for run in runs[1:]), 0)
+    with Progress(done, tmp_path / "epochs", runs[:1]) as shown:
+        for run in (runs[1], *runs[3:]):
             shown.finished(run)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
     assert re.search(r"ReLU +\S+ +2/2 runs  91.00 ± 1.41", text)
-    assert re.search(r"Abs +\S+ +0/1 runs", text)
-    assert re.search(r"all +\S+ .*, 2/3 runs", text)
+    assert re.search(r"Abs +\S+ +0/1 runs +\n", text)
+    assert re.search(r"Abs2 +\S+ +2/2 runs +\n", text)  # of two settings, which have no common mean
+    assert re.search(r"all +━+ 4/5 runs, \d+ s", text)
+
+
+def test_a_terminal_that_goes_away_costs_no_run(record, tmp_path, monkeypatch):
+    def gone(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(progress, "_terminal", lambda: Terminal(file=sys.stderr, force_terminal=True))
+    monkeypatch.setattr(Terminal, "_write_buffer", gone)
+    run = record("ReLU", 0)
+    with Progress({run.config: 0}, tmp_path / "epochs") as shown:
+        shown.finished(run)
 
 
 def test_elsewhere_there_is_a_line_now_and_then_and_one_at_the_end(config, tmp_path, capsys, monkeypatch):
@@ -85,7 +99,7 @@ def test_elsewhere_there_is_a_line_now_and_then_and_one_at_the_end(config, tmp_p
         threading.Event().wait(0.35)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) >= 2
-    assert all(re.fullmatch(r" 25%: 25/100 epochs, 0/1 runs, \d+ s, about \d+ s left", line) for line in lines)
+    assert all(re.fullmatch(r" 25% of 100 epochs, 0/1 runs, \d+ s, about \d+ s left", line) for line in lines)
 
 
 def test_a_sweep_with_nothing_to_do_shows_nothing(tmp_path, capsys):

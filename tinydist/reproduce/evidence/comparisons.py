@@ -138,7 +138,7 @@ class MoreSpread(Comparison):
     def examine(self, results: Outcomes) -> Finding:
         wider, narrower = (results[model].accuracy for model in self.models)
         numbers = f"{wider.sd:.2f} and {narrower.sd:.2f} points, n {wider.n} and {narrower.n}"
-        brief = f"{wider.sd:.2f} / {narrower.sd:.2f}"
+        brief = f"±{wider.sd:.2f}/{narrower.sd:.2f}"
         if not (wider.varies and narrower.varies):
             numbers += "; too small to tell from rounding"
         return _unless_failed(Finding(*spread_p(wider, narrower, self.ratio), numbers, brief), self.models, results)
@@ -174,7 +174,7 @@ class UsuallyDead(Comparison):
             f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
         )
         numbers = f"{_share_of_runs(hit, runs)}; {outputs}{_failed(self.models, results)}"
-        return Finding(more, less, numbers, _runs(hit, runs))
+        return Finding(more, less, numbers, f"dead in {_runs(hit, runs)}")
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class NeverDead(Comparison):
     def examine(self, results: Outcomes) -> Finding:
         hit, runs = _hits(count for model in self.models for count in results[model].dead_nodes)
         numbers = f"{_share_of_runs(hit, runs)}{_failed(self.models, results)}"
-        brief = _runs(hit, runs)
+        brief = f"dead in {_runs(hit, runs)}"
         if hit:
             return Finding(1.0, 0.0, numbers, brief)
         if any(results[model].failed for model in self.models):
@@ -247,15 +247,15 @@ def _difference(results: Outcomes, a: str, b: str) -> str:
 def _with_interval(test: TTest) -> str:
     """Return as text a difference and its confidence interval, or that the runs do not give any."""
     if not test.varies:
-        return f"{test.difference:+.2f}, no interval, as the runs do not vary by more than rounding"
+        return f"{test.difference:+z.2f}, no interval, as the runs do not vary by more than rounding"
     low, high = test.interval()
-    return f"{test.difference:+.2f}, 95% [{interval_text(low, high, ', ', '+')}]"
+    return f"{test.difference:+z.2f}, 95% [{interval_text(low, high, ', ', '+')}]"
 
 
 def _brief(test: TTest) -> str:
     """Return as text a difference and the ends of its confidence interval, if there is one."""
     interval = f" [{interval_text(*test.interval(), ', ', '+')}]" if test.varies else ""
-    return f"{test.difference:+.2f}{interval}"
+    return f"{test.difference:+z.2f}{interval}"
 
 
 def _hits(counts: Iterable[int]) -> tuple[int, int]:

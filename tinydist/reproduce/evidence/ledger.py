@@ -77,14 +77,16 @@ def _missing(claim: Claim, results: Outcomes, setting: Setting) -> Decision | No
     there = (claim.protocol.train_size, claim.protocol.epochs)
     if claim.only_there and not setting.as_in_the_paper:
         return Decision(
-            f"needs MNIST, lr {LR:g}, full-batch gradient descent, and raw or normalized input", brief="other settings"
+            f"needs MNIST, lr {LR:g}, full-batch gradient descent, and raw or normalized input",
+            brief="needs the paper's settings",
         )
     if claim.only_there and (setting.train_size, setting.epochs) != there:
         return Decision(
-            f"needs {there[0]:,} training images and {there[1]:,} epochs", brief=f"needs {there[1]:,} epochs"
+            f"needs {there[0]:,} training images and {there[1]:,} epochs",
+            brief=f"needs {there[0]:,} images" if setting.epochs == there[1] else f"needs {there[1]:,} epochs",
         )
     absent = [model for model in claim.models if model not in results]
-    return Decision(f"needs a successful run of {', '.join(absent)}", brief="models not run") if absent else None
+    return Decision(f"needs a successful run of {', '.join(absent)}", brief="no successful run") if absent else None
 
 
 def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:

@@ -43,6 +43,7 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
     """
     results = outcomes(records)
     setting = records[0].config.setting
+    after = set[str]()  # so many epochs, where there are published numbers
     figure = canvas(9, 1.6 + 0.42 * max(len(results), 2))
     axes = figure.subplots()
     for row, (model, outcome) in enumerate(results.items()):
@@ -57,8 +58,10 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
         )
         theirs = published(model, setting.epochs) if setting.on_mnist else None
         if theirs:
-            hollow = {"fmt": "D", "mfc": "none", "ms": 6, "color": "0.35", "lw": 1, "capsize": 2, "label": "published"}
-            axes.errorbar(theirs.mean, row - 0.3, xerr=theirs.sd, **hollow)
+            after.add(f"{theirs.epochs:,}")
+            axes.errorbar(
+                theirs.mean, row - 0.3, xerr=theirs.sd, fmt="D", mfc="none", ms=6, color="0.35", lw=1, capsize=2
+            )
         dead = f"{outcome.mean_dead:.1f} dead" if outcome.mean_dead else "–"
         axes.text(1.01, row, f"{summary}   {dead}", transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.set_yticks(range(len(results)), labels=list(results))
@@ -66,7 +69,8 @@ def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
     low, high = axes.get_xlim()
     axes.set_xlim(max(low, -1.0), min(high, 101.0))  # intervals of two or three runs may go far beyond 0 and 100
     key = "dots: runs; below: mean, thick its 95% interval, thin ± standard deviation"
-    key += "\nhollow: the paper's, 60,000 images and 20 runs, ± standard deviation" if setting.on_mnist else ""
+    if after:
+        key += f"\nhollow: the paper's ± sd, 60,000 images, {' or '.join(sorted(after, key=len))} epochs, 20 runs"
     axes.set_xlabel(f"test accuracy, %   ({key})")
     axes.grid(axis="x", alpha=0.3)
     axes.text(1.01, 1.01, "mean ± sd   dead outputs", transform=axes.transAxes, fontsize=8.5)

@@ -7,8 +7,10 @@ their tables as text.
 from __future__ import annotations
 
 import base64
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +53,7 @@ ACCURACY_HEAD = (
     *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
     "published on MNIST",
 )
-MORE = "More figures, of hidden units, prototypes and single nodes: python -m tinydist.reproduce report {out}"
+MORE = "More figures: python -m tinydist.reproduce report {folder}"
 SYMBOLS = {ledger.HELD: "✓", ledger.NOT_HELD: "✗", ledger.NOT_ENOUGH: "?", ledger.NOT_TESTED: "–"}
 
 
@@ -222,8 +224,10 @@ def _section(
             trained = Trained(models, seeds, data, label)
             calls = exhibits.from_weights(trained) if complete else exhibits.first_look(trained)
             made = steps(side_by_side(calls, jobs), f"figures, {name} input", len(calls))
-            shown += _saved(made, folder)
-            left_out, reading = trained.left_out if complete else MORE.format(out=out), str(data.reading)
+            with closing(made):
+                shown += _saved(made, folder)
+            left_out = trained.left_out if complete else MORE.format(folder=shlex.quote(str(out)))
+            reading = str(data.reading)
     verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
     failed = Counter(record.config.model for record in records if record.status != "ok")
     notes = protocol_notes(setting, fewest)

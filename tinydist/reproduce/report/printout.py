@@ -16,7 +16,7 @@ from tinydist.tables import WIDTH, text_table
 
 BRIEF, STATEMENT = 80, 53
 """Columns of the brief report, and of its column of claims with their indent."""
-NUMBERS = "In points: differences [95% interval], + as the paper has it; of 5b deviations."
+NUMBERS = "In points [95% interval]: what a claim has higher, or first, minus the other."
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
     "0.05, Holm-corrected over {compared}. Otherwise there is not enough evidence. Intervals, and p for a "
@@ -57,7 +57,8 @@ def _measured(outcome: Outcome | None) -> tuple[str, ...]:
 def protocol(setting: Setting, fewest: int, most: int) -> str:
     """Return the protocol of runs, and what a reader has to know of it; arguments as for :func:`protocol_label`."""
     label = protocol_label(setting, fewest, most)
-    return textwrap.fill(f"{label[0].upper()}{label[1:]}. {protocol_notes(setting, fewest)}", BRIEF)
+    text = f"{label[0].upper()}{label[1:]}. {protocol_notes(setting, fewest)}"
+    return textwrap.fill(text, BRIEF, break_long_words=False, break_on_hyphens=False)
 
 
 def protocols(records: Sequence[RunRecord]) -> str:
@@ -76,21 +77,20 @@ def brief(records: Sequence[RunRecord]) -> str:
     for setting, group in groups.items():
         parts += [
             results_table(group, "model" if len(groups) == 1 else f"{names[setting]} input"),
-            _claims(group, f"{names[setting]} input"),
+            claims(ledger.verdicts(outcomes(group), setting), f"{names[setting]} input"),
         ]
     return "\n\n".join(part for part in (*parts, failures(records)) if part)
 
 
-def _claims(records: Sequence[RunRecord], name: str) -> str:
-    """Return a line on each claim for the runs of one setting, which is named, grouped by verdict."""
-    setting = records[0].config.setting
-    judged = ledger.verdicts(outcomes(records), setting)
+def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
+    """Return a line on each claim for the runs of one setting, which is named, grouped by verdict and protocol."""
+    groups: dict[tuple[int, str], list[ledger.Verdict]] = {}
+    for verdict in judged:
+        under = name if verdict.result == ledger.NOT_TESTED else f"{name}, {verdict.protocol}"
+        groups.setdefault((ledger.RESULTS.index(verdict.result), under), []).append(verdict)
     lines = []
-    for result in ledger.RESULTS:
-        group = [verdict for verdict in judged if verdict.result == result]
-        if group:
-            under = name if result == ledger.NOT_TESTED else f"{name}, {group[0].protocol}"
-            lines.append(f"{result.upper()}: {len(group)} of the paper's {len(judged)} claims ({under})")
+    for (result, under), group in sorted(groups.items()):
+        lines.append(f"{ledger.RESULTS[result].upper()}: {len(group)} of the paper's {len(judged)} claims ({under})")
         for verdict in group:
             claim = f"  {verdict.claim.number:3}{verdict.claim.statement}"
             numbers = deciding(verdict)

@@ -131,16 +131,18 @@ def side_by_side(
         yield from (call() for call in calls)
         return
     threads = max(1, available_cores() // jobs)
-    with warnings.catch_warnings():
-        # a process that has taken much memory is replaced by a new one, which nobody has to know
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-            pool = joblib.Parallel(n_jobs=jobs, return_as=order)
-            results = pool(joblib.delayed(_in_worker)(os.getpid(), call) for call in calls)
-        try:
-            yield from results
-        except BrokenExecutor:
-            raise PoolError("a worker process died, perhaps for lack of memory (then choose fewer --jobs)") from None
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        pool = joblib.Parallel(n_jobs=jobs, return_as=order)
+        results = pool(joblib.delayed(_in_worker)(os.getpid(), call) for call in calls)
+    try:
+        for _ in calls:
+            with warnings.catch_warnings():
+                # a process that has taken much memory is replaced by a new one, which nobody has to know
+                warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+                result = next(results)
+            yield result
+    except BrokenExecutor:
+        raise PoolError("a worker process died, perhaps for lack of memory (then choose fewer --jobs)") from None
 
 
 def _in_worker(parent: int, call: Callable[[], Result]) -> Result:

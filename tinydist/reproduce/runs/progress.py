@@ -10,7 +10,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,29 +81,32 @@ class Progress:
     """The progress of all runs on standard error: on a terminal a bar for each model, else a line now and then.
 
     Args:
-        done: epochs that were done before, for each run; its order gives the slots.
+        done: epochs that were done before, for each run that is to be done; its order gives the slots.
         path: the file, which is made here.
+        finished: records of the runs of this sweep that were finished before.
     """
 
-    def __init__(self, done: Mapping[RunConfig, int], path: Path) -> None:
+    def __init__(self, done: Mapping[RunConfig, int], path: Path, finished: Iterable[RunRecord] = ()) -> None:
         np.array([*done.values()], dtype="<i8").tofile(path)
         self._path = path
         self._runs = tuple(done)
         self._epochs_to_do = [config.epochs for config in done]
         self._before = sum(done.values())
         self._known = [*done.values()]
-        self._records: list[RunRecord] = []
+        self._records = list(finished)
+        self._all_runs = len(self._records) + len(self._runs)
         self._start = time.monotonic()
         self._next_line = self._start + LINE_EVERY
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        console = Console(file=sys.stderr)
-        self._bars = _bars(console) if console.is_terminal and done else None
+        console = _terminal() if done else None
+        self._bars = _bars(console) if console else None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Progress:
-        if self._bars:
-            self._bars.start()
+        with contextlib.suppress(OSError):
+            if self._bars:
+                self._bars.start()
         if self._runs:
             self._thread.start()
         return self
@@ -112,11 +115,13 @@ class Progress:
         self._stop.set()
         if self._runs:
             self._thread.join()
-            self._show()
-        if self._bars:
-            self._bars.stop()
-        elif self._runs:
-            print(self._words(self._epochs()), file=sys.stderr)
+        with contextlib.suppress(OSError):
+            if self._bars:
+                self._show()
+                self._bars.stop()
+        if self._runs and not self._bars:
+            self._read()
+            tell(self._line())
 
     def finished(self, record: RunRecord) -> None:
         """Count a finished run, and print its status if it failed."""
@@ -126,23 +131,23 @@ class Progress:
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL):
-            self._show()
+            with contextlib.suppress(OSError):
+                self._show()
 
     def _show(self) -> None:
-        epochs = self._epochs()
+        self._read()
         if self._bars is None:
             if time.monotonic() >= self._next_line:
                 self._next_line += LINE_EVERY
-                tell(self._words(epochs))
+                tell(self._line())
             return
+        self._bar("all", sum(self._known), sum(self._epochs_to_do), self._state())
         for model in dict.fromkeys(config.model for config in self._runs):
             of_model = [i for i, config in enumerate(self._runs) if config.model == model]
             ended = [record for record in self._records if record.config.model == model]
-            found = [record.final.test_accuracy for record in ended if record.status == "ok"]
-            state = f"{len(ended)}/{len(of_model)} runs  {summarize(found) if found else ''}"
-            done, total = (sum(numbers[i] for i in of_model) for numbers in (epochs, self._epochs_to_do))
+            state = f"{len(ended)}/{len(ended) + self._left(model)} runs  {_mean(ended)}"
+            done, total = (sum(numbers[i] for i in of_model) for numbers in (self._known, self._epochs_to_do))
             self._bar(model, done, total, state)
-        self._bar("all", sum(epochs), sum(self._epochs_to_do), self._words(epochs))
 
     def _bar(self, name: str, done: int, total: int, state: str) -> None:
         assert self._bars
@@ -150,20 +155,45 @@ class Progress:
             self._tasks[name] = self._bars.add_task(name, state="")
         self._bars.update(self._tasks[name], completed=done, total=total, state=state)
 
-    def _epochs(self) -> list[int]:
-        """Return the epochs that each run has done; what was known before where they cannot be read."""
+    def _read(self) -> None:
+        """Read the epochs that each run has done; keep what was known where that fails."""
         with contextlib.suppress(OSError):
             self._known = np.fromfile(self._path, dtype="<i8").tolist()
-        return self._known
 
-    def _words(self, epochs: Sequence[int]) -> str:
-        """Return in words how far all runs together are, and how long the rest will take."""
-        total, done, gone = sum(self._epochs_to_do), sum(epochs), time.monotonic() - self._start
-        rest = f", about {duration(gone * (total - done) / (done - self._before))} left" if done > self._before else ""
-        return (
-            f"{done / total:4.0%}: {done:,}/{total:,} epochs, {len(self._records)}/{len(self._runs)} runs, "
-            f"{duration(gone)}{rest if done < total else ''}"
-        )
+    def _left(self, model: str) -> int:
+        ended = {record.config for record in self._records}
+        return sum(config.model == model and config not in ended for config in self._runs)
+
+    def _line(self) -> str:
+        total = sum(self._epochs_to_do)
+        return f"{sum(self._known) / total:4.0%} of {total:,} epochs, {self._state()}"
+
+    def _state(self) -> str:
+        """Return in words how many runs are done, and how long the rest will take."""
+        total, done, gone = sum(self._epochs_to_do), sum(self._known), time.monotonic() - self._start
+        left = duration(gone * (total - done) / (done - self._before)) if self._before < done < total else ""
+        return f"{len(self._records)}/{self._all_runs} runs, {duration(gone)}{f', about {left} left' if left else ''}"
+
+
+def _mean(records: Sequence[RunRecord]) -> str:
+    """Return mean and deviation of the test accuracies of runs; nothing where their settings differ, or of none."""
+    found = [record.final.test_accuracy for record in records if record.status == "ok"]
+    alike = len({(record.config.setting, record.config.arm) for record in records}) == 1
+    return str(summarize(found)) if found and alike else ""
+
+
+class Terminal(Console):
+    """A terminal that may be closed while it is written to; rich itself would end the program then."""
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing any more."""
+        self.quiet = True
+
+
+def _terminal() -> Terminal | None:
+    """Return standard error if it is a terminal on which bars can be drawn."""
+    console = Terminal(file=sys.stderr)
+    return console if sys.stderr.isatty() and console.is_interactive else None
 
 
 def _bars(console: Console) -> Bars:
@@ -173,10 +203,10 @@ def _bars(console: Console) -> Bars:
         BarColumn(24, complete_style="cyan"),
         TextColumn("{task.fields[state]}"),
     )
-    return Bars(*columns, console=console, refresh_per_second=4, transient=True)
+    return Bars(*columns, console=console, refresh_per_second=4, transient=True, redirect_stdout=False)
 
 
-def steps(items: Iterable[Item], name: str, total: int | None = None) -> Iterable[Item]:
+def steps(items: Iterable[Item], name: str, total: int | None = None) -> Generator[Item, None, None]:
     """Yield the items one by one, on a terminal with a bar of this name that is gone when they are done.
 
     Args:
@@ -184,5 +214,5 @@ def steps(items: Iterable[Item], name: str, total: int | None = None) -> Iterabl
         name: what they are.
         total: how many, where they have no length.
     """
-    console = Console(file=sys.stderr)
-    return track(items, name, total, console=console, transient=True, disable=not console.is_terminal)
+    console = _terminal()
+    yield from track(items, name, total, console=console, transient=True, disable=console is None)

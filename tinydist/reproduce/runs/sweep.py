@@ -57,7 +57,7 @@ def _sweep(configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every
             write_config(config, out, parts=[])
     write_csv(out)
     start = {"command": command(), "jobs": min(pool.jobs, max(len(left), 1))}
-    with pool.scratch(out) as scratch, Progress(done, scratch / "epochs") as progress:
+    with pool.scratch(out) as scratch, Progress(done, scratch / "epochs", [*finished.values()]) as progress:
         tasks = [
             Task(config, out.resolve(), checkpoint_every, start, scratch / "epochs", slot)
             for slot, config in enumerate(left)
