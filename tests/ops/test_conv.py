@@ -120,16 +120,38 @@ IMAGES = (2, 3, 5, 4)
     [
         ((2, 60), (4, 3, 2, 2), (4,), "got x (2, 60), weight (4, 3, 2, 2), bias (4,); expected x (batch, channels,"),
         (IMAGES, (3, 2, 2), None, "got x (2, 3, 5, 4), weight (3, 2, 2), bias None; expected x (batch, channels,"),
+        (
+            (2, 3, 5),
+            (4, 3, 2, 2),
+            None,
+            "got x (2, 3, 5), weight (4, 3, 2, 2), bias None; expected x (batch, channels,",
+        ),
         (IMAGES, (4, 1, 2, 2), None, "weight (out_channels, channels, kh, kw)"),
         (IMAGES, (4, 3, 0, 2), None, "not empty"),
         (IMAGES, (4, 3, 2, 2), (3,), "bias (3,); expected"),
         (IMAGES, (4, 3, 6, 2), None, "a weight of 6 x 2 does not fit into an image of 5 x 4 with padding 0; take a"),
+        (
+            (2, 3, 4, 5),
+            (4, 3, 5, 2),
+            None,
+            "a weight of 5 x 2 does not fit into an image of 4 x 5 with padding 0; take a",
+        ),
         (IMAGES, (4, 3, 2, 5), None, "a weight of 2 x 5 does not fit into an image of 5 x 4 with padding 0; take a"),
     ],
 )
 def test_shapes_that_do_not_fit_a_convolution_are_explained(x, weight, bias, message):
     with pytest.raises(ShapeError, match=re.escape(message)):
         ops.conv2d(np.ones(x), np.ones(weight), None if bias is None else np.ones(bias))
+
+
+@pytest.mark.parametrize(("fits", "height", "width"), [(True, 7, 6), (False, 8, 6), (False, 7, 7)])
+def test_padding_makes_room_on_both_sides(fits, height, width):
+    weight = np.ones((1, 3, height, width))
+    if fits:
+        assert ops.conv2d(np.ones(IMAGES), weight, padding=1)[0].shape == (2, 1, 1, 1)
+    else:
+        with pytest.raises(ShapeError, match="does not fit into an image of 5 x 4 with padding 1"):
+            ops.conv2d(np.ones(IMAGES), weight, padding=1)
 
 
 @pytest.mark.parametrize("options", [{"stride": 0}, {"padding": -1}])
@@ -144,6 +166,8 @@ def test_what_cannot_be_pooled_is_explained(pool):
         pool(np.ones((2, 9)), 2)
     with pytest.raises(ShapeError, match="a window of 5 x 5 does not fit into an image of 5 x 4; take a smaller size"):
         pool(np.ones(IMAGES), 5)
+    with pytest.raises(ShapeError, match="a window of 5 x 5 does not fit into an image of 4 x 5; take a smaller size"):
+        pool(np.ones((2, 3, 4, 5)), 5)
     with pytest.raises(ValueError, match="size must be from 1, got 0"):
         pool(np.ones(IMAGES), 0)
 
@@ -172,5 +196,6 @@ def test_a_weight_may_cover_the_whole_padded_image():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_mean_of_a_window_does_not_overflow(dtype):
-    huge = np.full((1, 1, 2, 2), 0.9 * np.finfo(dtype).max, dtype=dtype)
-    np.testing.assert_allclose(ops.avg_pool2d(huge, 2)[0], huge[:, :, :1, :1], rtol=1e-6)
+    for size in (2, 3):
+        huge = np.full((1, 1, size, size), 0.9 * np.finfo(dtype).max, dtype=dtype)
+        np.testing.assert_allclose(ops.avg_pool2d(huge, size)[0], huge[:, :, :1, :1], rtol=1e-6)
