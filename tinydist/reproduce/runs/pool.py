@@ -132,7 +132,8 @@ def side_by_side(
         return
     threads = max(1, available_cores() // jobs)
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        pool = joblib.Parallel(n_jobs=jobs, return_as=order)
+        # max_nbytes: send arrays as they are, not by files in shared memory, which stay if this process is killed
+        pool = joblib.Parallel(n_jobs=jobs, return_as=order, max_nbytes=None)
         results = pool(joblib.delayed(_in_worker)(os.getpid(), call) for call in calls)
     try:
         for _ in calls:
