@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
         print(plan.heading, flush=True)
         results = carry_out(plan)
         _show(f"\n{results.text}\n")
-        if options.explain and results.evidence:
+        if options.explain:
             print(f"{results.evidence}\n", flush=True)
         files = ", ".join(str(file.relative_to(plan.out)) for file in [*results.files, plan.out / "results.csv"])
         print(f"{duration(time.perf_counter() - start)}. Saved in {plan.out}: {files}")

@@ -38,7 +38,7 @@ def test_what_is_shown_of_it_reads_well(results):
     assert shown.startswith(
         "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model,\nlr 0.001, "
     )
-    assert "\nNOT ENOUGH EVIDENCE: 2 of the paper's 15 claims (normalized input, reduced protocol)\n  2a " in shown
+    assert "\nNOT ENOUGH EVIDENCE: 2 of 15 claims (normalized input, reduced protocol)\n  2a " in shown
     assert f"Results: {results.out}" in shown
     assert max(map(len, shown.splitlines())) <= 160
 

@@ -46,12 +46,12 @@ def test_each_setting_has_its_protocol_its_table_and_its_claims_and_failures_com
     assert "4 epochs, 3 runs a model, lr 0.001, input normalized. Input: " in protocols
     assert protocols.count("Reduced protocol: ") == 2
     table, claims, other, others, failed = printout.brief(runs).split("\n\n")
-    assert table.startswith("raw input  ")
+    assert table.startswith("raw  ")
     assert "all failed" in table
-    assert other.startswith("normalized input  ")
+    assert other.startswith("normalized  ")
     assert "all failed" not in other
     for words, name in ((claims, "raw"), (others, "normalized")):
-        assert words.startswith(f"NOT TESTED: 15 of the paper's 15 claims ({name} input)")
+        assert words.startswith(f"NOT TESTED: 15 of 15 claims ({name} input)")
     assert failed == "FAILED Abs raw seed 0: diverged: loss nan"
 
 
@@ -98,6 +98,10 @@ def test_the_brief_report_of_all_models_fits_a_screen(record):
     lines = f"{printout.protocols(runs)}\n\n{printout.brief(runs)}\n\n122 s. Saved".splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
+    normalized = [
+        record(model, seed, 10.0 + 30 * seed, input="normalized") for model in PAPER_MODELS for seed in range(3)
+    ]
+    assert max(map(len, printout.brief([*runs, *normalized]).splitlines())) <= 80
 
 
 def test_verdicts_come_with_criterion_evidence_input_and_protocol(record):

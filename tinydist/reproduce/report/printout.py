@@ -76,7 +76,7 @@ def brief(records: Sequence[RunRecord]) -> str:
     parts = []
     for setting, group in groups.items():
         parts += [
-            results_table(group, "model" if len(groups) == 1 else f"{names[setting]} input"),
+            results_table(group, "model" if len(groups) == 1 else names[setting]),
             claims(ledger.verdicts(outcomes(group), setting), f"{names[setting]} input"),
         ]
     return "\n\n".join(part for part in (*parts, failures(records)) if part)
@@ -90,7 +90,7 @@ def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
         groups.setdefault((ledger.RESULTS.index(verdict.result), under), []).append(verdict)
     lines = []
     for (result, under), group in sorted(groups.items()):
-        lines.append(f"{ledger.RESULTS[result].upper()}: {len(group)} of the paper's {len(judged)} claims ({under})")
+        lines.append(f"{ledger.RESULTS[result].upper()}: {len(group)} of {len(judged)} claims ({under})")
         for verdict in group:
             claim = f"  {verdict.claim.number:3}{verdict.claim.statement}"
             numbers = deciding(verdict)
