@@ -30,9 +30,9 @@ for name, data in sets.items():
     print(f"{name}: {rows} rows of {values} values to train on, {len(data.y_test)} to test on")
 
 # %% [markdown]
-# `td.datasets.load` takes a name or a path: `FILE.csv:COLUMN` for a table of your own, `NAME_TRAIN.ts` for series. The
-# input "normalized" means here that every column has mean 0 and deviation 1 over the *training* rows. The test rows are
-# scaled with the same numbers, because otherwise they would leak into the training.
+# `td.datasets.load` takes a name or a path: `FILE.csv:COLUMN` or `FILE.arff:COLUMN` for a table of your own,
+# `NAME_TRAIN.ts` for series. The input "normalized" means here that every column has mean 0 and deviation 1 over the
+# *training* rows. The test rows are scaled with the same numbers, because otherwise they would leak into the training.
 #
 # ## First, a baseline
 #

@@ -581,7 +581,9 @@ def test_options_that_cannot_be(write, query, complaint):
 
 def test_options_are_for_tables_alone():
     for name in ("mnist", "wine", "X_TRAIN.ts"):
-        with pytest.raises(ValueError, match=r"is not of the form FILE.csv:COLUMN; the options drop"):
+        with pytest.raises(
+            ValueError, match=r"is not of the form FILE.csv:COLUMN or FILE.arff:COLUMN; the options drop"
+        ):
             datasets.load(f"{name}?missing=drop")
 
 

@@ -18,12 +18,14 @@ from tinydist.datasets.samples import Pixels, Samples
 from tinydist.datasets.series import ArchiveSeries, SeriesFiles
 from tinydist.datasets.streamed import ImageFolder
 from tinydist.datasets.tabular import SklearnTable, TextTable
+from tinydist.datasets.text_table import is_arff
 from tinydist.errors import DataError
 
 PATHS = (
-    "a path: FILE.csv:COLUMN, where COLUMN holds the classes; NAME_TRAIN.ts or NAME_TRAIN.tsv, with NAME_TEST beside "
-    f"it; a folder with {stream.TRAIN} and {stream.TEST} (downsampled ImageNet), with {CIFAR_TRAIN.format(1)} and so "
-    "on (the form of CIFAR-10), or with train-images-idx3-ubyte and so on (the form of MNIST)"
+    "a path: FILE.csv:COLUMN or FILE.arff:COLUMN, where COLUMN holds the classes; NAME_TRAIN.ts or NAME_TRAIN.tsv, "
+    f"with NAME_TEST beside it; a folder with {stream.TRAIN} and {stream.TEST} (downsampled ImageNet), with "
+    f"{CIFAR_TRAIN.format(1)} and so on (the form of CIFAR-10), or with train-images-idx3-ubyte and so on (the form of "
+    "MNIST)"
 )
 """The forms of path that may be given in place of a name."""
 
@@ -195,7 +197,7 @@ SOURCES: dict[str, Source] = {source.name: source for source in (*IMAGES, *TABLE
 """Every data set that has a name."""
 
 
-_TABLE = re.compile(r"(?P<file>.+?\.(?:csv|tsv|txt)(?:\.gz)?):(?P<column>.+)", re.DOTALL | re.IGNORECASE)
+_TABLE = re.compile(r"(?P<file>.+?\.(?:csv|tsv|txt|arff)(?:\.gz)?):(?P<column>.+)", re.DOTALL | re.IGNORECASE)
 
 
 def find_source(name: str) -> Source:
@@ -214,10 +216,17 @@ def find_source(name: str) -> Source:
         ) from None
     bare, options = split_name(name)
     if table := _TABLE.fullmatch(bare):
+        read = [Path(file) for file in (table["file"], options.test) if file]
+        if (options.delimiter or options.decimal) and all(map(is_arff, read)):
+            raise ValueError(
+                f"{bare} is in ARFF, where a comma is between cells and the point in numbers; leave out the options "
+                "delimiter and decimal"
+            )
         return _there(TextTable(Path(table["file"]), table["column"], options), Path(table["file"]))
     if options != TableOptions():
         raise ValueError(
-            f"{bare} is not of the form FILE.csv:COLUMN; the options {', '.join(NAMES)} are for that alone"
+            f"{bare} is not of the form FILE.csv:COLUMN or FILE.arff:COLUMN; the options {', '.join(NAMES)} are for "
+            "these alone"
         )
     if name in SOURCES:
         return SOURCES[name]
@@ -241,13 +250,13 @@ def find_source(name: str) -> Source:
 
 
 def table_parts(bare: str) -> list[str]:
-    """Return the file and the column of a name of the form FILE.csv:COLUMN; of any other, the name alone."""
+    """Return the file and the column of a name such as FILE.csv:COLUMN; of one that is no table, the name alone."""
     table = _TABLE.fullmatch(bare)
     return [table["file"], table["column"]] if table else [bare]
 
 
 def is_table(name: str) -> bool:
-    """Return whether a name is of the form FILE.csv:COLUMN, whatever options it has."""
+    """Return whether a name is that of a table, such as FILE.csv:COLUMN, whatever options it has."""
     return len(table_parts(split_name(name)[0])) > 1
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.datasets import files
+from tinydist.datasets import arff, files
 from tinydist.datasets.options import TableOptions, how
 from tinydist.datasets.reading import LEFT_OUT, NUMBERS, WORDS, Column, listed, numbered
 from tinydist.datasets.samples import class_numbers
@@ -75,7 +75,7 @@ def read_table(path: Path, target: str, options: TableOptions, to_test_on: bool 
     """Read a table; one of the last two is not read again unless its file has changed.
 
     Args:
-        path: of the file, with headings in its first line; UTF-8, gzipped or not.
+        path: of the file, with headings in its first line, or ARFF; UTF-8, gzipped or not.
         target: heading of the column of classes.
         options: how to read it; a test file in them is not read.
         to_test_on: whether all rows are to test on, so that nothing has to be learnt from these alone.
@@ -89,18 +89,26 @@ def read_table(path: Path, target: str, options: TableOptions, to_test_on: bool 
 
 @lru_cache(maxsize=2)
 def _read(path: Path, target: str, options: TableOptions, to_test_on: bool, _stamp: tuple[int, int]) -> Table:
-    return _TextTable(path, target, options, to_test_on).table()
+    kind = _ArffTable if is_arff(path) else _TextTable
+    return kind(path, target, options, to_test_on).table()
+
+
+def is_arff(path: Path) -> bool:
+    """Return whether a file is in ARFF, by its name."""
+    return path.name.lower().endswith((".arff", ".arff.gz"))
 
 
 class _TextTable:
     """A file and how it is to be read; the methods go from its bytes to a table."""
 
+    form = "a CSV file"
+    words: frozenset[str] = frozenset()
+    """Columns that the file declares to be of words, whatever these look like."""
+
     def __init__(self, path: Path, target: str, options: TableOptions, to_test_on: bool) -> None:
         self.path, self.target, self.options, self.to_test_on = path, target, options, to_test_on
         self.text = self._decoded()
-        self.skipped, heading = self._heading()
-        self.delimiter = options.delimiter or self._recognised(heading)
-        self.headings = tuple(cell.strip() for cell in next(_split([heading], self.delimiter)))
+        self.headings = self._headings()
         self.left_out = {name: "no heading" for name in self.headings if name != target and _is_unnamed(name)}
         self.left_out |= dict.fromkeys(options.drop, "as asked")
 
@@ -112,12 +120,18 @@ class _TextTable:
         except UnicodeDecodeError as problem:
             line = len(contents[: problem.start + 1].splitlines())
             raise DataError(
-                f"{self.path} is not a CSV file in UTF-8: line {line} has the byte {contents[problem.start]:#04x}. "
+                f"{self.path} is not {self.form} in UTF-8: line {line} has the byte {contents[problem.start]:#04x}. "
                 f"Save it as UTF-8 (such as by iconv -f {coding} -t UTF-8)"
             ) from None
         if "\0" in text:
-            raise DataError(f"{self.path} is not text: it holds zero bytes. Save it as a CSV file in UTF-8")
+            raise DataError(f"{self.path} is not text: it holds zero bytes. Save it as {self.form} in UTF-8")
         return text
+
+    def _headings(self) -> tuple[str, ...]:
+        """Return the headings, once their line and the delimiter are found."""
+        self.skipped, heading = self._heading()
+        self.delimiter = self.options.delimiter or self._recognised(heading)
+        return tuple(cell.strip() for cell in next(_split([heading], self.delimiter)))
 
     def _heading(self) -> tuple[int, str]:
         """Return the line of headings, and how many lines are above it: empty ones, and comments."""
@@ -136,16 +150,7 @@ class _TextTable:
 
     def table(self) -> Table:
         self._check_headings()
-        frame, notes = self._frame(self.options.decimal or ".")
-        decimal = self.options.decimal or ("," if self._has_decimal_commas(frame) else ".")
-        if decimal == ",":
-            frame, notes = self._frame(",")
-            notes.append("Decimal point in its numbers: the comma")
-        cells = {
-            name: _without_blanks(frame[at]) if name == self.target else _numbers(frame[at], _number(decimal))
-            for at, name in enumerate(self.headings)
-            if name not in self.left_out
-        }
+        cells, number, notes = self._columns()
         keep, missing = self._without_missing(cells)
         cells = {name: column[keep] for name, column in cells.items()}
         columns, parts = [], []
@@ -153,7 +158,7 @@ class _TextTable:
             if name in self.left_out:
                 columns.append(Column(name or f"column {at + 1}", LEFT_OUT, why=self.left_out[name]))
             elif name != self.target:
-                column, values = self._column(name, cells[name], _number(decimal))
+                column, values = self._column(name, cells[name], number)
                 columns.append(column)
                 parts.append(values)
         x, y = np.concatenate(parts, axis=1), self._labels(cells[self.target])
@@ -161,21 +166,31 @@ class _TextTable:
         doubts = () if self.to_test_on else _doubts(columns, parts)
         return Table(x, y, tuple(columns), (*notes, missing, *doubts))
 
+    def _columns(self) -> tuple[dict[str, pd.Series], str, list[str]]:
+        """Return the columns that are not left out, the pattern of a number in them, and notes on the whole.
+
+        A column holds numbers or words, that of the classes words; NaN where a value is missing.
+        """
+        frame, notes = self._frame(self.options.decimal or ".")
+        decimal = self.options.decimal or ("," if self._has_decimal_commas(frame) else ".")
+        if decimal == ",":
+            frame, notes = self._frame(",")
+            notes.append("Decimal point in its numbers: the comma")
+        number = _number(decimal)
+        cells = {
+            name: _without_blanks(frame[at]) if name == self.target else _numbers(frame[at], number)
+            for at, name in enumerate(self.headings)
+            if name not in self.left_out
+        }
+        return cells, number, notes
+
     def _check_headings(self) -> None:
         names, read = self.headings, f"its columns are {listed(self.headings)}"
         if self.target not in names:
-            doubt = f"; line {self.skipped + 1} was taken for its headings" if self.skipped else ""
-            raise DataError(
-                f"column {self.target!r} is missing in {self.path}; {read} (between cells: {self.delimiter!r}; "
-                f"--delimiter sets another{doubt})"
-            )
+            raise DataError(f"column {self.target!r} is missing in {self.path}; {read}{self._doubt()}")
         if twice := sorted({name for name in names if names.count(name) > 1 and not _is_unnamed(name)}):
             raise DataError(f"{self.path} has the same heading twice: {listed(twice)}. Name each column differently")
-        if number := [name for name in names if re.fullmatch(NUMBER, name) and not name.isdigit()]:
-            raise DataError(
-                f"{self.path} seems to have no headings: its first line holds the number {number[0]}. Put a line with "
-                "the names of the columns first"
-            )
+        self._check_first_line()
         if unknown := [name for name in self.options.drop if name not in names]:
             raise DataError(f"column {unknown[0]!r}, which is to be dropped, is missing in {self.path}; {read}")
         if self.target in self.options.drop:
@@ -183,6 +198,19 @@ class _TextTable:
         if not set(names) - {self.target} - self.left_out.keys():
             raise DataError(
                 f"{self.path} has only the column {self.target!r}; expected others with headings to learn it from"
+            )
+
+    def _doubt(self) -> str:
+        """Return why headings may not be what the user thinks."""
+        doubt = f"; line {self.skipped + 1} was taken for its headings" if self.skipped else ""
+        return f" (between cells: {self.delimiter!r}; --delimiter sets another{doubt})"
+
+    def _check_first_line(self) -> None:
+        """Raise if the line of headings seems to be a row."""
+        if number := [name for name in self.headings if re.fullmatch(NUMBER, name) and not name.isdigit()]:
+            raise DataError(
+                f"{self.path} seems to have no headings: its first line holds the number {number[0]}. Put a line with "
+                "the names of the columns first"
             )
 
     def _frame(self, decimal: str) -> tuple[pd.DataFrame, list[str]]:
@@ -355,7 +383,7 @@ class _TextTable:
         words = cells[~gone]
         are_numbers = words.str.fullmatch(number).to_numpy()
         odd = ~are_numbers if are_numbers.any() else words.str.fullmatch(LIKE_NUMBERS).to_numpy()
-        if odd.any():
+        if odd.any() and name not in self.words:
             self._refuse(
                 name,
                 words,
@@ -389,6 +417,54 @@ class _TextTable:
         """Raise an error about the first of some rows of a column."""
         line, word = self._first(name, cells, rows)
         raise DataError(f"{self.path}, line {line}: {word!r} in column {name!r} {problem}")
+
+
+class _ArffTable(_TextTable):
+    """A file in ARFF, which says itself what its columns are."""
+
+    form = "an ARFF file"
+
+    def _headings(self) -> tuple[str, ...]:
+        self.attributes, self.rows = arff.parse(self.path, self.text)
+        self.words = frozenset(attribute.name for attribute in self.attributes if attribute.kind == arff.NOMINAL)
+        return tuple(attribute.name for attribute in self.attributes)
+
+    def _doubt(self) -> str:
+        return ""
+
+    def _check_first_line(self) -> None:
+        pass  # it holds no headings
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        return iter(self.rows)
+
+    def _columns(self) -> tuple[dict[str, pd.Series], str, list[str]]:
+        import pandas as pd
+
+        cells = {}
+        for attribute, values in zip(self.attributes, zip(*(row for _, row in self.rows), strict=True), strict=True):
+            if attribute.name in self.left_out:
+                continue
+            column = pd.Series(values, dtype=object)
+            column = column.mask(column == arff.MISSING)
+            self._check_type(attribute, column)
+            is_number = attribute.kind == arff.NUMERIC and attribute.name != self.target
+            cells[attribute.name] = column.astype(np.float64) if is_number else column
+        return cells, NUMBER, []
+
+    def _check_type(self, attribute: arff.Attribute, cells: pd.Series) -> None:
+        """Raise if the type of a column is none that can be learnt from, or a value is not of it."""
+        name, kind = attribute.name, attribute.kind
+        if kind not in (arff.NUMERIC, arff.NOMINAL):
+            remedy = "" if name == self.target else f", or leave it out: {how('drop', name)}"
+            raise DataError(
+                f"{self.path}: column {name!r} is of type {kind}; expected numeric, or nominal such as {{A,B,C}}. "
+                f"Declare its words as nominal{remedy}"
+            )
+        right = cells.str.fullmatch(NUMBER, na=True) if kind == arff.NUMERIC else cells.isin({*attribute.words, np.nan})
+        if (odd := ~right.to_numpy(dtype=bool)).any():
+            expected = "a number such as 1234.5" if kind == arff.NUMERIC else f"one of {listed(attribute.words)}"
+            self._refuse(name, cells, odd, f"is not of its type; expected {expected}, or ? for a missing value")
 
 
 def _split(lines: Iterable[str], delimiter: str) -> Any:

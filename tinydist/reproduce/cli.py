@@ -292,7 +292,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|PATH",
         help=f"one of {', '.join(datasets.SOURCES)}; or {datasets.PATHS} (default: mnist, or the study's)",
     )
-    tables = parser.add_argument_group("options for a table of your own, FILE.csv:COLUMN")
+    tables = parser.add_argument_group("options for a table of your own, FILE.csv:COLUMN or FILE.arff:COLUMN")
     tables.add_argument("--drop", metavar="A,B,…", help="leave out these columns")
     tables.add_argument(
         "--missing",
@@ -303,13 +303,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     tables.add_argument(
         "--delimiter",
         metavar="CHARACTER",
-        help=f"what separates cells: one character, or {', '.join(DELIMITERS)} (default: recognised)",
+        help=f"what separates cells: one character, or {', '.join(DELIMITERS)} (default: recognised; a comma in .arff)",
     )
     tables.add_argument(
         "--decimal",
         choices=[".", ","],
         metavar="CHARACTER",
-        help="the decimal point of its numbers, a point or a comma (default: recognised)",
+        help="the decimal point of its numbers, a point or a comma (default: recognised; a point in .arff)",
     )
     tables.add_argument(
         "--test-file",

@@ -66,7 +66,7 @@ def test_options_of_a_table_become_part_of_the_name_of_its_data_and_the_reading_
     ("request_", "complaint"),
     [
         ({"missing": "drop"}, "--missing: for a table of your own; give --dataset"),
-        ({"dataset": "mnist", "missing": "drop"}, "mnist is not of the form FILE.csv:COLUMN"),
+        ({"dataset": "mnist", "missing": "drop"}, "mnist is not of the form FILE.csv:COLUMN or FILE.arff:COLUMN"),
         ({"dataset": "a.csv:b", "missing": "zero"}, "--missing: expected one of refuse, drop, mean, got 'zero'"),
     ],
 )

@@ -178,7 +178,9 @@ def _dataset(request: Request) -> str | None:
     if request.dataset is None:
         if given or drop:
             options = ", ".join(map(_option, (*(["drop"] if drop else []), *given)))
-            raise PlanError(f"{options}: for a table of your own; give --dataset FILE.csv:COLUMN as well")
+            raise PlanError(
+                f"{options}: for a table of your own; give --dataset FILE.csv:COLUMN or FILE.arff:COLUMN as well"
+            )
         return None
     if "test_file" in given:
         given["test"] = given.pop("test_file")
