@@ -93,7 +93,7 @@ def test_the_same_table_in_other_spellings(write, change):
     same(datasets.load(f"{write(changed, 'other.arff')}:kind"), datasets.load(f"{write(TABLE)}:kind"))
 
 
-def test_values_are_those_of_scipy(write):
+def test_numbers_and_classes_are_those_of_scipy(write):
     numbers = np.random.default_rng(0).normal(size=40) * 10.0 ** np.arange(-20, 20)
     text = small([repr(float(x)) for x in numbers], "real")
     theirs, _ = scipy_arff.loadarff(io.StringIO(text))
@@ -202,6 +202,8 @@ def test_columns_of_other_types_can_only_be_left_out(write, kind):
         ("@ATTRIBUTE kind", "ATTRIBUTE kind", "line 6: .*is not a line of an ARFF file; expected @attribute NAME num"),
         (" {b, a, never}", " {b, a, never", "line 6: .*is not a line of an ARFF file"),
         (" {b, a, never}", " {b, a,, never}", "line 6: .*is not a line of an ARFF file"),
+        (" {b, a, never}", " {b, a, ' a'}", "line 6 declares 'a' twice"),
+        (" {b, a, never}", " {b, a, never} numeric", "line 6: .*is not a line of an ARFF file"),
         (" {b, a, never}", " {}", "line 6: .*is not a line of an ARFF file"),
         ("'stem length' real", "stem length real", "line 4: '@attribute stem length real' is not a line"),
         ("'stem length' real", "'stem length' integral", "line 4: .*is not a line of an ARFF file"),
@@ -250,6 +252,14 @@ def test_a_column_that_is_missing_is_refused_with_those_there_are(write):
         datasets.load(f"{write(TABLE)}:class")
     with pytest.raises(DataError, match=r"column 'y', which is to be dropped, is missing"):
         datasets.load(f"{write(TABLE)}:kind?drop=y")
+
+
+def test_numbers_may_be_classes(write):
+    text = small(["1", "02"] * 10)
+    csv = write("x,v,kind\n" + text.split("@data\n")[1], "mine.csv")
+    data = datasets.load(f"{write(text)}:v")
+    same(data, datasets.load(f"{csv}:v"))
+    assert data.class_names == ("1", "02")
 
 
 def test_a_measured_quantity_is_no_class(write):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,8 @@ def _attribute(where: str, line: str) -> Attribute:
             f"{where}: {line.strip()!r} is not a line of an ARFF file; expected @attribute NAME numeric, or @attribute "
             "NAME {A,B,C}, with quotes around what holds blanks or commas"
         )
+    if twice := [word for word, times in Counter(words).items() if times > 1]:
+        raise DataError(f"{where} declares {twice[0]!r} twice (blanks around it do not count): {line.strip()!r}")
     name, kind = found["name"], (found["other"] or "").lower()
     if name[0] in "'\"":
         name = name[1:-1].strip()
