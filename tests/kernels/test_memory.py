@@ -65,11 +65,11 @@ def test_threads_never_share_a_buffer():
         assert all(threads.map(fill_and_look, range(400)))
 
 
-def test_aligned_copies_only_what_is_not():
-    array = memory.empty(SHAPE, np.float32)
-    assert memory.aligned(array) is array
-    array[...] = 3
-    for view in (array[1:, :1], array.reshape(-1)[1:], array.T):
-        copy = memory.aligned(view)
-        assert copy.flags.c_contiguous
-        np.testing.assert_array_equal(copy, view)
+@pytest.mark.parametrize("shape", [(1,), (3, 5), SHAPE])
+def test_aligned_memory_starts_at_a_cache_line(shape):
+    arrays = [memory.aligned_empty(shape, np.float32) for _ in range(5)]
+    for number, array in enumerate(arrays):
+        assert array.shape == shape
+        assert array.ctypes.data % memory.CACHE_LINE == 0
+        array[...] = number
+    assert all((array == number).all() for number, array in enumerate(arrays))

@@ -11,7 +11,8 @@ from tinydist.kernels import narrow, rows
 PRODUCTS = ("linear", "vjp_x", "vjp_weight")
 every_product = pytest.mark.parametrize("product", PRODUCTS)
 batches = st.sampled_from([1, 2, rows.STRIP, rows.STRIP + 1, rows.BLOCK + 3, 700])
-inners = st.sampled_from([1, 7, rows.LANES, 8 * rows.LANES, 9 * rows.LANES + 5])
+TILE = rows.TILE // 4  # columns of float32
+inners = st.sampled_from([1, 7, TILE // 2, TILE - 1, TILE, TILE + 1, 2 * TILE + 5])
 
 
 def arguments(product, batch, outputs, inner, dtype):

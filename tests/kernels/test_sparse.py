@@ -9,7 +9,8 @@ from tinydist.kernels import rows, sparse
 
 ROWS = st.sampled_from([1, 2, rows.STRIP - 1, rows.STRIP, rows.STRIP + 1, 3 * rows.STRIP + 5])
 COLUMNS = st.sampled_from([1, 3, rows.BLOCK - 1, rows.BLOCK, rows.BLOCK + 1, 4 * rows.BLOCK + 7])
-WIDTHS = st.sampled_from([1, 5, rows.LANES, rows.LANES + 3, 4 * rows.LANES, 8 * rows.LANES, 13 * rows.LANES + 2])
+TILE = rows.TILE // 4  # columns of float32
+WIDTHS = st.sampled_from([1, 5, TILE // 2, TILE - 1, TILE, TILE + 1, 2 * TILE + 2])
 
 
 def random_bytes(rows, columns, density=0.2, seed=0):

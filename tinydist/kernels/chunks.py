@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.kernels.jit import kernel
@@ -27,12 +26,10 @@ out, few enough that their sums cost little."""
 @kernel()
 def sum_chunks(partial: Array) -> Array:
     """Return the sum over the first axis of (chunks, rows, width), added in order."""
-    chunks, rows, width = partial.shape
-    result = np.empty((rows, width), dtype=partial.dtype)
-    for i in range(rows):
-        for j in range(width):
-            total = partial[0, i, j]
-            for chunk in range(1, chunks):
-                total += partial[chunk, i, j]
-            result[i, j] = total
+    result = partial[0].copy()
+    for i in range(len(result)):
+        for chunk in range(1, len(partial)):
+            total, terms = result[i], partial[chunk, i]
+            for j in range(len(terms)):
+                total[j] += terms[j]
     return result

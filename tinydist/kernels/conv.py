@@ -1,8 +1,9 @@
 """Convolution and pooling of images, and their vector-Jacobian products.
 
-Every window of an image is laid out as a column of a matrix ("im2col"); then a convolution is a matrix product, whose
-loops are in :mod:`tinydist.kernels.rows`. NumPy has to lay out the windows of the whole batch, kh kw times the memory
-of the images; the numba kernels lay out one image at a time, which stays in the cache.
+An entry of the weight meets one pixel of every window. These pixels, the entry's *tap*, are an image of the size of the
+output; a convolution is a sum of taps, each times its entry. NumPy lays out all taps of the whole batch ("im2col"), kh
+kw times the memory of the images, for one matrix product; the numba kernels read one tap of one image at a time, which
+stays in the cache, and use it for all outputs.
 
 Threads share out fixed chunks of the images. What is summed over the batch has one partial sum for each chunk, and
 these are added in order: the same bits at any number of threads.
@@ -22,7 +23,6 @@ from numpy.typing import NDArray
 from tinydist.kernels.chunks import CHUNKS, sum_chunks
 from tinydist.kernels.jit import kernel
 from tinydist.kernels.memory import empty
-from tinydist.kernels.rows import LANES, add_dense
 
 Array = NDArray[Any]
 
@@ -85,46 +85,66 @@ def conv2d_vjp_weight_numpy(g: Array, x: Array, shape: tuple[int, ...], stride: 
 
 
 @kernel()
-def _lay_out(image: Array, height: int, width: int, stride: int, rows: int, columns: int, windows: Array) -> None:
-    """Write each window of an image, (channels, height, width), into a column of `windows`."""
-    k = 0
-    for channel in range(image.shape[0]):
-        for i in range(height):
-            for j in range(width):
-                for row in range(rows):
-                    for column in range(columns):
-                        windows[k, row * columns + column] = image[channel, row * stride + i, column * stride + j]
-                k += 1
+def _read_tap(image: Array, i: int, j: int, stride: int, tap: Array) -> None:
+    """Write the pixels that entry (i, j) of a weight meets into `tap`, (rows, columns): one for each window."""
+    rows, columns = tap.shape
+    for row in range(rows):
+        pixels = image[row * stride + i, j:]
+        if stride == 1:  # the same loop, in vector instructions
+            for column in range(columns):
+                tap[row, column] = pixels[column]
+        else:
+            for column in range(columns):
+                tap[row, column] = pixels[column * stride]
 
 
 @kernel()
-def _put_back(windows: Array, height: int, width: int, stride: int, rows: int, columns: int, image: Array) -> None:
-    """Add each column of `windows` to the window of the image that it belongs to."""
-    k = 0
-    for channel in range(image.shape[0]):
-        for i in range(height):
-            for j in range(width):
-                for row in range(rows):
-                    for column in range(columns):
-                        image[channel, row * stride + i, column * stride + j] += windows[k, row * columns + column]
-                k += 1
+def _add_tap(tap: Array, i: int, j: int, stride: int, image: Array) -> None:
+    """Add `tap`, (rows, columns), to the pixels that entry (i, j) of a weight meets."""
+    rows, columns = tap.shape
+    for row in range(rows):
+        pixels = image[row * stride + i, j:]
+        if stride == 1:
+            for column in range(columns):
+                pixels[column] += tap[row, column]
+        else:
+            for column in range(columns):
+                pixels[column * stride] += tap[row, column]
+
+
+@kernel(fastmath={"contract"})
+def _add_scaled(factor: float, terms: Array, sums: Array) -> None:
+    """Add ``factor * terms`` to `sums`, both of one axis."""
+    for k in range(len(terms)):
+        sums[k] += factor * terms[k]
+
+
+@kernel(fastmath={"reassoc", "contract", "nsz"})
+def _dot(a: Array, b: Array) -> float:
+    """Return the sum of products of two arrays of one axis, in vectors, which is why it may be reassociated."""
+    total = a.dtype.type(0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
 
 
 @kernel(parallel=True)
 def _conv2d(x: Array, weight: Array, bias: Array, stride: int, y: Array) -> None:
-    batch = x.shape[0]
+    batch = len(x)
     outputs, channels, height, width = weight.shape
     rows, columns = y.shape[2:]
-    size, positions = channels * height * width, rows * columns
-    values = weight.reshape(-1)
-    flat = y.reshape(batch, outputs, positions)
+    sums = y.reshape(batch, outputs, rows * columns)
     for chunk in prange(CHUNKS):
-        windows = np.empty((size, positions), dtype=x.dtype)
+        tap = np.empty((rows, columns), dtype=x.dtype)
         for n in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
-            _lay_out(x[n], height, width, stride, rows, columns, windows)
             for output in range(outputs):
-                flat[n, output] = bias[output]
-                add_dense(flat[n], output, windows, 0, values, output * size, 1, size)
+                sums[n, output] = bias[output]
+            for channel in range(channels):
+                for i in range(height):
+                    for j in range(width):
+                        _read_tap(x[n, channel], i, j, stride, tap)
+                        for output in range(outputs):
+                            _add_scaled(weight[output, channel, i, j], tap.reshape(-1), sums[n, output])
 
 
 def conv2d_numba(x: Array, weight: Array, bias: Array, stride: int) -> Array:
@@ -139,17 +159,18 @@ def conv2d_numba(x: Array, weight: Array, bias: Array, stride: int) -> Array:
 def _conv2d_vjp_x(g: Array, weight: Array, stride: int, gradient: Array) -> None:
     batch, outputs, rows, columns = g.shape
     channels, height, width = weight.shape[1:]
-    size, positions = channels * height * width, rows * columns
-    values = weight.reshape(-1)
-    flat = g.reshape(batch, outputs, positions)
+    flat = g.reshape(batch, outputs, rows * columns)
     for chunk in prange(CHUNKS):
-        windows = np.empty((size, positions), dtype=g.dtype)
+        tap = np.empty((rows, columns), dtype=g.dtype)
         for n in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
-            windows[:] = 0
-            for k in range(size):
-                add_dense(windows, k, flat[n], 0, values, k, size, outputs)
             gradient[n] = 0
-            _put_back(windows, height, width, stride, rows, columns, gradient[n])
+            for channel in range(channels):
+                for i in range(height):
+                    for j in range(width):
+                        tap[:] = 0
+                        for output in range(outputs):
+                            _add_scaled(weight[output, channel, i, j], flat[n, output], tap.reshape(-1))
+                        _add_tap(tap, i, j, stride, gradient[n, channel])
 
 
 def conv2d_vjp_x_numba(g: Array, weight: Array, shape: tuple[int, ...], stride: int) -> Array:
@@ -160,30 +181,27 @@ def conv2d_vjp_x_numba(g: Array, weight: Array, shape: tuple[int, ...], stride: 
 
 
 @kernel(parallel=True)
-def _conv2d_vjp_weight(g: Array, x: Array, height: int, width: int, stride: int, partial: Array) -> Array:
+def _conv2d_vjp_weight(g: Array, x: Array, stride: int, partial: Array) -> Array:
     batch, outputs, rows, columns = g.shape
-    positions = rows * columns
-    values = g.reshape(-1)
+    channels, height, width = partial.shape[2:]
+    flat = g.reshape(batch, outputs, rows * columns)
     for chunk in prange(CHUNKS):
         partial[chunk] = 0
-        windows = np.zeros((positions, partial.shape[2]), dtype=g.dtype)
+        tap = np.empty((rows, columns), dtype=g.dtype)
         for n in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
-            _lay_out(x[n], height, width, stride, rows, columns, windows.T)
-            for output in range(outputs):
-                first = (n * outputs + output) * positions
-                add_dense(partial[chunk], output, windows, 0, values, first, 1, positions)
-    return sum_chunks(partial)
+            for channel in range(channels):
+                for i in range(height):
+                    for j in range(width):
+                        _read_tap(x[n, channel], i, j, stride, tap)
+                        for output in range(outputs):
+                            partial[chunk, output, channel, i, j] += _dot(flat[n, output], tap.reshape(-1))
+    return sum_chunks(partial.reshape(CHUNKS, outputs, -1))
 
 
 def conv2d_vjp_weight_numba(g: Array, x: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """Return the gradient of the weight, as :func:`conv2d_vjp_weight_numpy`; all arrays have to be of one dtype.
-
-    Windows are rows here, filled up with zeros to whole vectors: the sums of a row stay in registers.
-    """
-    outputs, size = shape[0], shape[1] * shape[2] * shape[3]
-    partial = empty((CHUNKS, outputs, -(-size // LANES) * LANES), g.dtype)
-    total = _conv2d_vjp_weight(np.ascontiguousarray(g), np.ascontiguousarray(x), *shape[2:], stride, partial)
-    return np.ascontiguousarray(total[:, :size]).reshape(shape)
+    """Return the gradient of the weight, as :func:`conv2d_vjp_weight_numpy`; all arrays have to be of one dtype."""
+    partial = empty((CHUNKS, *shape), g.dtype)
+    return _conv2d_vjp_weight(np.ascontiguousarray(g), np.ascontiguousarray(x), stride, partial).reshape(shape)
 
 
 def _blocks(x: Array, size: int) -> Array:
@@ -272,25 +290,51 @@ def _max_pool2d(x: Array, size: int, y: Array) -> None:
                     y[n, row, column] = largest
 
 
+@kernel()
+def _max_pool2d_vjp_plane(g: Array, x: Array, y: Array, size: int, scratch: Array, gradient: Array) -> None:
+    """Write the gradient of one plane.
+
+    Maxima and shares are spread out to one entry a pixel, so that pixels are compared in vector instructions.
+    """
+    rows, columns = y.shape
+    used = columns * size
+    largest, ties, share = scratch[0, :used], scratch[1, :used], scratch[2, :used]
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    gradient[rows * size :] = 0  # pixels that fill no window
+    gradient[:, used:] = 0
+    for row in range(rows):
+        maxima, received = y[row], g[row]
+        for column in range(columns):
+            for j in range(size):
+                largest[column * size + j] = maxima[column]
+        ties[:] = 0
+        for i in range(row * size, (row + 1) * size):
+            pixels = x[i]
+            for k in range(used):
+                ties[k] += one if pixels[k] == largest[k] else zero
+        for column in range(columns):
+            total = zero
+            for j in range(size):
+                total += ties[column * size + j]
+            for j in range(size):
+                share[column * size + j] = received[column] / max(total, one)
+        for i in range(row * size, (row + 1) * size):
+            pixels, result = x[i], gradient[i]
+            for k in range(used):
+                other = largest[k] if largest[k] != largest[k] else zero  # NaN
+                result[k] = share[k] if pixels[k] == largest[k] else other
+
+
 @kernel(parallel=True)
 def _max_pool2d_vjp(g: Array, x: Array, y: Array, size: int, gradient: Array) -> None:
-    planes, rows, columns = y.shape
+    planes, _, width = x.shape
     for chunk in prange(CHUNKS):
+        scratch = np.empty((3, width), dtype=x.dtype)
         for n in range(planes * chunk // CHUNKS, planes * (chunk + 1) // CHUNKS):
-            gradient[n, rows * size :] = 0  # pixels that fill no window
-            gradient[n, :, columns * size :] = 0
-            for row in range(rows):
-                for column in range(columns):
-                    largest = y[n, row, column]
-                    ties = 0
-                    for i in range(row * size, (row + 1) * size):
-                        for j in range(column * size, (column + 1) * size):
-                            ties += x[n, i, j] == largest
-                    share = g[n, row, column] / g.dtype.type(max(ties, 1))
-                    other = largest if np.isnan(largest) else x.dtype.type(0)
-                    for i in range(row * size, (row + 1) * size):
-                        for j in range(column * size, (column + 1) * size):
-                            gradient[n, i, j] = share if x[n, i, j] == largest else other
+            if size == 2:  # a constant, for which the loops over a window are unrolled
+                _max_pool2d_vjp_plane(g[n], x[n], y[n], 2, scratch, gradient[n])
+            else:
+                _max_pool2d_vjp_plane(g[n], x[n], y[n], size, scratch, gradient[n])
 
 
 @kernel(parallel=True)

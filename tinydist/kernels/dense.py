@@ -19,8 +19,8 @@ from threadpoolctl import ThreadpoolController
 
 from tinydist.kernels.chunks import CHUNKS, sum_chunks
 from tinydist.kernels.jit import kernel
-from tinydist.kernels.memory import aligned, empty
-from tinydist.kernels.rows import dense_product
+from tinydist.kernels.memory import empty
+from tinydist.kernels.rows import dense_product, in_tiles
 
 Array = NDArray[Any]
 
@@ -120,7 +120,7 @@ def matmul_blocked_numba(a: Array, b: Array) -> Array:
     once loaded, serves them all.
     """
     product = empty((a.shape[0], b.shape[1]), b.dtype)
-    dense_product(np.ascontiguousarray(a), aligned(b), product)
+    dense_product(np.ascontiguousarray(a), in_tiles(b), product)
     return product
 
 

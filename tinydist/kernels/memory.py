@@ -36,26 +36,18 @@ _FREE = _references([np.empty(1, dtype=np.uint8)], 0)  # of a buffer to which on
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Return an uninitialised array, like ``numpy.empty``, aligned to cache lines and recycled if it is large."""
+    """Return an uninitialised array, like ``numpy.empty``; a large one is recycled and aligned to cache lines."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < LARGE:
-        return np.empty(shape, dtype)
+    return np.empty(shape, dtype) if size < LARGE else aligned_empty(shape, dtype)
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an uninitialised array that starts at a cache line; a large one is recycled."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     with _lock:
-        buffer = _free_buffer(size + CACHE_LINE)
+        buffer = np.empty(size + CACHE_LINE, np.uint8) if size < LARGE else _free_buffer(size + CACHE_LINE)
         start = -buffer.ctypes.data % CACHE_LINE
         return buffer[start : start + size].view(dtype).reshape(shape)
-
-
-def aligned(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array itself if it is C-contiguous and starts at a cache line, else a copy.
-
-    A copy starts at a cache line too if it is large enough to be recycled (see :func:`empty`).
-    """
-    if array.flags.c_contiguous and array.ctypes.data % CACHE_LINE == 0:
-        return array
-    copy = empty(array.shape, array.dtype)
-    copy[...] = array
-    return copy
 
 
 def _free_buffer(size: int) -> NDArray[np.uint8]:

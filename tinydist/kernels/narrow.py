@@ -12,8 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.kernels.chunks import CHUNKS
-from tinydist.kernels.memory import aligned, empty
-from tinydist.kernels.rows import dense_product, narrow_linear_numba, narrow_product_summed
+from tinydist.kernels.memory import empty
+from tinydist.kernels.rows import (
+    BLOCK,
+    dense_product,
+    empty_tiles,
+    in_tiles,
+    narrow_linear_numba,
+    narrow_product_summed,
+    sum_in_tiles,
+)
 
 Array = NDArray[Any]
 
@@ -40,7 +48,7 @@ def narrow_vjp_x_numpy(g: Array, weight: Array) -> Array:
 def narrow_vjp_x_numba(g: Array, weight: Array) -> Array:
     """Return ``G W``: (batch, out) and (out, in) to (batch, in)."""
     result = empty((len(g), weight.shape[1]), g.dtype)
-    dense_product(np.ascontiguousarray(g), aligned(weight), result)
+    dense_product(np.ascontiguousarray(g), in_tiles(weight), result)
     return result
 
 
@@ -51,5 +59,7 @@ def narrow_vjp_weight_numpy(g: Array, x: Array) -> Array:
 
 def narrow_vjp_weight_numba(g: Array, x: Array) -> Array:
     """Return ``G^T X``: (batch, out) and (batch, in) to (out, in)."""
-    partial = empty((CHUNKS, g.shape[1], x.shape[1]), g.dtype)
-    return narrow_product_summed(np.ascontiguousarray(g), aligned(x), partial)
+    tiles = empty_tiles((CHUNKS, BLOCK, x.shape[1]), g.dtype)
+    partial = empty_tiles((CHUNKS, g.shape[1], x.shape[1]), g.dtype)
+    narrow_product_summed(np.ascontiguousarray(g), np.ascontiguousarray(x), tiles, partial)
+    return sum_in_tiles(partial, x.shape[1])

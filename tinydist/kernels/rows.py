@@ -1,16 +1,16 @@
 """Sums of scaled rows of a matrix, kept in registers: the inner loops of sparse and of narrow dense matrix products.
 
-``result[i] += sum_p values[p] * matrix[row of p]``: with `values` the non-zeros of row i of a sparse matrix, or the few
-entries of row i of a narrow one, this is a matrix product. The speed depends on two things: that the rows of `matrix`
-come from the fastest cache, for which the callers cut the work into blocks, and that the sums stay in registers, for
-which see :func:`_add_rows`.
+``sums[i] += sum_p values[p] * matrix[row of p]``: with `values` the non-zeros of row i of a sparse matrix, or the few
+entries of row i of a narrow one, this is a matrix product. The speed depends on two things: that the sums stay in
+registers, for which see :func:`_add_rows`, and that the rows of `matrix` come from the fastest cache. So `matrix` is
+cut into tiles: as many columns as :data:`SUMS` registers hold, and of these columns a block of rows at a time.
 
-All kernels sum in a fixed order: the same bits at any number of threads.
+All kernels sum in a fixed order: the same bits at any number of threads, and where sums are in tiles with registers of
+any size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,247 +21,244 @@ from numpy.typing import NDArray
 
 from tinydist.kernels.chunks import sum_chunks
 from tinydist.kernels.jit import kernel
+from tinydist.kernels.memory import aligned_empty
+from tinydist.kernels.processor import REGISTER
 
 Array = NDArray[Any]
 
+SUMS = 8
+"""Number of registers that hold sums. A multiply-add takes four cycles and two can start per cycle, so eight sums that
+do not wait for one another keep a processor busy, and AVX2, which has sixteen registers, has some left."""
+
+TILE = SUMS * REGISTER
+"""Size of a row of a tile in bytes: with AVX-512 128 columns of float32, with AVX2 64."""
+
 BLOCK = 112
-"""Number of rows of `matrix` in a block: 56 kB at a width of 128 float32 (measured: 40 takes a fifth longer, 80 and 200
-within a tenth). At most 256, so that an offset fits a byte."""
+"""Number of rows in a block. With AVX2 a block of a tile then has 28 kB, which the first cache (32 kB or more) holds.
+At most 256, so that an offset fits a byte."""
 
 STRIP = 64
 """Number of rows of the result that a thread takes through all blocks before it goes on to the next."""
 
-LANES = 16
-"""Number of entries in a vector of :func:`_add_rows`: one AVX-512 register of float32, or several smaller ones."""
 
-
-def _add_rows_plain(vectors: int) -> Callable[..., None]:
-    """Return the innermost loop, for ``vectors * LANES`` columns of the result at a time, in plain Python.
+def _add_rows_plain(
+    sums: Array,
+    i: int,
+    tile: Array,
+    first: int,
+    offsets: Array | None,
+    values: Array,
+    start: int,
+    stride: int,
+    count: int,
+) -> None:
+    """Add scaled rows of a tile to a row of sums, in plain Python.
 
     It shows the computation and runs with NUMBA_DISABLE_JIT=1; see :func:`_add_rows` for the one that is compiled.
+
+    Args:
+        sums: (rows, tile width), C-contiguous; row `i` is changed in place.
+        i: row of `sums`.
+        tile: (rows, tile width), C-contiguous.
+        first: row of `tile` from which rows are counted.
+        offsets: row of each value, counted from `first`, one axis; None if they follow one another.
+        values: factors of the rows, one axis.
+        start: position of the first value and offset.
+        stride: steps from one value to the next.
+        count: number of values.
     """
-
-    def add_rows(
-        result: Array,
-        i: int,
-        j: int,
-        matrix: Array,
-        first: int,
-        offsets: Array | None,
-        values: Array,
-        start: int,
-        stride: int,
-        count: int,
-    ) -> None:
-        columns = slice(j, j + vectors * LANES)
-        for n in range(count):
-            row = first + (n if offsets is None else int(offsets[start + n]))
-            result[i, columns] += values[start + n * stride] * matrix[row, columns]
-
-    return add_rows
+    for n in range(count):
+        row = first + (n if offsets is None else int(offsets[start + n]))
+        sums[i] += values[start + n * stride] * tile[row]
 
 
-def _add_rows(vectors: int) -> Callable[..., None]:
-    """Return the innermost loop, for ``vectors * LANES`` columns of the result at a time, for numba to compile.
+@intrinsic
+def _add_rows(
+    _context: Any,
+    sums: Any,
+    _i: Any,
+    tile: Any,
+    _first: Any,
+    offsets: Any,
+    values: Any,
+    _start: Any,
+    _stride: Any,
+    _count: Any,
+) -> Any:
+    """Add scaled rows of a tile to a row of sums; for numba to compile.
 
     It computes what :func:`_add_rows_plain` does. Written like that, numba stores the sums to memory and loads them
     again for every n, because an array might overlap another. So the loop is spelled out in LLVM's language, with the
-    sums as vector variables: they are loaded once before the loop and stored once after it. With 8 vectors of 16
-    float32 and AVX-512, the machine code of one step is a load of the offset, a load and conversion of the value, its
-    broadcast to all lanes, and eight multiply-adds (vfmadd231ps) that read a row of `matrix` straight from the cache
-    into eight sums in registers zmm0 to zmm7. Eight independent sums are also what keeps the multiply-add units busy:
-    each takes four cycles and two start per cycle. Processors with shorter vectors use several registers for one of
-    ours.
+    sums as vector variables: they are loaded once before the loop and stored once after it. With AVX-512 the machine
+    code of one step is a load of the offset, a load and conversion of the value, its broadcast to all lanes, and eight
+    multiply-adds (vfmadd231ps) that read a row of `tile` straight from the cache into eight sums in registers zmm0 to
+    zmm7.
     """
+    number = types.intp
+    signature = types.void(sums, number, tile, number, offsets, values, number, number, number)
 
-    @intrinsic
-    def add_rows(
-        _context: Any,
-        result: Any,
-        _i: Any,
-        _j: Any,
-        matrix: Any,
-        _first: Any,
-        offsets: Any,
-        values: Any,
-        _start: Any,
-        _stride: Any,
-        _count: Any,
-    ) -> Any:
-        number = types.intp
-        signature = types.void(result, number, number, matrix, number, offsets, values, number, number, number)
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, i, tile, first, offsets, values, start, stride, count = arguments
 
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            result, i, j, matrix, first, offsets, values, start, stride, count = arguments
+        def array(position: int, value: Any) -> Any:
+            return context.make_array(signature.args[position])(context, builder, value)
 
-            def array(position: int, value: Any) -> Any:
-                return context.make_array(signature.args[position])(context, builder, value)
+        sums, tile, values = array(0, sums), array(2, tile), array(5, values)
+        integer, lane = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
+        size = lane.get_abi_size(context.target_data)
+        lanes = REGISTER // size
+        vector = ir.VectorType(lane, lanes)
 
-            result, matrix, values = array(0, result), array(3, matrix), array(6, values)
-            integer, lane = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
-            vector = ir.VectorType(lane, LANES)
-            width = builder.extract_value(matrix.shape, 1)
+        def addresses(data: Any, row: Any) -> list[Any]:
+            """Return the addresses of the vectors of a row."""
+            entry = builder.gep(data, [builder.mul(row, integer(SUMS * lanes))])
+            starts = [builder.gep(entry, [integer(k * lanes)]) for k in range(SUMS)]
+            return [builder.bitcast(start, vector.as_pointer()) for start in starts]
 
-            def entry(data: Any, row: Any) -> Any:
-                """Return the address of column j of a row."""
-                return builder.gep(data, [builder.add(builder.mul(row, width), j)])
+        def row_of(n: Any) -> Any:
+            if isinstance(signature.args[4], types.NoneType):
+                return builder.add(first, n)
+            offset = builder.load(builder.gep(array(4, offsets).data, [builder.add(start, n)]))
+            return builder.add(first, builder.zext(offset, integer))
 
-            def addresses(data: Any) -> list[Any]:
-                """Return the addresses of the vectors that begin there."""
-                starts = [builder.gep(data, [integer(k * LANES)]) for k in range(vectors)]
-                return [builder.bitcast(start, vector.as_pointer()) for start in starts]
+        def value_of(n: Any) -> Any:
+            value = builder.load(builder.gep(values.data, [builder.add(start, builder.mul(n, stride))]))
+            return builder.uitofp(value, lane) if isinstance(signature.args[5].dtype, types.Integer) else value
 
-            def row_of(n: Any) -> Any:
-                if isinstance(signature.args[5], types.NoneType):
-                    return builder.add(first, n)
-                offset = builder.load(builder.gep(array(5, offsets).data, [builder.add(start, n)]))
-                return builder.add(first, builder.zext(offset, integer))
+        sums_at = addresses(sums.data, i)
+        initial = [builder.load(address, align=size) for address in sums_at]
+        before = builder.block
+        head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+        builder.branch(head)
 
-            def value_of(n: Any) -> Any:
-                value = builder.load(builder.gep(values.data, [builder.add(start, builder.mul(n, stride))]))
-                return builder.uitofp(value, lane) if isinstance(signature.args[6].dtype, types.Integer) else value
+        builder.position_at_end(head)
+        n = builder.phi(integer)
+        totals = [builder.phi(vector) for _ in range(SUMS)]
+        builder.cbranch(builder.icmp_signed("<", n, count), body, after)
 
-            alignment = lane.get_abi_size(context.target_data)
-            sums_at = addresses(entry(result.data, i))
-            initial = [builder.load(address, align=alignment) for address in sums_at]
-            before = builder.block
-            head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
-            builder.branch(head)
+        builder.position_at_end(body)
+        undefined = ir.Constant(vector, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+        one_lane = builder.insert_element(undefined, value_of(n), integer(0))
+        factor = builder.shuffle_vector(one_lane, undefined, zeros)
+        added = []
+        for total, address in zip(totals, addresses(tile.data, row_of(n)), strict=True):
+            product = builder.fmul(factor, builder.load(address, align=size), flags=("contract",))
+            added.append(builder.fadd(total, product, flags=("contract",)))
+        following = builder.add(n, integer(1))
+        builder.branch(head)
 
-            builder.position_at_end(head)
-            n = builder.phi(integer)
-            sums = [builder.phi(vector) for _ in range(vectors)]
-            builder.cbranch(builder.icmp_signed("<", n, count), body, after)
+        n.add_incoming(integer(0), before)
+        n.add_incoming(following, body)
+        for total, first_value, next_value in zip(totals, initial, added, strict=True):
+            total.add_incoming(first_value, before)
+            total.add_incoming(next_value, body)
 
-            builder.position_at_end(body)
-            undefined = ir.Constant(vector, ir.Undefined)
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-            one_lane = builder.insert_element(undefined, value_of(n), integer(0))
-            factor = builder.shuffle_vector(one_lane, undefined, zeros)
-            added = []
-            for total, address in zip(sums, addresses(entry(matrix.data, row_of(n))), strict=True):
-                product = builder.fmul(factor, builder.load(address, align=alignment), flags=("contract",))
-                added.append(builder.fadd(total, product, flags=("contract",)))
-            following = builder.add(n, integer(1))
-            builder.branch(head)
+        builder.position_at_end(after)
+        for total, address in zip(totals, sums_at, strict=True):
+            builder.store(total, address, align=size)
+        return context.get_dummy_value()
 
-            n.add_incoming(integer(0), before)
-            n.add_incoming(following, body)
-            for total, first_value, next_value in zip(sums, initial, added, strict=True):
-                total.add_incoming(first_value, before)
-                total.add_incoming(next_value, body)
-
-            builder.position_at_end(after)
-            for total, address in zip(sums, sums_at, strict=True):
-                builder.store(total, address, align=alignment)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return add_rows
+    return signature, generate
 
 
-_make = _add_rows_plain if config.DISABLE_JIT else _add_rows  # type: ignore[attr-defined]
-_add_rows_8, _add_rows_4, _add_rows_1 = _make(8), _make(4), _make(1)
+add_rows: Any = _add_rows_plain if config.DISABLE_JIT else _add_rows  # type: ignore[attr-defined]
 
 
-@kernel(fastmath={"contract"})
-def _add_sparse(
-    result: Array, i: int, matrix: Array, first: int, offsets: Array, values: Array, start: int, count: int
-) -> None:
-    """Add non-zeros to a row: ``result[i] += sum_n values[start + n] * matrix[first + offsets[start + n]]``."""
-    width = result.shape[1]
-    j = 0
-    while j + 8 * LANES <= width:
-        _add_rows_8(result, i, j, matrix, first, offsets, values, start, 1, count)
-        j += 8 * LANES
-    if j + 4 * LANES <= width:
-        _add_rows_4(result, i, j, matrix, first, offsets, values, start, 1, count)
-        j += 4 * LANES
-    while j + LANES <= width:
-        _add_rows_1(result, i, j, matrix, first, offsets, values, start, 1, count)
-        j += LANES
-    if j < width:
-        for p in range(start, start + count):
-            for rest in range(j, width):
-                result[i, rest] += values[p] * matrix[first + int(offsets[p]), rest]
+def empty_tiles(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return uninitialised memory for matrices, (..., rows, width), in tiles, (..., tiles, rows, tile width)."""
+    *several, rows, width = shape
+    tile_width = TILE // dtype.itemsize
+    return aligned_empty((*several, (width + tile_width - 1) // tile_width, rows, tile_width), dtype)
 
 
-@kernel(fastmath={"contract"})
-def add_dense(
-    result: Array, i: int, matrix: Array, first: int, values: Array, start: int, stride: int, count: int
-) -> None:
-    """Add consecutive rows to a row: ``result[i] += sum_n values[start + n * stride] * matrix[first + n]``.
-
-    Args:
-        result: (rows, width), C-contiguous; row `i` is changed in place.
-        i: row of `result`.
-        matrix: (at least first + count, width), C-contiguous.
-        first: first row of `matrix`.
-        values: factors of the rows, one axis.
-        start: position of the first factor in `values`.
-        stride: steps from one factor to the next.
-        count: number of rows to add.
-    """
-    width = result.shape[1]
-    j = 0
-    while j + 8 * LANES <= width:
-        _add_rows_8(result, i, j, matrix, first, None, values, start, stride, count)
-        j += 8 * LANES
-    if j + 4 * LANES <= width:
-        _add_rows_4(result, i, j, matrix, first, None, values, start, stride, count)
-        j += 4 * LANES
-    while j + LANES <= width:
-        _add_rows_1(result, i, j, matrix, first, None, values, start, stride, count)
-        j += LANES
-    if j < width:
-        for n in range(count):
-            for rest in range(j, width):
-                result[i, rest] += values[start + n * stride] * matrix[first + n, rest]
+@kernel()
+def _fill_tiles(matrix: Array, tiles: Array) -> None:
+    """Copy a matrix, (rows, width), into tiles, (tiles, at least rows, tile width), with zeros beyond its width."""
+    count, _, tile_width = tiles.shape
+    for i in range(len(matrix)):
+        for t in range(count):
+            entries, copied = matrix[i, t * tile_width :], tiles[t, i]
+            used = min(tile_width, len(entries))
+            for j in range(used):
+                copied[j] = entries[j]
+            for j in range(used, tile_width):
+                copied[j] = 0
 
 
-@kernel(parallel=True)
-def sparse_product(pointers: Array, offsets: Array, values: Array, matrix: Array, start: Array, result: Array) -> None:
+def in_tiles(matrix: Array) -> Array:
+    """Return a matrix, (rows, width), in tiles, (tiles, rows, tile width), with zeros beyond its width."""
+    tiles = empty_tiles(matrix.shape, matrix.dtype)
+    _fill_tiles(np.ascontiguousarray(matrix), tiles)
+    return tiles
+
+
+def sum_in_tiles(partial: Array, width: int) -> Array:
+    """Return the sum of matrices in tiles, (chunks, tiles, rows, tile width), added in order, as (rows, width)."""
+    chunks, count, rows, tile_width = partial.shape
+    total = sum_chunks(partial.reshape(chunks, count * rows, tile_width)).reshape(count, rows, tile_width)
+    return np.ascontiguousarray(total.swapaxes(0, 1).reshape(rows, count * tile_width)[:, :width])
+
+
+@kernel()
+def _write_strip(sums: Array, result: Array, first: int, t: int) -> None:
+    """Write sums of tile `t`, (rows, tile width), to the rows of `result` from `first` on."""
+    tile_width = sums.shape[1]
+    for i in range(min(len(sums), len(result) - first)):
+        total, entries = sums[i], result[first + i, t * tile_width :]
+        for j in range(min(tile_width, len(entries))):
+            entries[j] = total[j]
+
+
+@kernel(parallel=True, fastmath={"contract"})
+def sparse_product(pointers: Array, offsets: Array, values: Array, tiles: Array, start: Array, result: Array) -> None:
     """Write ``P M + start`` into `result`, for a P in blocks of columns; threads share out strips of rows.
 
     Args:
         pointers, offsets, values: P, see :class:`tinydist.kernels.sparse.Blocks`.
-        matrix: M, (columns, width), C-contiguous; fastest if it starts at a cache line.
-        start: added to every row, (width,).
+        tiles: M, (columns, width), in tiles.
+        start: added to every row, (width,), in tiles, (tiles, 1, tile width).
         result: (rows, width), C-contiguous.
     """
-    rows, width = result.shape
+    rows = len(result)
+    count, _, tile_width = tiles.shape
     for strip in prange((rows + STRIP - 1) // STRIP):
-        for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
-            for j in range(width):
-                result[i, j] = start[j]
-        for block in range(pointers.shape[0]):
-            for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
-                begin, end = pointers[block, i], pointers[block, i + 1]
-                _add_sparse(result, i, matrix, block * BLOCK, offsets, values, begin, end - begin)
+        first, last = strip * STRIP, min(rows, (strip + 1) * STRIP)
+        sums = np.empty((STRIP, tile_width), dtype=tiles.dtype)
+        for t in range(count):
+            tile = tiles[t]
+            for i in range(last - first):
+                sums[i] = start[t, 0]
+            for block in range(pointers.shape[0]):
+                for i in range(first, last):
+                    begin, end = pointers[block, i], pointers[block, i + 1]
+                    add_rows(sums, i - first, tile, block * BLOCK, offsets, values, begin, 1, end - begin)
+            _write_strip(sums, result, first, t)
 
 
-@kernel(parallel=True)
-def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix: Array, partial: Array) -> Array:
-    """Return ``P M`` for a P with many blocks of columns; threads share out chunks of blocks, which are added in order.
+@kernel(parallel=True, fastmath={"contract"})
+def sparse_product_summed(
+    pointers: Array, offsets: Array, values: Array, matrix: Array, tiles: Array, partial: Array
+) -> None:
+    """Write the terms of ``P M``, for a P with many blocks of columns; threads share out chunks of blocks.
 
     Args:
         pointers, offsets, values: P, see :class:`tinydist.kernels.sparse.Blocks`.
-        matrix: M, (columns, width), C-contiguous; fastest if it starts at a cache line.
-        partial: memory for the sums of the chunks, (chunks, rows, width), C-contiguous.
-
-    Returns:
-        (rows, width).
+        matrix: M, (columns, width), C-contiguous.
+        tiles: memory for one block of M for each chunk, in tiles, (chunks, tiles, BLOCK, tile width).
+        partial: the sums of the chunks, in tiles, (chunks, tiles, rows, tile width); written.
     """
-    blocks = pointers.shape[0]
-    chunks, rows, _ = partial.shape
+    blocks = len(pointers)
+    chunks, count, rows, _ = partial.shape
     for chunk in prange(chunks):
         partial[chunk] = 0
         for block in range(blocks * chunk // chunks, blocks * (chunk + 1) // chunks):
-            for i in range(rows):
-                begin, end = pointers[block, i], pointers[block, i + 1]
-                _add_sparse(partial[chunk], i, matrix, block * BLOCK, offsets, values, begin, end - begin)
-    return sum_chunks(partial)
+            _fill_tiles(matrix[block * BLOCK : (block + 1) * BLOCK], tiles[chunk])
+            for t in range(count):
+                sums, tile = partial[chunk, t], tiles[chunk, t]
+                for i in range(rows):
+                    begin, end = pointers[block, i], pointers[block, i + 1]
+                    add_rows(sums, i, tile, 0, offsets, values, begin, 1, end - begin)
 
 
 @kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"})
@@ -285,47 +282,50 @@ def narrow_linear_numba(x: Array, weight: Array) -> Array:
     return result
 
 
-@kernel(parallel=True)
-def dense_product(a: Array, b: Array, result: Array) -> None:
-    """Write ``A B`` into `result`, block by block; threads share out strips of rows.
+@kernel(parallel=True, fastmath={"contract"})
+def dense_product(a: Array, tiles: Array, result: Array) -> None:
+    """Write ``A B`` into `result`, tile by tile; threads share out strips of rows.
 
     Args:
         a: A, (rows, columns), C-contiguous.
-        b: B, (columns, width), C-contiguous; fastest if it starts at a cache line.
+        tiles: B, (columns, width), in tiles.
         result: (rows, width), C-contiguous.
     """
     rows, columns = a.shape
     values = a.reshape(-1)
+    count, _, tile_width = tiles.shape
     for strip in prange((rows + STRIP - 1) // STRIP):
-        for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
-            for j in range(result.shape[1]):
-                result[i, j] = 0
-        for first in range(0, columns, BLOCK):
-            count = min(BLOCK, columns - first)
-            for i in range(strip * STRIP, min(rows, (strip + 1) * STRIP)):
-                add_dense(result, i, b, first, values, i * columns + first, 1, count)
+        first, last = strip * STRIP, min(rows, (strip + 1) * STRIP)
+        sums = np.empty((STRIP, tile_width), dtype=tiles.dtype)
+        for t in range(count):
+            tile = tiles[t]
+            sums[:] = 0
+            for k in range(0, columns, BLOCK):
+                for i in range(first, last):
+                    add_rows(sums, i - first, tile, k, None, values, i * columns + k, 1, min(BLOCK, columns - k))
+            _write_strip(sums, result, first, t)
 
 
-@kernel(parallel=True)
-def narrow_product_summed(narrow: Array, matrix: Array, partial: Array) -> Array:
-    """Return ``N^T M`` for an N with few columns and many rows; threads share out chunks of rows, added in order.
+@kernel(parallel=True, fastmath={"contract"})
+def narrow_product_summed(narrow: Array, matrix: Array, tiles: Array, partial: Array) -> None:
+    """Write the terms of ``N^T M``, for an N with few columns and many rows; threads share out chunks of rows.
 
     Args:
         narrow: N, (rows, columns), C-contiguous.
-        matrix: M, (rows, width), C-contiguous; fastest if it starts at a cache line.
-        partial: memory for the sums of the chunks, (chunks, columns, width), C-contiguous.
-
-    Returns:
-        (columns, width).
+        matrix: M, (rows, width), C-contiguous.
+        tiles: memory for one block of M for each chunk, in tiles, (chunks, tiles, BLOCK, tile width).
+        partial: the sums of the chunks, in tiles, (chunks, tiles, columns, tile width); written.
     """
     rows, columns = narrow.shape
     values = narrow.reshape(-1)
-    chunks = partial.shape[0]
+    chunks, count = partial.shape[:2]
     for chunk in prange(chunks):
         partial[chunk] = 0
         last = rows * (chunk + 1) // chunks
         for first in range(rows * chunk // chunks, last, BLOCK):
-            count = min(BLOCK, last - first)
-            for j in range(columns):
-                add_dense(partial[chunk], j, matrix, first, values, first * columns + j, columns, count)
-    return sum_chunks(partial)
+            length = min(BLOCK, last - first)
+            _fill_tiles(matrix[first : first + length], tiles[chunk])
+            for t in range(count):
+                sums, tile = partial[chunk, t], tiles[chunk, t]
+                for j in range(columns):
+                    add_rows(sums, j, tile, 0, None, values, first * columns + j, columns, length)

@@ -7,8 +7,8 @@ width) floats is, row by row, a sum of rows of M, each scaled by one byte::
 
 M is much larger than the fastest cache (784 x 128 floats: 400 kB against 32 to 48 kB), so the columns of P are cut
 into blocks: a strip of rows works through one block after the other, and within a block it only needs a few rows of
-M, which stay in the fastest cache or close to it. Block by block, the column of a non-zero is an offset below 256, and
-one byte holds it. The loops are in :mod:`tinydist.kernels.rows`.
+M, which stay in the fastest cache. Block by block, the column of a non-zero is an offset below 256, and one byte holds
+it. The loops are in :mod:`tinydist.kernels.rows`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.kernels.chunks import BLOCK_CHUNKS, BLOCKS_PER_CHUNK
-from tinydist.kernels.memory import aligned, empty
-from tinydist.kernels.rows import BLOCK, sparse_product, sparse_product_summed
+from tinydist.kernels.memory import empty
+from tinydist.kernels.rows import BLOCK, empty_tiles, in_tiles, sparse_product, sparse_product_summed, sum_in_tiles
 
 Array = NDArray[Any]
 
@@ -92,7 +92,8 @@ def sparse_matmul_numba(blocks: Blocks, matrix: Array, start: Array) -> Array:
         (rows, width), in the dtype of `matrix`.
     """
     result = empty((blocks.shape[0], matrix.shape[1]), matrix.dtype)
-    sparse_product(blocks.pointers, blocks.offsets, blocks.values, aligned(matrix), start, result)
+    tiles, start_tiles = in_tiles(matrix), in_tiles(start[None])
+    sparse_product(blocks.pointers, blocks.offsets, blocks.values, tiles, start_tiles, result)
     return result
 
 
@@ -113,8 +114,12 @@ def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
     """
     count = len(blocks.pointers)
     chunks = min(BLOCK_CHUNKS, (count + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK)
-    partial = empty((chunks, blocks.shape[0], matrix.shape[1]), matrix.dtype)
-    return sparse_product_summed(blocks.pointers, blocks.offsets, blocks.values, aligned(matrix), partial)
+    width = matrix.shape[1]
+    tiles = empty_tiles((chunks, BLOCK, width), matrix.dtype)
+    partial = empty_tiles((chunks, blocks.shape[0], width), matrix.dtype)
+    matrix = np.ascontiguousarray(matrix)
+    sparse_product_summed(blocks.pointers, blocks.offsets, blocks.values, matrix, tiles, partial)
+    return sum_in_tiles(partial, width)
 
 
 def sparse_matmul_summed_numpy(blocks: Blocks, matrix: Array) -> Array:

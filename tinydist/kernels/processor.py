@@ -1,0 +1,19 @@
+"""The vector instructions that numba compiles for: those of this processor, or those that NUMBA_CPU_FEATURES names."""
+
+from __future__ import annotations
+
+from llvmlite.binding import get_host_cpu_features
+from numba import config
+
+_BYTES = {"avx512f": ("AVX-512", 64), "avx2": ("AVX2", 32), "avx": ("AVX", 32), "neon": ("NEON", 16)}
+
+
+def _instructions() -> tuple[str, int]:
+    """Return the name of the instruction set with the longest vectors, and their length in bytes."""
+    chosen: str | None = config.CPU_FEATURES  # type: ignore[attr-defined]  # numba sets it at run time
+    present = (get_host_cpu_features().flatten() if chosen is None else chosen).split(",")
+    return next((named for feature, named in _BYTES.items() if f"+{feature}" in present), ("none known", 16))
+
+
+INSTRUCTIONS, REGISTER = _instructions()
+"""The vector instructions, such as "AVX2", and the size of their registers in bytes."""
