@@ -23,13 +23,15 @@ from tinydist.cores import available_cores
 from tinydist.errors import DataError
 from tinydist.figures import check_figure
 from tinydist.files import check_replaceable, write_atomically
+from tinydist.kernels.processor import INSTRUCTIONS
 from tinydist.models import parse_model_name
 from tinydist.sparse import SparseMatrix
 
 DESCRIPTION = """\
 How fast one full-batch epoch (forward, backward, step) on MNIST with raw pixels is: with tinydist, with the same
 written out in NumPy, and with PyTorch if it is installed. The three take turns, each in a process of its own; medians
-and quartiles are in milliseconds, and peak memory is that of the whole process.
+and quartiles are in milliseconds, and peak memory is that of the whole process. NUMBA_CPU_NAME=haswell and
+NUMBA_CPU_FEATURES=+avx2,+fma make tinydist use no more than AVX2.
 """
 MODELS = ["ReLU", "ReLU2-Neg", "Abs2-Neg", "Abs-L2"]
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -89,7 +91,8 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
     check_threads(number)
     libraries = installed_libraries()
     layout = "sparse" if isinstance(load_images(train_size)[0], SparseMatrix) else "dense"
-    print(f"One epoch over {train_size:,} images with {number} threads; tinydist holds the images {layout}.")
+    print(f"One epoch over {train_size:,} images with {number} threads; tinydist holds the images {layout} and uses")
+    print(f"the vector instructions {INSTRUCTIONS}.")
     print("Times in ms, median [quartiles]; peak memory of a process in MB.")
     columns = "{:10} {:>21} {:>21} {:>21} {:>14} {:>16}"
     print(columns.format("model", *LIBRARIES.values(), "ratio to torch", "memory (torch's)"), flush=True)
@@ -105,6 +108,7 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
             "threads": number,
             "train_size": train_size,
             "layout": layout,
+            "instructions": INSTRUCTIONS,
             "peak_rss_mb": memory["tinydist"],
             "numpy_peak_rss_mb": memory["numpy"],
             "torch_peak_rss_mb": memory["torch"],
@@ -118,7 +122,7 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
 
 def _kernels(options: argparse.Namespace) -> dict[str, dict[str, object]]:
     """Time the kernels, print a table, draw the roofline, and return the numbers by kernel."""
-    label = f"{options.train_size:,} images, 784-128-10, float32, {options.threads} threads"
+    label = f"{options.train_size:,} images, 784-128-10, float32, {options.threads} threads, {INSTRUCTIONS}"
     with threads(options.threads):
         machine = measure_machine()
         print(f"Kernels at {label}; times in ms, median [quartiles]; ratio: tinydist to NumPy.")
