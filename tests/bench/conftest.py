@@ -7,3 +7,4 @@ from tinydist.bench import measure
 def no_pause(monkeypatch):
     """Nothing here is about how fast anything is."""
     monkeypatch.setattr(measure, "PAUSE", 0)
+    monkeypatch.setattr(measure, "WAKE", 0)

@@ -22,6 +22,9 @@ Array = NDArray[Any]
 PAUSE = 0.1
 """Seconds of pause between two timed runs."""
 
+WAKE = 0.03
+"""Seconds of uncounted runs before a timed one, in which the system spreads waking threads over the cores."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -45,8 +48,8 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int
     """Time all candidates in turn, again and again, so that a machine that slows down slows them all.
 
     Each runs once first, uncounted, which is when numba compiles and memory is allocated. A pause before every run
-    lets the threads of the library that ran before, which go on spinning for a while, come to rest, and an uncounted
-    run after it wakes those of the candidate.
+    lets the threads of the library that ran before, which go on spinning for a while, come to rest, and uncounted
+    runs after it wake those of the candidate.
 
     Args:
         candidates: functions by name.
@@ -58,7 +61,10 @@ def interleaved(candidates: Mapping[str, Callable[[], object]], repetitions: int
     for _ in range(repetitions):
         for name, run in candidates.items():
             time.sleep(PAUSE)
+            awake = time.perf_counter() + WAKE
             run()
+            while time.perf_counter() < awake:
+                run()
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
