@@ -16,14 +16,19 @@ def pixels():
     return load("mnist", train_size=150).x_train.astype(np.uint8)
 
 
-@pytest.mark.parametrize("scaling", [{}, {"scale": 1 / 255}, NORMALIZED], ids=["raw", "unit", "normalized"])
+@pytest.mark.parametrize(
+    "scaling",
+    [{}, {"scale": 1 / 255}, NORMALIZED, {"scale": 2, "shift": 1}, {"scale": 0, "shift": -1}],
+    ids=["raw", "unit", "normalized", "whole", "constant"],
+)
 def test_products_are_those_of_the_scaled_dense_matrix(pixels, scaling, rng):
     x = SparseMatrix(pixels, **scaling)
-    dense = pixels * scaling.get("scale", 1.0) + scaling.get("shift", 0.0)
+    dense = pixels.astype(float) * scaling.get("scale", 1) + scaling.get("shift", 0)
     matrix, start, g = rng.normal(size=(784, 20)), rng.normal(size=20), rng.normal(size=(150, 20))
     np.testing.assert_allclose(x.times(matrix, start), dense @ matrix + start, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(x.transposed_times(g), dense.T @ g, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(x.dense(), dense, rtol=1e-6, atol=1e-6)
+    assert x.dense().dtype == np.float32
 
 
 def test_normalising_after_the_product_rounds_no_worse_than_before(pixels, rng):
@@ -34,6 +39,20 @@ def test_normalising_after_the_product_rounds_no_worse_than_before(pixels, rng):
     sparse = SparseMatrix(pixels, **NORMALIZED).times(matrix, np.zeros(128, dtype=np.float32))
     assert sparse.dtype == np.float32
     assert np.abs(sparse - truth).max() < 4 * np.abs(dense - truth).max()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_have_the_dtype_of_the_matrix_also_if_the_scaling_was_computed_by_numpy(pixels, dtype):
+    x = SparseMatrix(pixels, scale=np.float64(0.5), shift=np.float64(-1))
+    assert x.times(np.ones((784, 2), dtype), np.zeros(2, dtype)).dtype == dtype
+    assert x.transposed_times(np.ones((150, 2), dtype)).dtype == dtype
+
+
+def test_without_a_shift_an_infinite_weight_reaches_only_the_rows_that_use_it():
+    x = SparseMatrix(np.array([[1, 0], [0, 1]], dtype=np.uint8))
+    infinite = np.array([[1.0], [np.inf]])
+    assert x.times(infinite, np.zeros(1)).tolist() == [[1], [np.inf]]
+    assert x.transposed_times(infinite).tolist() == [[1], [np.inf]]
 
 
 @pytest.mark.parametrize("name", ["ReLU", "Abs2-Neg", "Abs-L2"])
@@ -54,8 +73,15 @@ def test_a_model_neither_knows_nor_shows_that_its_input_is_sparse(pixels, name, 
 def test_repr_says_how_large_and_how_sparse_it_is(pixels):
     x = SparseMatrix(pixels)
     assert x.density == pytest.approx((pixels > 0).mean())
-    assert repr(x).startswith("SparseMatrix(150 x 784, 1")
+    percent = round(100 * (pixels > 0).mean())
+    assert repr(x) == f"SparseMatrix(150 x 784, {percent}% non-zero, 0.1 MB)"
     assert len(x) == 150
+
+
+def test_its_memory_is_that_of_its_bytes_by_row_and_by_column():
+    """Twice two bytes for each non-zero, and four for where each row ends, and each column; one block of 100."""
+    x = SparseMatrix(np.eye(100, 50, dtype=np.uint8))
+    assert x.nbytes == 2 * 2 * 50 + 4 * (101 + 51)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 3)), np.zeros((2, 3), dtype=np.int16), [[0, 1], [2, 0]]])

@@ -38,8 +38,8 @@ class SparseMatrix:
         if pixels.ndim != 2 or 0 in pixels.shape:
             raise ShapeError(f"SparseMatrix needs a matrix (rows, columns) that is not empty, got shape {pixels.shape}")
         self.shape: tuple[int, int] = pixels.shape
-        self.scale = scale
-        self.shift = shift
+        self.scale = float(scale)  # a whole number would multiply bytes in bytes, NumPy's float64 widen float32
+        self.shift = float(shift)
         self._by_row = kernels.compress(pixels)
         self._by_column = kernels.compress(np.ascontiguousarray(pixels.T))
 

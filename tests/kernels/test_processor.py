@@ -108,6 +108,19 @@ def test_registers_are_those_of_the_instructions_that_numba_compiles_for(feature
     assert printed.split() == [*name.split(), str(size)]
 
 
+@pytest.mark.parametrize(
+    ("features", "named"),
+    [
+        ("+avx,-avx2", ("AVX", 32)),
+        ("+avx2,+avx512fp16,-avx512f", ("AVX2", 32)),  # another feature whose name begins alike
+        ("+fp-armv8,+neon", ("NEON", 16)),
+    ],
+)
+def test_registers_of_older_and_of_other_processors(features, named, monkeypatch):
+    monkeypatch.setattr(processor.config, "CPU_FEATURES", features)
+    assert processor._instructions() == named
+
+
 def test_an_offset_fits_a_byte_and_a_block_of_avx2_the_first_cache():
     assert rows.BLOCK <= 256
     assert rows.BLOCK * rows.SUMS * 32 < 32 * 1024

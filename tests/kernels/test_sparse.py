@@ -41,7 +41,7 @@ def assert_close(received, wanted, pixels, matrix):
 def test_a_compressed_matrix_comes_back(product):
     pixels, _, _ = product
     blocks = sparse.compress(pixels)
-    np.testing.assert_array_equal(sparse.decompress(blocks), pixels)
+    np.testing.assert_array_equal(sparse.decompress(blocks), pixels, strict=True)
     assert len(blocks.values) == np.count_nonzero(pixels)
 
 
@@ -120,7 +120,17 @@ def test_pointers_grow_when_int32_cannot_count_the_non_zeros(most, dtype, monkey
     np.testing.assert_array_equal(sparse.decompress(blocks), pixels)
 
 
-def test_two_bytes_hold_a_non_zero():
-    blocks = sparse.compress(random_bytes(2000, 500, density=0.2))
-    assert (blocks.offsets.nbytes + blocks.values.nbytes) == 2 * len(blocks.values)
-    assert blocks.nbytes < 0.2 * 2000 * 500 * 3
+@pytest.mark.parametrize(("width", "tiles"), [(1, 1), (TILE, 1), (TILE + 1, 2), (2 * TILE, 2)])
+def test_there_are_as_many_tiles_as_the_width_needs_and_no_more(width, tiles):
+    assert rows.empty_tiles((3, 5, width), np.dtype(np.float32)).shape == (3, tiles, 5, TILE)
+
+
+def test_two_bytes_hold_a_non_zero_and_four_the_end_of_a_row_in_a_block():
+    pixels = random_bytes(2000, 4 * rows.BLOCK + 1, density=0.2)
+    blocks = sparse.compress(pixels)
+    assert blocks.nbytes == 2 * np.count_nonzero(pixels) + 4 * 5 * 2001
+    assert blocks.offsets.dtype == blocks.values.dtype == np.uint8
+
+
+def test_pointers_of_32_bits_serve_as_far_as_they_can_count():
+    assert np.iinfo(np.int32).max == sparse.INT32_MAX
