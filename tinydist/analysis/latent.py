@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
 
 from tinydist.activity import check_activations, check_labels
 from tinydist.figures import BLACK, GREEN, VERMILION, class_color, panels, set_title
@@ -144,7 +144,7 @@ class OutputDistribution:
         pairs, and the area under the ROC curve.
         """
         n, m = self.right.size, self.others.size
-        ranks = stats.rankdata(np.concatenate([self.right, self.others.ravel()]))
+        ranks = scipy.stats.rankdata(np.concatenate([self.right, self.others.ravel()]))
         return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
     @property

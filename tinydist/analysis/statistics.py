@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def summarize(values: Sequence[float], rounding: float = 0.0, overlap: float = 0
 
 def _quantile(level: float, df: float) -> float:
     """Return how many standard errors a two-sided confidence interval goes to either side."""
-    return float(stats.t.ppf((1 + level) / 2, df))
+    return float(scipy.stats.t.ppf((1 + level) / 2, df))
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class TTest:
         return self._tail(value - self.difference)
 
     def _tail(self, distance: float) -> float:
-        return float(stats.t.sf(distance / self.standard_error, self.df)) if self.varies else 1.0
+        return float(scipy.stats.t.sf(distance / self.standard_error, self.df)) if self.varies else 1.0
 
     def p_differs(self) -> float:
         """Return the two-sided p for "the true difference is not 0"."""
@@ -195,7 +195,7 @@ def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:
     _two_of_each("spread_p", a.n, b.n)
     if not (a.varies and b.varies):
         return 1.0, 1.0
-    distribution = stats.f(a.n - 1, b.n - 1)
+    distribution = scipy.stats.f(a.n - 1, b.n - 1)
     statistic = (a.sd / b.sd / ratio) ** 2
     return float(distribution.sf(statistic)), float(distribution.cdf(statistic))
 

@@ -6,11 +6,11 @@ import math
 import pytest
 from scipy import stats
 
-from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS, discussion, first_table
+from tinydist.reproduce.evidence.contradictions import discussion, first_table, found_in_the_paper
 
 
 def recomputed(beginning):
-    return next(entry.recomputed for entry in CONTRADICTIONS if entry.stated.startswith(beginning))
+    return next(entry.recomputed for entry in found_in_the_paper() if entry.stated.startswith(beginning))
 
 
 def test_the_baselines_differ_by_the_papers_own_numbers():

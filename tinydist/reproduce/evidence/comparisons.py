@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from scipy import stats
+import scipy
 
 from tinydist.analysis.statistics import Summary, TTest, cohens_d, interval_text, paired, spread_p, summarize, welch
 from tinydist.reproduce.evidence.decisions import Finding, p_text
@@ -168,8 +168,8 @@ class UsuallyDead(Comparison):
         failed = outcome.failed
         counted = outcome.dead_outputs, outcome.below_1, outcome.below_5
         dead, below_1, below_5 = (summarize(counts).mean / outcome.outputs for counts in counted)
-        more = float(stats.binomtest(hit, runs + failed, 0.5, "greater").pvalue)
-        less = float(stats.binomtest(hit + failed, runs + failed, 0.5, "less").pvalue)
+        more = float(scipy.stats.binomtest(hit, runs + failed, 0.5, "greater").pvalue)
+        less = float(scipy.stats.binomtest(hit + failed, runs + failed, 0.5, "less").pvalue)
         outputs = (
             f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
         )
@@ -204,7 +204,7 @@ class NeverDead(Comparison):
             return Finding(1.0, 0.0, numbers, brief)
         if any(results[model].failed for model in self.models):
             return Finding(1.0, 1.0, numbers, brief)
-        return Finding(float(stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, numbers, brief)
+        return Finding(float(scipy.stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, numbers, brief)
 
 
 def _points(number: float) -> str:
@@ -269,5 +269,5 @@ def _runs(hit: int, runs: int) -> str:
 
 
 def _share_of_runs(hit: int, runs: int) -> str:
-    low, high = stats.binomtest(hit, runs).proportion_ci(0.95, "exact")
+    low, high = scipy.stats.binomtest(hit, runs).proportion_ci(0.95, "exact")
     return f"{_runs(hit, runs)}, 95% [{low:.0%}, {high:.0%}]"

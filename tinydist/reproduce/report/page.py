@@ -25,7 +25,7 @@ from tinydist.files import atomic_path, write_atomically
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim
-from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
+from tinydist.reproduce.evidence.contradictions import found_in_the_paper
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
 from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
@@ -187,7 +187,7 @@ def write_page(out: Path, records: Sequence[RunRecord], jobs: int = 1, complete:
         numbers=printout.NUMBERS,
         deciding=printout.deciding,
         accuracy_head=ACCURACY_HEAD,
-        contradictions=CONTRADICTIONS,
+        contradictions=found_in_the_paper(),
         rule=printout.RULE.format(compared="all comparisons made of one setting"),
         rows=_rows(records),
         failures=failures(records),

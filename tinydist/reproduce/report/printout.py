@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from tinydist.reproduce.evidence import ledger
-from tinydist.reproduce.evidence.contradictions import CONTRADICTIONS
+from tinydist.reproduce.evidence.contradictions import found_in_the_paper
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
 from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, by_setting, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
@@ -144,7 +144,7 @@ def _verdict_lines(verdict: ledger.Verdict) -> list[str]:
 def contradictions() -> str:
     """Return the contradictions among the paper's own numbers, as text."""
     lines = _wrapped("The paper against itself: numbers recomputed from its own tables, with 20 runs a model.")
-    for entry in CONTRADICTIONS:
+    for entry in found_in_the_paper():
         lines += _wrapped(f"* {entry.stated}", indent=2, hanging=4)
         lines += _wrapped(entry.recomputed, indent=4, hanging=4)
     return "\n".join(lines)

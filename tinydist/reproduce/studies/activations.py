@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
 
 from tinydist.activity import layer_output
 from tinydist.analysis.activation_shapes import Shape, shape_of, stuck_units
@@ -174,7 +174,9 @@ def _prediction(cells: Cells, shapes: Mapping[str, Shape], head: str) -> Iterato
     properties = {activation: shapes[activation].properties() for activation in collapsed}
     names = list(next(iter(properties.values())))
     tables = {name: _counts(collapsed, {a: has[name] for a, has in properties.items()}) for name in names}
-    decided = decide({name: Finding(float(stats.fisher_exact(table).pvalue), 1.0) for name, table in tables.items()})
+    decided = decide(
+        {name: Finding(float(scipy.stats.fisher_exact(table).pvalue), 1.0) for name, table in tables.items()}
+    )
     for name, table in tables.items():
         (hits, size), (others, other_size) = zip(table[:, 0], table.sum(axis=1), strict=True)
         yield (
