@@ -17,7 +17,9 @@ from tinydist.models import PAPER_MODELS
 from tinydist.ops import ACTIVATIONS
 from tinydist.ops.table import OPS
 from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.claims import CLAIMS
 from tinydist.reproduce.evidence.outcomes import read_csv
+from tinydist.reproduce.evidence.power import power
 from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS, FIRST_TABLE, published
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,8 +150,19 @@ def other_data(folder):
     return [["model", *found], *rows]
 
 
+def runs_that_claims_take():
+    _, outcomes = measured("pilot")
+    assert {outcome.accuracy.n for outcome in outcomes.values()} == {20}
+    deviations = {model: outcome.accuracy.sd for model, outcome in outcomes.items()}
+    shares = {runs: power(deviations, runs, sweeps=50) for runs in (3, 5, 8, 20)}
+    claims = [(claim.number, claim.statement) for claim in CLAIMS if claim.number in shares[3]]
+    rows = [[f"{number} {words}", *(f"{shares[runs][number]:.0%}" for runs in shares)] for number, words in claims]
+    return [["claim", *(f"{runs} runs" for runs in shares)], *rows]
+
+
 TABLES = {
     "quick": quick_on_its_page,
+    "power": runs_that_claims_take,
     "full": full,
     "activations-raw": lambda: activations("results.csv"),
     "activations-normalized": lambda: activations("results-normalized.csv"),
@@ -193,6 +206,17 @@ def plain(cell):
 
 
 # --- tests -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_claims_that_twenty_runs_settle_are_those_that_the_page_names():
+    setting, outcomes = measured("pilot")
+    judged = ledger.verdicts(outcomes, setting)
+    held = [verdict.claim.number for verdict in judged if verdict.result == ledger.HELD]
+    assert not [verdict for verdict in judged if verdict.result == ledger.NOT_HELD]
+    assert f"settle nine of the fifteen claims, all in the paper's favour: {', '.join(held[:-1])} and {held[-1]}" in (
+        text_of(PAGES / "results.rst")
+    )
+    assert len(held) == 9
 
 
 def test_the_readmes_table_is_the_quick_run():

@@ -1,0 +1,33 @@
+import math
+
+import pytest
+from scipy import stats
+
+from tinydist.models import PAPER_MODELS
+from tinydist.reproduce.evidence.power import power
+
+
+def test_the_share_of_sweeps_is_the_power_of_the_test_by_the_noncentral_distribution():
+    """Four runs: no binomial test reaches 0.05, so Holm leaves half of it to the one t-test that there is."""
+    deviation, runs = 18.0, 4
+    shares = power({"ReLU": 0.01, "ReLU2": deviation}, runs, sweeps=600)
+    distance = (95.64 - 47.20 - 10) / (deviation / math.sqrt(runs))  # in standard errors; only ReLU2 varies
+    wanted = stats.nct.sf(stats.t.ppf(0.975, runs - 1), runs - 1, distance)
+    assert 0.3 < wanted < 0.9
+    assert shares["2a"] == pytest.approx(wanted, abs=0.06)
+    assert shares["2b"] == 0
+
+
+def test_more_runs_find_more_and_large_spreads_hide_all():
+    deviations = dict.fromkeys(PAPER_MODELS, 0.3) | {"Abs2-Neg": 3.0}
+    few, many = (power(deviations, runs, sweeps=20) for runs in (3, 20))
+    assert all(many[number] >= few[number] for number in few)
+    assert min(many.values()) > 0.7
+    assert max(power(dict.fromkeys(PAPER_MODELS, 40.0), 3, sweeps=20).values()) < 0.2
+
+
+def test_the_same_seed_gives_the_same_share_and_other_models_have_no_published_mean():
+    deviations = {"ReLU": 0.2, "ReLU2": 12.0}
+    assert power(deviations, 4, 20, seed=1) == power(deviations, 4, 20, seed=1)
+    with pytest.raises(ValueError, match="no accuracy of GELU; leave"):
+        power(deviations | {"GELU": 1.0}, 4)
