@@ -214,7 +214,7 @@ def test_the_claims_that_twenty_runs_settle_are_those_that_the_page_names():
     held = [verdict.claim.number for verdict in judged if verdict.result == ledger.HELD]
     assert not [verdict for verdict in judged if verdict.result == ledger.NOT_HELD]
     assert f"settle nine of the fifteen claims, all in the paper's favour: {', '.join(held[:-1])} and {held[-1]}" in (
-        text_of(PAGES / "results.rst")
+        text_of(ROOT / "lessons" / "site" / "pages" / "results.rst")
     )
     assert len(held) == 9
 
