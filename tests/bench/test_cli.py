@@ -12,7 +12,7 @@ def test_table_and_json(tmp_path, capsys):
     path = tmp_path / "epoch.json"
     assert cli.main([*TINY, "--json", str(path)]) == 0
     shown = capsys.readouterr().out
-    assert "200 images with 1 threads" in shown
+    assert "200 images with 1 thread and" in shown
     results = json.loads(path.read_text())
     assert list(results) == ["ReLU", "Abs-L2"]
     for entry in results.values():

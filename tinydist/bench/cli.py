@@ -91,8 +91,10 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
     check_threads(number)
     libraries = installed_libraries()
     layout = "sparse" if isinstance(load_images(train_size)[0], SparseMatrix) else "dense"
-    print(f"One epoch over {train_size:,} images with {number} threads; tinydist holds the images {layout} and uses")
-    print(f"the vector instructions {INSTRUCTIONS}.")
+    print(
+        f"One epoch over {train_size:,} images with {_in_words(number)} and {INSTRUCTIONS} instructions; tinydist holds"
+    )
+    print(f"the images {layout}.")
     print("Times in ms, median [quartiles]; peak memory of a process in MB.")
     columns = "{:10} {:>21} {:>21} {:>21} {:>14} {:>16}"
     print(columns.format("model", *LIBRARIES.values(), "ratio to torch", "memory (torch's)"), flush=True)
@@ -120,9 +122,13 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
     return results
 
 
+def _in_words(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
 def _kernels(options: argparse.Namespace) -> dict[str, dict[str, object]]:
     """Time the kernels, print a table, draw the roofline, and return the numbers by kernel."""
-    label = f"{options.train_size:,} images, 784-128-10, float32, {options.threads} threads, {INSTRUCTIONS}"
+    label = f"{options.train_size:,} images, 784-128-10, float32, {_in_words(options.threads)}, {INSTRUCTIONS}"
     with threads(options.threads):
         machine = measure_machine()
         print(f"Kernels at {label}; times in ms, median [quartiles]; ratio: tinydist to NumPy.")
@@ -142,7 +148,7 @@ def _growth(options: argparse.Namespace) -> list[dict[str, object]]:
     check_threads(options.threads)
     load_images(options.train_size)  # so that what is wrong with the data is said before minutes of work
     (model,) = options.models
-    label = f"{model}; where not varied: {options.train_size:,} images, 128 hidden units, {options.threads} threads"
+    label = f"{model}; where not varied: {options.train_size:,} images, 128 hidden units, {_in_words(options.threads)}"
     print(f"How the cost of one epoch grows. {label}.")
     print(f"Times in ms, median [quartiles] of {options.repetitions} turns; MB: peak memory of the whole process;")
     print("k: the exponent of growth since the line above, time ∝ n^k. Synthetic: the same images ten times, each")

@@ -115,10 +115,8 @@ def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
     count = len(blocks.pointers)
     chunks = min(BLOCK_CHUNKS, (count + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK)
     width = matrix.shape[1]
-    tiles = empty_tiles((chunks, BLOCK, width), matrix.dtype)
     partial = empty_tiles((chunks, blocks.shape[0], width), matrix.dtype)
-    matrix = np.ascontiguousarray(matrix)
-    sparse_product_summed(blocks.pointers, blocks.offsets, blocks.values, matrix, tiles, partial)
+    sparse_product_summed(blocks.pointers, blocks.offsets, blocks.values, np.ascontiguousarray(matrix), partial)
     return sum_in_tiles(partial, width)
 
 
