@@ -15,18 +15,24 @@ from pathlib import Path
 
 from tinydist.errors import DataError
 
-NUMERIC, NOMINAL = "numeric", "nominal"
+NUMERIC, INTEGER, NOMINAL = "numeric", "integer", "nominal"
 MISSING = "?"
+"""What stands for a missing value, unless it is in quotes: then it is a word."""
 
+# Possessive quantifiers (*+) never try again with less: a long line that is wrong is refused at once.
+_QUOTED = r"""(?:'[^']*+'|"[^"]*+")"""
+_WORD = rf"""\s*+(?:{_QUOTED}\s*+|[^'",}}][^,}}]*+)?+"""
+_AS_DATE = rf"""(?:(?<=date)(?:\s*+{_QUOTED}|\s++[^\s'"%]\S*+))?+"""
+_COMMENT = r"\s*+(?:%.*)?"
 _ATTRIBUTE = re.compile(
-    r"""\s*@attribute\s+(?P<name>'[^']+'|"[^"]+"|[^\s'"{][^\s{]*)(?:\s+|(?={))"""
-    r"""(?:\{(?P<words>.*)\}|(?:numeric|real|integer)\s*(?:\[.*\])?|(?P<other>string|date|relational)\b.*?)"""
-    r"""\s*(?:%.*)?""",
+    rf"""\s*+@attribute\s++(?P<name>{_QUOTED}|[^\s'"{{][^\s{{]*+)(?:\s++|(?={{))"""
+    rf"""(?:\{{(?P<words>{_WORD}(?:,{_WORD})*+)\}}|(?P<number>numeric|real|integer)\s*+(?:\[[^\]]*+\])?+"""
+    rf"""|(?P<other>string|relational|date){_AS_DATE}){_COMMENT}""",
     re.IGNORECASE,
 )
-_DATA = re.compile(r"\s*@data\s*(?:%.*)?", re.IGNORECASE)
-_RELATION = re.compile(r"\s*@relation\b.*", re.IGNORECASE)
-_CELL = re.compile(r"\s*+(?:'([^']*)'\s*|\"([^\"]*)\"\s*|([^'\",][^,]*)?)(,|$)")
+_DATA = re.compile(rf"\s*+@data{_COMMENT}", re.IGNORECASE)
+_RELATION = re.compile(r"\s*+@relation\b.*", re.IGNORECASE)
+_CELL = re.compile(r"\s*+(?:'([^']*+)'\s*+|\"([^\"]*+)\"\s*+|([^'\",][^,]*+)?+)(,|$)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Attribute:
 
     Attributes:
         name: its heading.
-        kind: ``NUMERIC``, ``NOMINAL``, or the type that stands there, such as "string".
+        kind: ``NUMERIC``, ``INTEGER``, ``NOMINAL``, or the type that stands there, such as "string".
         words: that it may hold, if it is nominal.
     """
 
@@ -44,8 +50,8 @@ class Attribute:
     words: tuple[str, ...] = ()
 
 
-def parse(path: Path, text: str) -> tuple[list[Attribute], list[tuple[int, list[str]]]]:
-    """Return the attributes of a file, and the number of the line and the cells of every row.
+def parse(path: Path, text: str) -> tuple[list[Attribute], list[tuple[int, list[str | None]]]]:
+    """Return the attributes of a file, and the number of the line and the cells of every row; None is missing.
 
     Args:
         path: of the file, for error messages.
@@ -74,44 +80,61 @@ def parse(path: Path, text: str) -> tuple[list[Attribute], list[tuple[int, list[
 def _attribute(where: str, line: str) -> Attribute:
     """Return the attribute that a line declares."""
     found = _ATTRIBUTE.fullmatch(line)
+    if found is None:
+        _check_escapes(where, line)
     words = _cells(where, found["words"]) if found and found["words"] is not None else []
     if found is None or "" in words:
         raise DataError(
             f"{where}: {line.strip()!r} is not a line of an ARFF file; expected @attribute NAME numeric, or @attribute "
             "NAME {A,B,C}, with quotes around what holds blanks or commas"
         )
-    if twice := [word for word, times in Counter(words).items() if times > 1]:
+    declared = [word for word in words if word is not None]
+    if len(declared) < len(words):
+        raise DataError(f"{where} declares ?, a missing value, as a word; write '?' for the word: {line.strip()!r}")
+    if twice := [word for word, times in Counter(declared).items() if times > 1]:
         raise DataError(f"{where} declares {twice[0]!r} twice (blanks around it do not count): {line.strip()!r}")
     name, kind = found["name"], (found["other"] or "").lower()
     if name[0] in "'\"":
         name = name[1:-1].strip()
+    if not name:
+        raise DataError(f"{where}: the name of the attribute is blank; expected one: {line.strip()!r}")
     if kind == "relational":
         raise DataError(f"{where}: attribute {name!r} is relational; expected a flat table. Write it as one")
-    return Attribute(name, kind or (NOMINAL if words else NUMERIC), tuple(words))
+    if found["number"]:
+        kind = INTEGER if found["number"].lower() == INTEGER else NUMERIC
+    return Attribute(name, kind or NOMINAL, tuple(declared))
 
 
-def _row(where: str, line: str, width: int) -> list[str]:
+def _row(where: str, line: str, width: int) -> list[str | None]:
     """Return the cells of a row."""
     if line.lstrip().startswith("{"):
         raise DataError(f"{where} is sparse: {line.strip()!r}. Save the table with all values of each row")
     cells = _cells(where, line)
     if len(cells) != width:
         raise DataError(
-            f"{where} has {len(cells)} values; expected {width}, one for each attribute, with commas between"
+            f"{where} has {len(cells)} value{'s' * (len(cells) != 1)}; expected {width}, one for each attribute, with "
+            "commas between"
         )
     return cells
 
 
-def _cells(where: str, text: str) -> list[str]:
-    """Return what stands between commas, without the quotes and the blanks around it."""
-    if "\\" in text:
-        raise DataError(
-            f"{where} has an escape with \\, which is not read: {text.strip()!r}. Write the character itself"
-        )
-    cells, at = [], 0
+def _cells(where: str, text: str) -> list[str | None]:
+    """Return what stands between commas, without the quotes and the blanks around it; None where that is only ?."""
+    _check_escapes(where, text)
+    cells: list[str | None] = []
+    at = 0
     while found := _CELL.match(text, at):
-        cells.append("".join(filter(None, found.groups()[:3])).strip())
+        cell = "".join(filter(None, found.groups()[:3])).strip()
+        cells.append(None if found[3] and cell == MISSING else cell)
         if not found[4]:
             return cells
         at = found.end()
     raise DataError(f"{where} is damaged: a quote is not closed, or more stands behind one: {text.strip()!r}")
+
+
+def _check_escapes(where: str, text: str) -> None:
+    """Raise if a text holds an escape."""
+    if "\\" in text:
+        raise DataError(
+            f"{where} has an escape with \\, which is not read: {text.strip()!r}. Write the character itself"
+        )

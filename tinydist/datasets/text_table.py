@@ -40,7 +40,7 @@ MISSING_WORDS = (
 """What stands in a cell whose value is missing."""
 GAPS = ("-", "--", ".", "None", "none")
 """What stands for a missing value among numbers; elsewhere it is a word like any other, such as the class "-"."""
-NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 COMMA_NUMBER = r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?"
 THOUSANDS = r"[+-]?[1-9][0-9]{0,2},[0-9]{3}"
 LIKE_NUMBERS = (
@@ -109,8 +109,12 @@ class _TextTable:
         self.path, self.target, self.options, self.to_test_on = path, target, options, to_test_on
         self.text = self._decoded()
         self.headings = self._headings()
-        self.left_out = {name: "no heading" for name in self.headings if name != target and _is_unnamed(name)}
+        self.left_out = {name: "no heading" for name in self.headings if name != target and self._is_unnamed(name)}
         self.left_out |= dict.fromkeys(options.drop, "as asked")
+
+    def _is_unnamed(self, heading: str) -> bool:
+        """Return whether a column has no heading; pandas writes one it has read without a heading as "Unnamed: 0"."""
+        return not heading or re.fullmatch(r"Unnamed: \d+", heading) is not None
 
     def _decoded(self) -> str:
         contents = files.unzipped(self.path)
@@ -188,7 +192,7 @@ class _TextTable:
         names, read = self.headings, f"its columns are {listed(self.headings)}"
         if self.target not in names:
             raise DataError(f"column {self.target!r} is missing in {self.path}; {read}{self._doubt()}")
-        if twice := sorted({name for name in names if names.count(name) > 1 and not _is_unnamed(name)}):
+        if twice := sorted({name for name in names if names.count(name) > 1 and not self._is_unnamed(name)}):
             raise DataError(f"{self.path} has the same heading twice: {listed(twice)}. Name each column differently")
         self._check_first_line()
         if unknown := [name for name in self.options.drop if name not in names]:
@@ -429,6 +433,9 @@ class _ArffTable(_TextTable):
         self.words = frozenset(attribute.name for attribute in self.attributes if attribute.kind == arff.NOMINAL)
         return tuple(attribute.name for attribute in self.attributes)
 
+    def _is_unnamed(self, heading: str) -> bool:
+        return not heading  # "Unnamed: 0" is a name like any other
+
     def _doubt(self) -> str:
         return ""
 
@@ -436,35 +443,45 @@ class _ArffTable(_TextTable):
         pass  # it holds no headings
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        return iter(self.rows)
+        return ((line, [arff.MISSING if cell is None else cell for cell in row]) for line, row in self.rows)
 
     def _columns(self) -> tuple[dict[str, pd.Series], str, list[str]]:
         import pandas as pd
 
         cells = {}
-        for attribute, values in zip(self.attributes, zip(*(row for _, row in self.rows), strict=True), strict=True):
+        for at, attribute in enumerate(self.attributes):
             if attribute.name in self.left_out:
                 continue
-            column = pd.Series(values, dtype=object)
-            column = column.mask(column == arff.MISSING)
+            column = pd.Series([row[at] for _, row in self.rows], dtype=object)
+            column = column.mask(column.isna(), np.nan)
             self._check_type(attribute, column)
-            is_number = attribute.kind == arff.NUMERIC and attribute.name != self.target
+            is_number = attribute.kind != arff.NOMINAL and attribute.name != self.target
             cells[attribute.name] = column.astype(np.float64) if is_number else column
         return cells, NUMBER, []
 
     def _check_type(self, attribute: arff.Attribute, cells: pd.Series) -> None:
         """Raise if the type of a column is none that can be learnt from, or a value is not of it."""
         name, kind = attribute.name, attribute.kind
-        if kind not in (arff.NUMERIC, arff.NOMINAL):
+        if kind not in (arff.NUMERIC, arff.INTEGER, arff.NOMINAL):
             remedy = "" if name == self.target else f", or leave it out: {how('drop', name)}"
             raise DataError(
                 f"{self.path}: column {name!r} is of type {kind}; expected numeric, or nominal such as {{A,B,C}}. "
                 f"Declare its words as nominal{remedy}"
             )
-        right = cells.str.fullmatch(NUMBER, na=True) if kind == arff.NUMERIC else cells.isin({*attribute.words, np.nan})
-        if (odd := ~right.to_numpy(dtype=bool)).any():
-            expected = "a number such as 1234.5" if kind == arff.NUMERIC else f"one of {listed(attribute.words)}"
-            self._refuse(name, cells, odd, f"is not of its type; expected {expected}, or ? for a missing value")
+        if kind == arff.NOMINAL:
+            right = cells.isin({*attribute.words, np.nan}).to_numpy(dtype=bool)
+            expected = f"one of {listed(attribute.words)}"
+        else:
+            right = cells.str.fullmatch(NUMBER, na=True).to_numpy(dtype=bool)
+            expected = "a number such as 1234.5"
+        if kind == arff.INTEGER:
+            numbers = cells.where(right, np.nan).to_numpy(dtype=np.float64)
+            right = right & (np.isnan(numbers) | (numbers == np.floor(numbers)))
+            expected = "a whole number such as 1234"
+        if not right.all():
+            self._refuse(
+                name, cells, ~right, f"is not of its type; expected {expected}, or ? without quotes if it is missing"
+            )
 
 
 def _split(lines: Iterable[str], delimiter: str) -> Any:
@@ -472,11 +489,6 @@ def _split(lines: Iterable[str], delimiter: str) -> Any:
     if delimiter == " ":
         lines = (" ".join(line.split()) for line in lines)
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-
-
-def _is_unnamed(heading: str) -> bool:
-    """Return whether a column has no heading; pandas writes one that it has read without a heading as "Unnamed: 0"."""
-    return not heading or re.fullmatch(r"Unnamed: \d+", heading) is not None
 
 
 def _is_comment(cells: Sequence[str]) -> bool:
