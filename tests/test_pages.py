@@ -154,7 +154,7 @@ def runs_that_claims_take():
     _, outcomes = measured("pilot")
     assert {outcome.accuracy.n for outcome in outcomes.values()} == {20}
     deviations = {model: outcome.accuracy.sd for model, outcome in outcomes.items()}
-    shares = {runs: power(deviations, runs, sweeps=50) for runs in (3, 5, 8, 20)}
+    shares = {runs: power(deviations, runs, sweeps=100) for runs in (3, 5, 8, 20)}
     claims = [(claim.number, claim.statement) for claim in CLAIMS if claim.number in shares[3]]
     rows = [[f"{number} {words}", *(f"{shares[runs][number]:.0%}" for runs in shares)] for number, words in claims]
     return [["claim", *(f"{runs} runs" for runs in shares)], *rows]

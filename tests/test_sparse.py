@@ -112,3 +112,26 @@ def test_used_as_a_tensor_it_says_what_it_is_for(pixels):
         x.relu()
     with pytest.raises(TypeError, match=r"got a SparseMatrix, which only a linear layer reads; use x.dense\(\)"):
         x @ Tensor(np.ones((784, 2)))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (6, 3), (5,)])
+def test_a_factor_of_another_shape_is_refused_before_any_memory_is_read(shape):
+    x = SparseMatrix(np.ones((7, 5), np.uint8))
+    with pytest.raises(ShapeError, match=r"of shape \(7, 5\) is multiplied by \(5, width\) here, got "):
+        x.times(np.ones(shape), np.zeros(3))
+    with pytest.raises(ShapeError, match=r"is multiplied by \(7, width\) here"):
+        x.transposed_times(np.ones(shape))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, np.uint8])
+def test_a_factor_of_another_dtype_is_refused(dtype):
+    x = SparseMatrix(np.ones((7, 5), np.uint8))
+    with pytest.raises(DTypeError, match=f"float32 or float64, got {np.dtype(dtype)}"):
+        x.times(np.ones((5, 3), dtype), np.zeros(3))
+    with pytest.raises(DTypeError, match="float32 or float64"):
+        x.transposed_times(np.ones((7, 3), dtype))
+
+
+def test_a_start_of_another_dtype_is_added_in_that_of_the_matrix():
+    product = SparseMatrix(np.ones((7, 5), np.uint8)).times(np.ones((5, 3), np.float32), np.full(3, 0.5))
+    np.testing.assert_array_equal(product, np.full((7, 3), 5.5, np.float32), strict=True)

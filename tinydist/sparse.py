@@ -81,7 +81,11 @@ class SparseMatrix:
         Args:
             matrix: M, float32 or float64, (columns, width).
             start: added to every row, (width,).
+
+        Raises:
+            DTypeError, ShapeError: if the matrix is another one.
         """
+        self._check_factor(matrix, self.shape[1])
         constant = start + self.shift * matrix.sum(axis=0) if self.shift else start
         scaled = matrix if self.scale == 1 else matrix * self.scale
         return kernels.sparse_matmul(self._by_row, scaled, constant)
@@ -91,10 +95,23 @@ class SparseMatrix:
 
         Args:
             matrix: M, float32 or float64, (rows, width).
+
+        Raises:
+            DTypeError, ShapeError: if the matrix is another one.
         """
+        self._check_factor(matrix, self.shape[0])
         product = kernels.sparse_matmul_summed(self._by_column, matrix)
         if self.scale != 1:
             product *= self.scale
         if self.shift:
             product += self.shift * kernels.column_sums(matrix)
         return product
+
+    def _check_factor(self, matrix: Array, rows: int) -> None:
+        """Raise unless a matrix has so many rows and a dtype that the kernels know, as they look no further."""
+        if matrix.dtype not in (np.float32, np.float64):
+            raise DTypeError(f"a SparseMatrix is multiplied by float32 or float64, got {matrix.dtype}")
+        if matrix.ndim != 2 or len(matrix) != rows:
+            raise ShapeError(
+                f"a SparseMatrix of shape {self.shape} is multiplied by ({rows}, width) here, got {matrix.shape}"
+            )

@@ -10,7 +10,6 @@ import pytest
 
 from tinydist.kernels import processor, rows, sparse
 
-pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="AVX2 is of x86-64")
 HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
 
 COMPILE = """
@@ -84,6 +83,7 @@ np.savez("products.npz", pixels=pixels, matrix=matrix, start=start, product=prod
 """
 
 
+@pytest.mark.skipif(processor.INSTRUCTIONS not in ("AVX2", "AVX-512"), reason="this processor has no AVX2")
 def test_kernels_compiled_for_avx2_use_its_vectors_and_give_the_same_bits(tmp_path):
     environment = os.environ | HASWELL | {"NUMBA_CACHE_DIR": str(tmp_path)}
     environment.pop("COVERAGE_PROCESS_START", None)  # with coverage looking on, compiling takes twice as long
@@ -91,13 +91,12 @@ def test_kernels_compiled_for_avx2_use_its_vectors_and_give_the_same_bits(tmp_pa
     there = np.load(tmp_path / "products.npz")
     blocks = sparse.compress(there["pixels"])
     here = sparse.sparse_matmul_numba(blocks, there["matrix"], there["start"])
-    if processor.REGISTER >= 32:  # fused multiply-adds, as there
-        np.testing.assert_array_equal(here, there["product"], strict=True)
-        np.testing.assert_array_equal(
-            sparse.sparse_matmul_summed_numba(blocks, there["matrix"]), there["summed"], strict=True
-        )
+    np.testing.assert_array_equal(here, there["product"], strict=True)
+    summed = sparse.sparse_matmul_summed_numba(blocks, there["matrix"])
+    np.testing.assert_array_equal(summed, there["summed"], strict=True)
 
 
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="AVX is of x86-64")
 @pytest.mark.parametrize(
     ("features", "name", "size"),
     [("+avx512f,+avx2,+avx", "AVX-512", 64), ("+avx2,-avx512f,+avx", "AVX2", 32), ("", "none known", 16)],
@@ -122,6 +121,16 @@ def test_registers_of_older_and_of_other_processors(features, named, monkeypatch
     assert processor._instructions() == named
 
 
-def test_an_offset_fits_a_byte_and_a_block_of_avx2_the_first_cache():
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="AVX is of x86-64")
+def test_registers_are_those_of_numba_where_it_is_to_do_without_avx():
+    code = "from tinydist.kernels import processor as p; print(p.INSTRUCTIONS, p.REGISTER)"
+    printed = subprocess.check_output(
+        [sys.executable, "-c", code], env=os.environ | {"NUMBA_ENABLE_AVX": "0"}, text=True
+    )
+    assert printed == "none known 16\n"
+
+
+def test_an_offset_fits_a_byte_and_a_block_the_caches():
     assert rows.BLOCK <= 256
-    assert rows.BLOCK * rows.SUMS * 32 < 32 * 1024
+    assert rows.BLOCK * rows.SUMS * 32 < 32 * 1024  # AVX2, first cache
+    assert rows.BLOCK * rows.TILE < 64 * 1024

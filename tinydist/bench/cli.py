@@ -123,6 +123,7 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
 
 
 def _in_words(threads: int) -> str:
+    """Return the number of threads as text."""
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 

@@ -91,8 +91,8 @@ LARGE = 2**15
 
 
 NARROW = 16
-"""Number of outputs up to which a linear layer is narrow (measured at 128 inputs: at 10 outputs our loops take about
-0.6 of the time of BLAS in pieces, at 16 about 0.7, at 32 the forward product takes twice as long)."""
+"""Number of outputs up to which a linear layer is narrow (measured at 128 inputs, one thread: at 10 outputs our loops
+take 0.5 to 1.1 of the time of BLAS in pieces, at 16 0.8 to 1.3, at 32 1 to 1.5)."""
 
 
 def _is_large(*arrays: Array) -> bool:

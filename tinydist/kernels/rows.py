@@ -34,8 +34,8 @@ TILE = SUMS * REGISTER
 """Size of a row of a tile in bytes: with AVX-512 128 columns of float32, with AVX2 64."""
 
 BLOCK = 112
-"""Number of rows in a block. With AVX2 a block of a tile then has 28 kB, which the first cache (32 kB or more) holds.
-At most 256, so that an offset fits a byte."""
+"""Number of rows in a block. A block of a tile has 28 kB with AVX2, which the first cache (32 kB or more) holds. With
+AVX-512 it has 56 kB, and half as many rows were no faster (measured). At most 256, so that an offset fits a byte."""
 
 STRIP = 64
 """Number of rows of the result that a thread takes through all blocks before it goes on to the next."""

@@ -7,8 +7,8 @@ width) floats is, row by row, a sum of rows of M, each scaled by one byte::
 
 M is much larger than the fastest cache (784 x 128 floats: 400 kB against 32 to 48 kB), so the columns of P are cut
 into blocks: a strip of rows works through one block after the other, and within a block it only needs a few rows of
-M, which stay in the fastest cache. Block by block, the column of a non-zero is an offset below 256, and one byte holds
-it. The loops are in :mod:`tinydist.kernels.rows`.
+M, which stay in the fastest cache or close to it. Block by block, the column of a non-zero is an offset below 256, and
+one byte holds it. The loops are in :mod:`tinydist.kernels.rows`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def sparse_matmul_numba(blocks: Blocks, matrix: Array, start: Array) -> Array:
         (rows, width), in the dtype of `matrix`.
     """
     result = empty((blocks.shape[0], matrix.shape[1]), matrix.dtype)
-    tiles, start_tiles = in_tiles(matrix), in_tiles(start[None])
+    tiles, start_tiles = in_tiles(matrix), in_tiles(start[None].astype(matrix.dtype, copy=False))
     sparse_product(blocks.pointers, blocks.offsets, blocks.values, tiles, start_tiles, result)
     return result
 

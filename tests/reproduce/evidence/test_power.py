@@ -1,10 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from tinydist.models import PAPER_MODELS
-from tinydist.reproduce.evidence.power import power
+from tinydist.reproduce.evidence.power import _outcome, power
 
 
 def test_the_share_of_sweeps_is_the_power_of_the_test_by_the_noncentral_distribution():
@@ -26,8 +27,15 @@ def test_more_runs_find_more_and_large_spreads_hide_all():
     assert max(power(dict.fromkeys(PAPER_MODELS, 40.0), 3, sweeps=20).values()) < 0.2
 
 
+def test_runs_lie_about_the_published_mean_with_the_deviation_given_however_large():
+    noise = np.random.default_rng(0).normal(size=4000)
+    near_100 = _outcome("ReLU2-Neg", 5_000, 7 * noise).accuracy
+    assert near_100.mean == pytest.approx(94.93, abs=0.3)
+    assert near_100.sd == pytest.approx(7, abs=0.3)
+
+
 def test_the_same_seed_gives_the_same_share_and_other_models_have_no_published_mean():
-    deviations = {"ReLU": 0.2, "ReLU2": 12.0}
-    assert power(deviations, 4, 20, seed=1) == power(deviations, 4, 20, seed=1)
+    deviations = {"ReLU": 0.2, "ReLU2": 18.0}
+    assert power(deviations, 4, 40, seed=1) == power(deviations, 4, 40, seed=1) != power(deviations, 4, 40, seed=2)
     with pytest.raises(ValueError, match="no accuracy of GELU; leave"):
         power(deviations | {"GELU": 1.0}, 4)

@@ -21,10 +21,11 @@ STEP = 0.01
 def power(deviations: Mapping[str, float], runs: int, sweeps: int = 200, seed: int = 0) -> dict[str, float]:
     """Return the share of simulated sweeps in which the ledger says that a claim held, by its number.
 
-    The accuracies of a sweep are drawn from normal distributions about the published means, every run of ReLU2 has a
-    dead output, and no run of another model has a dead node: what the paper says. Only the deviations are measured, in
-    a pilot under the protocol that runs are to be chosen for. So the choice cannot follow from what the pilot's means
-    say of a claim. (Claim 5b is about the deviations themselves, and its share is that of the pilot's.)
+    The accuracies of a sweep are drawn from normal distributions about the published means (which may well go beyond
+    100%: cut off there, their means and deviations would be others), every run of ReLU2 has a dead output, and no run
+    of another model has a dead node: what the paper says. Only the deviations are measured, in a pilot under the
+    protocol that runs are to be chosen for. So the choice cannot follow from what the pilot's means say of a claim.
+    (Claim 5b is about the deviations themselves, and its share is that of the pilot's.)
 
     Args:
         deviations: standard deviation of the test accuracy by model, in points.
@@ -54,7 +55,7 @@ def _outcome(model: str, epochs: int, noise: np.ndarray) -> Outcome:
     number = published(model, epochs)
     if number is None:
         raise ValueError(f"the paper has no accuracy of {model}; leave its deviation out")
-    accuracies = np.clip(np.round((number.mean + noise) / STEP) * STEP, 0, 100)
+    accuracies = np.round((number.mean + noise) / STEP) * STEP
     none, dead = (0,) * len(noise), (int(model == "ReLU2"),) * len(noise)
     seeds = tuple(range(len(noise)))
     return Outcome(tuple(accuracies.tolist()), dead, seeds, none, dead, dead, rounding=STEP / math.sqrt(12))
