@@ -141,7 +141,7 @@ def test_the_target_may_stand_anywhere_and_be_a_number(table):
     [
         (FLOWERS, "species", "column 'species' is missing in .*; its columns are length, colour, kind"),
         ("a,kind\n1,x\n,y\n", "kind", "column 'a' has missing values in 1 of 2 rows .line 3."),
-        ("a,kind\n1,x\n2\n", "kind", "line 3 has 1 cells; expected 2 cells"),
+        ("a,kind\n1,x\n2\n", "kind", "line 3 has 1 cell; expected 2 cells"),
         ("a,kind\n1,x\ninf,y\n", "kind", "line 3: 'inf' in column 'a' is beyond 3.4e.38"),
         ("a,kind\n", "kind", "has 1 lines; expected headings and rows"),
         ("", "kind", "has 0 lines"),

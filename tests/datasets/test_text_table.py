@@ -456,12 +456,12 @@ def test_a_gzipped_table_and_one_with_tabs(write):
     [
         (
             TABLE.replace("\n7.5,b", "\n7.5"),
-            "line 9 has 1 cells; expected 2 cells, one for each heading. Cells are sep",
+            "line 9 has 1 cell; expected 2 cells, one for each heading. Cells are sep",
         ),
         (TABLE.replace("\n7.5,b", "\n7.5,b,c"), "line 9 has 3 cells; expected 2 cells"),
         ("x,kind\n" + rows(line="1,{n}.5,{k}"), "line 2 has 3 cells; expected 2 cells.*does the first column lack a h"),
         (TABLE.replace("x,", "x,x,").replace(".5,", ".5,1,"), "has the same heading twice: x"),
-        (TABLE.replace("\n18.5,a", '\n"18.5,a'), "line 20 has 1 cells; expected 2 cells"),
+        (TABLE.replace("\n18.5,a", '\n"18.5,a'), "line 20 has 1 cell; expected 2 cells"),
         (TABLE.replace("\n19.5,b", '\n19.5,"b'), "is not a CSV file: .*EOF inside string starting at row 19$"),
         ("1.5,kind\n" + rows(), "seems to have no headings: its first line holds the number 1.5"),
         (TABLE.replace("\n7.5", "\n7.5\0"), "is not text: it holds zero bytes"),

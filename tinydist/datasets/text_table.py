@@ -269,8 +269,9 @@ class _TextTable:
         for line, cells in self._records():
             if len(cells) != width and not _is_comment(cells):
                 hint = "; does the first column lack a heading?" if len(cells) == width + 1 else ""
+                found = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
                 raise DataError(
-                    f"{self.path}, line {line} has {len(cells)} cells; expected {width} cells, one for each heading"
+                    f"{self.path}, line {line} has {found}; expected {width} cells, one for each heading"
                     f"{hint}. Cells are separated by {self.delimiter!r} (--delimiter sets another); put quotes around "
                     "a cell that holds it"
                 )
