@@ -203,7 +203,7 @@ def test_the_command_saves_a_figure_and_numbers(tmp_path, monkeypatch, capsys):
     flags = ["growth", "--models", "Abs2", "--train-size", "100", "--threads", "1", "--repetitions", "1"]
     assert cli.main([*flags, "--figure", str(figure), "--json", str(numbers)]) == 0
     shown = capsys.readouterr().out
-    assert "Abs2; where not varied: 100 images, 128 hidden units, 1 threads" in shown
+    assert "Abs2; where not varied: 100 images, 128 hidden units, 1 thread" in shown
     assert "1,000 synthetic" in shown
     entries = json.loads(numbers.read_text())
     assert [e["value"] for e in entries if e["library"] == "tinydist"] == [100, 1000, 8, 1]
