@@ -1,4 +1,4 @@
-"""Tables as lines of text."""
+"""Tables and counts as text."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things, such as "1 run" or "3 runs"; the plural of the word takes an s."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

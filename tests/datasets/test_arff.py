@@ -1,6 +1,5 @@
 """Tables in ARFF: as the CSV file with the same rows, and as SciPy reads them where it does, or refused by line."""
 
-import gzip
 import io
 
 import numpy as np
@@ -10,6 +9,8 @@ from scipy.io import arff as scipy_arff
 from tinydist import datasets
 from tinydist.datasets.reading import NUMBERS, WORDS
 from tinydist.errors import DataError
+
+FILE = "mine.arff"
 
 HEADER = """% a comment
 @RELATION 'some flowers'
@@ -25,19 +26,6 @@ TABLE = f"{HEADER}@data\n" + "".join(f"{', '.join(row)}\n" for row in CELLS)
 CSV = "stem length,colour,kind\n" + "".join(f'{x},"{colour}",{kind}\n' for x, colour, kind in ROWS)
 FIRST = TABLE.count("\n") - 19
 """The line of the first row."""
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Write a file; gives its path."""
-
-    def put(text, name="mine.arff", encoding="utf-8"):
-        path = tmp_path / name
-        contents = text.encode(encoding)
-        path.write_bytes(gzip.compress(contents) if name.endswith(".gz") else contents)
-        return path
-
-    return put
 
 
 def small(values, declared="numeric", ys="ab"):

@@ -1,7 +1,6 @@
 """Tables of the user's own: whatever stands in the file is read as pandas reads it, or refused with its line."""
 
 import codecs
-import gzip
 import hashlib
 import io
 import os
@@ -22,18 +21,7 @@ from tinydist.datasets.options import how
 from tinydist.datasets.reading import LEFT_OUT, NUMBERS, WORDS, Column, Reading, listed, numbered
 from tinydist.errors import DataError
 
-
-@pytest.fixture
-def write(tmp_path):
-    """Write a file; gives its path."""
-
-    def put(text, name="mine.csv", encoding="utf-8"):
-        path = tmp_path / name
-        contents = text.encode(encoding)
-        path.write_bytes(gzip.compress(contents) if name.endswith(".gz") else contents)
-        return path
-
-    return put
+FILE = "mine.csv"
 
 
 def rows(count=20, line="{n}.5,{k}"):

@@ -26,6 +26,7 @@ from tinydist.files import check_replaceable, write_atomically
 from tinydist.kernels.processor import INSTRUCTIONS
 from tinydist.models import parse_model_name
 from tinydist.sparse import SparseMatrix
+from tinydist.tables import counted
 
 DESCRIPTION = """\
 How fast one full-batch epoch (forward, backward, step) on MNIST with raw pixels is: with tinydist, with the same
@@ -91,10 +92,8 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
     check_threads(number)
     libraries = installed_libraries()
     layout = "sparse" if isinstance(load_images(train_size)[0], SparseMatrix) else "dense"
-    print(
-        f"One epoch over {train_size:,} images with {_in_words(number)} and {INSTRUCTIONS} instructions; tinydist holds"
-    )
-    print(f"the images {layout}.")
+    print(f"One epoch over {train_size:,} images with {counted(number, 'thread')} and {INSTRUCTIONS} instructions.")
+    print(f"tinydist holds the images {layout}.")
     print("Times in ms, median [quartiles]; peak memory of a process in MB.")
     columns = "{:10} {:>21} {:>21} {:>21} {:>14} {:>16}"
     print(columns.format("model", *LIBRARIES.values(), "ratio to torch", "memory (torch's)"), flush=True)
@@ -122,14 +121,9 @@ def bench_epochs(models: Sequence[str], train_size: int, number: int, repetition
     return results
 
 
-def _in_words(threads: int) -> str:
-    """Return the number of threads as text."""
-    return "1 thread" if threads == 1 else f"{threads} threads"
-
-
 def _kernels(options: argparse.Namespace) -> dict[str, dict[str, object]]:
     """Time the kernels, print a table, draw the roofline, and return the numbers by kernel."""
-    label = f"{options.train_size:,} images, 784-128-10, float32, {_in_words(options.threads)}, {INSTRUCTIONS}"
+    label = f"{options.train_size:,} images, 784-128-10, float32, {counted(options.threads, 'thread')}, {INSTRUCTIONS}"
     with threads(options.threads):
         machine = measure_machine()
         print(f"Kernels at {label}; times in ms, median [quartiles]; ratio: tinydist to NumPy.")
@@ -149,7 +143,8 @@ def _growth(options: argparse.Namespace) -> list[dict[str, object]]:
     check_threads(options.threads)
     load_images(options.train_size)  # so that what is wrong with the data is said before minutes of work
     (model,) = options.models
-    label = f"{model}; where not varied: {options.train_size:,} images, 128 hidden units, {_in_words(options.threads)}"
+    number = counted(options.threads, "thread")
+    label = f"{model}; where not varied: {options.train_size:,} images, 128 hidden units, {number}"
     print(f"How the cost of one epoch grows. {label}.")
     print(f"Times in ms, median [quartiles] of {options.repetitions} turns; MB: peak memory of the whole process;")
     print("k: the exponent of growth since the line above, time ∝ n^k. Synthetic: the same images ten times, each")

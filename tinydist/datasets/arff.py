@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydist.errors import DataError
+from tinydist.tables import counted
 
 NUMERIC, INTEGER, NOMINAL = "numeric", "integer", "nominal"
 MISSING = "?"
@@ -112,8 +113,7 @@ def _row(where: str, line: str, width: int) -> list[str | None]:
     cells = _cells(where, line)
     if len(cells) != width:
         raise DataError(
-            f"{where} has {len(cells)} value{'s' * (len(cells) != 1)}; expected {width}, one for each attribute, with "
-            "commas between"
+            f"{where} has {counted(len(cells), 'value')}; expected {width}, one for each attribute, with commas between"
         )
     return cells
 

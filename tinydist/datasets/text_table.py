@@ -25,6 +25,7 @@ from tinydist.datasets.options import TableOptions, how
 from tinydist.datasets.reading import LEFT_OUT, NUMBERS, WORDS, Column, listed, numbered
 from tinydist.datasets.samples import class_numbers
 from tinydist.errors import DataError
+from tinydist.tables import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,7 +270,7 @@ class _TextTable:
         for line, cells in self._records():
             if len(cells) != width and not _is_comment(cells):
                 hint = "; does the first column lack a heading?" if len(cells) == width + 1 else ""
-                found = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+                found = counted(len(cells), "cell")
                 raise DataError(
                     f"{self.path}, line {line} has {found}; expected {width} cells, one for each heading"
                     f"{hint}. Cells are separated by {self.delimiter!r} (--delimiter sets another); put quotes around "

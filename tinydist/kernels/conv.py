@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tinydist.kernels.chunks import CHUNKS, sum_chunks
 from tinydist.kernels.jit import kernel
 from tinydist.kernels.memory import empty
+from tinydist.kernels.rows import dot
 
 Array = NDArray[Any]
 
@@ -119,15 +120,6 @@ def _add_scaled(factor: float, terms: Array, sums: Array) -> None:
         sums[k] += factor * terms[k]
 
 
-@kernel(fastmath={"reassoc", "contract", "nsz"})
-def _dot(a: Array, b: Array) -> float:
-    """Return the sum of products of two arrays of one axis, in vectors, which is why it may be reassociated."""
-    total = a.dtype.type(0)
-    for k in range(len(a)):
-        total += a[k] * b[k]
-    return total
-
-
 @kernel(parallel=True)
 def _conv2d(x: Array, weight: Array, bias: Array, stride: int, y: Array) -> None:
     batch = len(x)
@@ -194,7 +186,7 @@ def _conv2d_vjp_weight(g: Array, x: Array, stride: int, partial: Array) -> Array
                     for j in range(width):
                         _read_tap(x[n, channel], i, j, stride, tap)
                         for output in range(outputs):
-                            partial[chunk, output, channel, i, j] += _dot(flat[n, output], tap.reshape(-1))
+                            partial[chunk, output, channel, i, j] += dot(flat[n, output], tap.reshape(-1))
     return sum_chunks(partial.reshape(CHUNKS, outputs, -1))
 
 

@@ -272,24 +272,30 @@ def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix
                     add_rows(sums, i, tile, 0, offsets, values, begin, 1, end - begin)
 
 
-@kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"})
+@kernel(fastmath={"reassoc", "contract", "nsz"})
+def dot(a: Array, b: Array) -> float:
+    """Return the sum of products of two arrays of one axis, in vectors (which is why it may be reassociated).
+
+    NaN is respected.
+    """
+    total = a.dtype.type(0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
+
+
+@kernel(parallel=True)
 def narrow_linear_numba(x: Array, weight: Array) -> Array:
     """Return ``X W^T``, (batch, out), for a W with few rows.
-
-    Each entry is a sum along two rows, in vectors (which is why sums may be reassociated); NaN is respected.
 
     Args:
         x: X, (batch, in), C-contiguous.
         weight: W, (out, in), C-contiguous.
     """
-    batch, inner = x.shape
-    result = np.empty((batch, weight.shape[0]), dtype=x.dtype)
-    for i in prange(batch):
-        for j in range(weight.shape[0]):
-            total = x.dtype.type(0)
-            for k in range(inner):
-                total += x[i, k] * weight[j, k]
-            result[i, j] = total
+    result = np.empty((len(x), len(weight)), dtype=x.dtype)
+    for i in prange(len(x)):
+        for j in range(len(weight)):
+            result[i, j] = dot(x[i], weight[j])
     return result
 
 

@@ -7,7 +7,6 @@ two decimals moves such a t by less than a tenth of itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import scipy
@@ -78,7 +77,6 @@ def _dead_outputs() -> str:
     )
 
 
-@cache
 def found_in_the_paper() -> tuple[Contradiction, ...]:
     """Return the contradictions, recomputed."""
     return (

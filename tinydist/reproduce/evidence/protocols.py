@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinydist.tables import counted
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -24,8 +26,7 @@ class Protocol:
 
     def in_words(self, rows: str) -> str:
         """Return the sizes in words, with a word for what there is to train on."""
-        runs = "1 run" if self.runs == 1 else f"{self.runs} runs"
-        return f"{self.train_size:,} training {rows}, {self.epochs:,} epochs, {runs} a model"
+        return f"{self.train_size:,} training {rows}, {self.epochs:,} epochs, {counted(self.runs, 'run')} a model"
 
 
 # quick trades images for epochs: with 6,000 images and 300 epochs, the same work, ReLU2-Neg is still on its way up and

@@ -13,6 +13,7 @@ from tinydist.reproduce.runs.checkpoints import find_checkpoint
 from tinydist.reproduce.runs.records import is_finished, load_config, load_configs, load_record, no_runs
 from tinydist.reproduce.runs.run import is_held
 from tinydist.reproduce.runs.settings import RunConfig
+from tinydist.tables import counted
 from tinydist.times import duration
 
 STATES = ("finished", "running", "half done", "not begun", "failed")
@@ -100,18 +101,14 @@ def status_lines(runs: Sequence[RunStatus], jobs: int, command: str) -> Iterator
         yield from table(group)
         yield ""
     counts = {state: sum(run.state == state for run in runs) for state in STATES}
-    yield f"{_runs(len(runs))}: {', '.join(f'{count} {state}' for state, count in counts.items() if count)}."
+    yield f"{counted(len(runs), 'run')}: {', '.join(f'{count} {state}' for state, count in counts.items() if count)}."
     yield from (run.note for run in runs if run.note)
     if counts["running"] or counts["half done"] or counts["not begun"]:
         left = time_left(runs, jobs)
         yield "Running and half-done runs count up to their last checkpoint."
-        yield f"About {duration(left)} left at the speed so far, {_runs(jobs)} at a time." if left else NO_PACE
+        yield f"About {duration(left)} left at the speed so far, {counted(jobs, 'run')} at a time." if left else NO_PACE
         if command and not counts["running"]:
             yield f"To go on: {command}"
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'s' if count != 1 else ''}"
 
 
 def _setting(config: RunConfig) -> str:
