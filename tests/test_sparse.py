@@ -135,3 +135,9 @@ def test_a_factor_of_another_dtype_is_refused(dtype):
 def test_a_start_of_another_dtype_is_added_in_that_of_the_matrix():
     product = SparseMatrix(np.ones((7, 5), np.uint8)).times(np.ones((5, 3), np.float32), np.full(3, 0.5))
     np.testing.assert_array_equal(product, np.full((7, 3), 5.5, np.float32), strict=True)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (1, 3)])
+def test_a_start_of_another_width_is_refused(shape):
+    with pytest.raises(ShapeError, match="cannot be added to rows of 3"):
+        SparseMatrix(np.ones((7, 5), np.uint8)).times(np.ones((5, 3)), np.zeros(shape))

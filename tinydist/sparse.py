@@ -83,9 +83,11 @@ class SparseMatrix:
             start: added to every row, (width,).
 
         Raises:
-            DTypeError, ShapeError: if the matrix is another one.
+            DTypeError, ShapeError: if the matrix is another one, or the start does not fit it.
         """
         self._check_factor(matrix, self.shape[1])
+        if start.shape != matrix.shape[1:]:
+            raise ShapeError(f"a start of shape {start.shape} cannot be added to rows of {matrix.shape[1]}")
         constant = start + self.shift * matrix.sum(axis=0) if self.shift else start
         scaled = matrix if self.scale == 1 else matrix * self.scale
         return kernels.sparse_matmul(self._by_row, scaled, constant)

@@ -39,3 +39,17 @@ def test_the_same_seed_gives_the_same_share_and_other_models_have_no_published_m
     assert power(deviations, 4, 40, seed=1) == power(deviations, 4, 40, seed=1) != power(deviations, 4, 40, seed=2)
     with pytest.raises(ValueError, match="no accuracy of GELU; leave"):
         power(deviations | {"GELU": 1.0}, 4)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "runs", "sweeps", "words"),
+    [
+        (1.0, 1, 9, "at least 2 runs and 1 sweep, got 1 and 9"),
+        (1.0, 5, 0, "got 5 and 0"),
+        (-3.0, 5, 9, "deviations of 0 points or more, got {'ReLU2': -3.0}"),
+        (math.nan, 5, 9, "got {'ReLU2': nan}"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(deviation, runs, sweeps, words):
+    with pytest.raises(ValueError, match=words):
+        power({"ReLU": 0.2, "ReLU2": deviation}, runs, sweeps)

@@ -35,7 +35,14 @@ def power(deviations: Mapping[str, float], runs: int, sweeps: int = 200, seed: i
 
     Returns:
         A number from 0 to 1 for every claim that can be tested with these models.
+
+    Raises:
+        ValueError: if a model has no published accuracy, or a number is out of range.
     """
+    if runs < 2 or sweeps < 1:
+        raise ValueError(f"expected at least 2 runs and 1 sweep, got {runs} and {sweeps}")
+    if wrong := {model: d for model, d in deviations.items() if not 0 <= d < math.inf}:
+        raise ValueError(f"expected deviations of 0 points or more, got {wrong}")
     rng = np.random.default_rng(seed)
     protocol = PROTOCOLS["quick"]
     setting = Setting("mnist", "raw", protocol.train_size, protocol.epochs, LR)
