@@ -95,14 +95,18 @@ NARROW = 16
 take 0.5 to 1.1 of the time of BLAS in pieces, at 16 0.8 to 1.3, at 32 1 to 1.5)."""
 
 
-def _is_large(*arrays: Array) -> bool:
+def _is_large(*arrays: Array, least: int = LARGE) -> bool:
     """Return whether numba's loops accept these arrays and are the faster ones.
 
     They accept C-contiguous arrays of one shape and one dtype, float32 or float64.
+
+    Args:
+        arrays: of any layout and dtype.
+        least: number of entries from which they are faster; less than ``LARGE`` for a loop with much work for each.
     """
     first = arrays[0]
     same = all(a.flags.c_contiguous and (a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays)
-    return COMPILED and same and first.size >= LARGE and first.dtype in (np.float32, np.float64)
+    return COMPILED and same and first.size >= least and first.dtype in (np.float32, np.float64)
 
 
 def _entrywise(by_numba: Callable[..., None], by_numpy: Callable[..., None]) -> Callable[..., Array]:
@@ -187,5 +191,5 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     Returns:
         The loss, 0-dimensional, and the gradient, (batch, classes).
     """
-    by = loss.softmax_cross_entropy_numba if _is_large(logits) else loss.softmax_cross_entropy_numpy
+    by = loss.softmax_cross_entropy_numba if _is_large(logits, least=LARGE // 8) else loss.softmax_cross_entropy_numpy
     return by(logits, labels)

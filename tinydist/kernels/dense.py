@@ -130,12 +130,19 @@ def column_sums_numpy(x: Array) -> Array:
 
 
 @kernel(parallel=True)
-def column_sums_numba(x: Array) -> Array:
-    """Return the sums of `x`, (batch, width), over its first axis, (width,): fixed chunks, added in order."""
+def _column_terms(x: Array, partial: Array) -> None:
+    """Write the sums over each chunk of the rows of `x`, (chunks, 1, width)."""
     batch, width = x.shape
-    partial = np.zeros((CHUNKS, 1, width), dtype=x.dtype)
-    for chunk in prange(CHUNKS):
-        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
+    chunks = len(partial)
+    for chunk in prange(chunks):
+        partial[chunk] = 0
+        for i in range(batch * chunk // chunks, batch * (chunk + 1) // chunks):
             for j in range(width):
                 partial[chunk, 0, j] += x[i, j]
+
+
+def column_sums_numba(x: Array) -> Array:
+    """Return the sums of `x`, (batch, width), over its first axis, (width,): fixed chunks, added in order."""
+    partial = empty((CHUNKS, 1, x.shape[1]), x.dtype)
+    _column_terms(x, partial)
     return sum_chunks(partial)[0]

@@ -80,21 +80,23 @@ def weighted_squares_vjp_center_numpy(u: Array, x: Array, center: Array, weight:
 
 
 @kernel(parallel=True, fastmath=VECTOR_SUMS)
-def weighted_squares_vjp_center_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
-    """Return the gradient with respect to `center`, (centers, features)."""
+def _center_terms(u: Array, x: Array, center: Array, partial: Array) -> None:
+    """Write ``u_ij (x_ik - center_jk)``, summed over each chunk of the batch, (chunks, centers, features)."""
     batch, features = x.shape
-    centers = center.shape[0]
-    partial = np.zeros((DISTANCE_CHUNKS, centers, features), dtype=x.dtype)
-    for chunk in prange(DISTANCE_CHUNKS):
-        for i in range(batch * chunk // DISTANCE_CHUNKS, batch * (chunk + 1) // DISTANCE_CHUNKS):
-            for j in range(centers):
+    chunks = len(partial)
+    for chunk in prange(chunks):
+        partial[chunk] = 0
+        for i in range(batch * chunk // chunks, batch * (chunk + 1) // chunks):
+            for j in range(center.shape[0]):
                 for k in range(features):
                     partial[chunk, j, k] += u[i, j] * (x[i, k] - center[j, k])
-    gradient = sum_chunks(partial)
-    for j in range(centers):
-        for k in range(features):
-            gradient[j, k] *= -weight[j, k]
-    return gradient
+
+
+def weighted_squares_vjp_center_numba(u: Array, x: Array, center: Array, weight: Array) -> Array:
+    """Return the gradient with respect to `center`, (centers, features)."""
+    partial = empty((DISTANCE_CHUNKS, *center.shape), x.dtype)
+    _center_terms(u, x, center, partial)
+    return -weight * sum_chunks(partial)
 
 
 def weighted_squares_vjp_weight_numpy(u: Array, x: Array, center: Array) -> Array:
@@ -103,19 +105,21 @@ def weighted_squares_vjp_weight_numpy(u: Array, x: Array, center: Array) -> Arra
 
 
 @kernel(parallel=True, fastmath=VECTOR_SUMS)
-def weighted_squares_vjp_weight_numba(u: Array, x: Array, center: Array) -> Array:
-    """Return the gradient with respect to `weight`, (centers, features)."""
+def _weight_terms(u: Array, x: Array, center: Array, partial: Array) -> None:
+    """Write ``u_ij (x_ik - center_jk)^2``, summed over each chunk of the batch, (chunks, centers, features)."""
     batch, features = x.shape
-    centers = center.shape[0]
-    partial = np.zeros((DISTANCE_CHUNKS, centers, features), dtype=x.dtype)
-    for chunk in prange(DISTANCE_CHUNKS):
-        for i in range(batch * chunk // DISTANCE_CHUNKS, batch * (chunk + 1) // DISTANCE_CHUNKS):
-            for j in range(centers):
+    chunks = len(partial)
+    for chunk in prange(chunks):
+        partial[chunk] = 0
+        for i in range(batch * chunk // chunks, batch * (chunk + 1) // chunks):
+            for j in range(center.shape[0]):
                 for k in range(features):
                     difference = x[i, k] - center[j, k]
                     partial[chunk, j, k] += u[i, j] * difference * difference
-    gradient = sum_chunks(partial)
-    for j in range(centers):
-        for k in range(features):
-            gradient[j, k] *= x.dtype.type(0.5)
-    return gradient
+
+
+def weighted_squares_vjp_weight_numba(u: Array, x: Array, center: Array) -> Array:
+    """Return the gradient with respect to `weight`, (centers, features)."""
+    partial = empty((DISTANCE_CHUNKS, *center.shape), x.dtype)
+    _weight_terms(u, x, center, partial)
+    return x.dtype.type(0.5) * sum_chunks(partial)

@@ -48,36 +48,35 @@ def softmax_cross_entropy_numpy(logits: Array, labels: Array) -> tuple[Array, Ar
 
 
 @kernel(parallel=True)
-def _softmax_cross_entropy(logits: Array, labels: Array, log_negligible: float, gradient: Array) -> float:
-    batch, classes = logits.shape
-    one = logits.dtype.type(1)
+def _softmax_cross_entropy(logits: Array, labels: Array, log_negligible: float, losses: Array, gradient: Array) -> None:
+    """Write the sum of the losses of each chunk of the batch, (chunks,), and the gradient, (batch, classes)."""
+    batch, chunks = len(logits), len(losses)
+    zero, one = logits.dtype.type(0), logits.dtype.type(1)
     share = one / logits.dtype.type(batch)
-    losses = np.zeros(CHUNKS, dtype=np.float64)
-    for chunk in prange(CHUNKS):
-        for i in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
-            highest = logits[i, 0]
-            for j in range(1, classes):
-                if logits[i, j] > highest:
-                    highest = logits[i, j]
-            total = logits.dtype.type(0)
-            for j in range(classes):
-                exponential = np.exp(logits[i, j] - highest)
-                gradient[i, j] = exponential
-                total += exponential
+    for chunk in prange(chunks):
+        loss = 0.0
+        for i in range(batch * chunk // chunks, batch * (chunk + 1) // chunks):
+            row, slopes, label = logits[i], gradient[i], labels[i]
+            highest = row[0]
+            for j in range(1, len(row)):
+                if row[j] > highest:
+                    highest = row[j]
+            total = zero
+            for j in range(len(row)):
+                slopes[j] = np.exp(row[j] - highest)
+                total += slopes[j]
             log_total = np.log(total)
-            losses[chunk] += log_total - (logits[i, labels[i]] - highest)
-            for j in range(classes):
-                negligible = logits[i, j] - highest - log_total <= log_negligible
-                probability = logits.dtype.type(0) if negligible else gradient[i, j] / total
-                gradient[i, j] = share * (probability - one if j == labels[i] else probability)
-    loss = 0.0
-    for chunk in range(CHUNKS):
-        loss += losses[chunk]
-    return loss / batch
+            loss += log_total - (row[label] - highest)
+            for j in range(len(row)):
+                negligible = row[j] - highest - log_total <= log_negligible
+                probability = zero if negligible else slopes[j] / total
+                slopes[j] = share * (probability - one if j == label else probability)
+        losses[chunk] = loss
 
 
 def softmax_cross_entropy_numba(logits: Array, labels: Array) -> tuple[Array, Array]:
     """Return the loss and gradient of :func:`softmax_cross_entropy_numpy`, computed without large temporaries."""
     gradient = np.empty(logits.shape, dtype=logits.dtype)
-    loss = _softmax_cross_entropy(logits, labels, _log_negligible(logits.dtype), gradient)
-    return np.asarray(loss, dtype=logits.dtype), gradient
+    losses = np.empty(CHUNKS)
+    _softmax_cross_entropy(logits, labels, _log_negligible(logits.dtype), losses, gradient)
+    return np.asarray(losses.sum() / len(logits), dtype=logits.dtype), gradient

@@ -241,7 +241,8 @@ def sparse_product(pointers: Array, offsets: Array, values: Array, tiles: Array,
         for t in range(count):
             tile = tiles[t]
             for i in range(last - first):
-                sums[i] = start[t, 0]
+                for j in range(tile_width):  # written out, since a copy of a row takes numba two seconds to compile
+                    sums[i, j] = start[t, 0, j]
             for block in range(pointers.shape[0]):
                 for i in range(first, last):
                     begin, end = pointers[block, i], pointers[block, i + 1]
