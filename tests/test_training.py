@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -95,9 +96,10 @@ def test_full_batch_descent_matches_backpropagation_written_out(data):
 
     curve = train(model, SGD(model.parameters(), lr), data, epochs=8)
 
-    measured = {m.epoch: m.train_loss for m in curve}
-    assert measured[0] == pytest.approx(losses[0], rel=1e-5)
-    assert measured[7] == pytest.approx(losses[7], rel=1e-5)
+    measured = {m.epoch: m.train_loss for m in curve if m.epoch < 8}
+    assert {0, 1, 2} < measured.keys()
+    for epoch, loss in measured.items():
+        assert loss == pytest.approx(losses[epoch], rel=1e-5)
     for ours, reference in zip(model.state_dict().values(), (w0, b0, w1, b1), strict=True):
         np.testing.assert_allclose(ours, reference, rtol=1e-4, atol=1e-6)
 
@@ -303,7 +305,7 @@ def test_the_sparse_layout_learns_what_the_dense_one_learns(name, input, lr):
 def test_measured_epochs_begin_with_0_and_end_with_the_last(epochs):
     measured = measured_epochs(epochs)
     assert {0, 1, epochs} <= measured <= set(range(epochs + 1))
-    assert len(measured) <= 21
+    assert len(measured) <= 3 + 5 * math.log10(epochs)
 
 
 def test_accuracy_is_in_percent():

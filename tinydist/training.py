@@ -49,9 +49,14 @@ class Measurement:
         return cls(**{**fields, "output_activity": tuple(fields["output_activity"])})
 
 
-def measured_epochs(epochs: int, points: int = 20) -> set[int]:
-    """Return the epochs at which a run is measured: 0, the last, and about `points` evenly spaced on a log axis."""
-    return {0, *(round(e) for e in np.geomspace(1, epochs, points))}
+def measured_epochs(epochs: int, points: int | None = None) -> set[int]:
+    """Return the epochs at which a run is measured: 0, the last, and others evenly spaced on a log axis.
+
+    Args:
+        epochs: of the run.
+        points: about how many others; by default five a decade, since measuring takes longer than an epoch.
+    """
+    return {0, *(round(e) for e in np.geomspace(1, epochs, points or 1 + round(5 * math.log10(epochs))))}
 
 
 def accuracy(logits: Array, labels: Array) -> float:

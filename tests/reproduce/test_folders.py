@@ -37,7 +37,7 @@ def out(tmp_path, capsys):
 def no_exhibits(monkeypatch):
     """Reports with one small figure, since many take seconds."""
     figure = Exhibit("one", "One figure", "a text", "a table", b"png")
-    monkeypatch.setattr(exhibits, "from_records", lambda *_: [figure])
+    monkeypatch.setattr(exhibits, "from_records", lambda *_: [lambda: figure])
     monkeypatch.setattr(exhibits, "first_look", lambda _: [])
 
 

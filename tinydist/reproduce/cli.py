@@ -257,7 +257,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add_option(
         where,
         "jobs",
-        f"runs at a time, each with its share of the cores (default: one a core, here {available_cores()})",
+        f"runs, and then figures, at a time, each with its share of the cores (default: one a core, here "
+        f"{available_cores()})",
     )
     where.add_argument(
         "--scheduler",

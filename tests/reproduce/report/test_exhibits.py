@@ -102,17 +102,17 @@ def test_analyses_leave_the_models_as_they_were(trained):
 
 def test_records_show_accuracy_curves_and_the_dying_outputs_of_runs_that_lost_some(record):
     runs = [record("ReLU2", 1, 40.0, dead=6), record("ReLU2", 0, 80.0), record("Abs2", 0), record("ReLU", 0, dead=2)]
-    shown = {exhibit.name: exhibit for exhibit in from_records(runs, "a protocol")}
+    shown = {exhibit.name: exhibit for exhibit in (make() for make in from_records(runs, "a protocol"))}
     assert list(shown) == ["accuracy", "learning-curves", "dying-outputs"]
     assert "60.00 ± 28.28" in shown["accuracy"].table
     assert shown["learning-curves"].table.splitlines()[2].split()[0] == "ReLU2"
     assert "ReLU2, seed 1" in shown["dying-outputs"].table
     assert "seed 0" not in shown["dying-outputs"].table
-    assert "dying-outputs" not in [exhibit.name for exhibit in from_records(runs[2:], "")]
+    assert "dying-outputs" not in [make().name for make in from_records(runs[2:], "")]
 
 
 def test_the_table_of_curves_has_mean_test_errors(record):
     runs = [record("ReLU", 0, 90.0), record("ReLU", 1, 80.0)]
-    lines = list(from_records(runs, ""))[1].table.splitlines()
+    lines = from_records(runs, "")[1]().table.splitlines()
     assert lines[0].split()[-4:] == ["0", "1", "2", "5"]
     assert lines[2].split() == ["ReLU", *(f"{100 - mean:.2f}" for mean in (80, 81, 82, 85))]

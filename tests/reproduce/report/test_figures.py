@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -52,6 +54,17 @@ def test_a_curve_is_the_mean_over_runs(runs, row, name, value):
     assert relu.get_xdata().tolist() == [1, 2, 5]
     assert axes.get_ylabel() == name
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_curves_show_the_epochs_at_which_every_run_was_measured(record):
+    """A folder that an earlier version began may have runs that were measured elsewhere."""
+    one, other = record("ReLU", 0, 90.0), record("ReLU", 1, 80.0)
+    other = replace(other, curve=other.curve[:2] + other.curve[3:])
+    figure = figures.learning_curves_figure([one, other], "")
+    (line,) = figure.axes[2].lines
+    assert line.get_xdata().tolist() == [1, 5]
+    assert line.get_ydata().tolist() == [pytest.approx(100 - 81), pytest.approx(100 - 85)]
+    assert figures.epochs_of_all([one, other]) == [0, 1, 5]
 
 
 def test_the_thick_bar_is_students_interval(runs):

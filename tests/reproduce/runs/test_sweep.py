@@ -19,6 +19,18 @@ def test_one_worker_or_two_same_numbers(config, tmp_path):
     assert outcomes(alone) == outcomes(together)
 
 
+def test_processes_begin_with_unlike_models_and_the_first_seed(config, tmp_path, monkeypatch):
+    models = ("ReLU", "Abs", "ReLU2", "ReLU-L2", "Abs-L2")
+    configs = [config(model, seed) for seed in (0, 1) for model in models]
+    begun = []
+    original = pool.execute
+    monkeypatch.setattr(pool, "execute", lambda c, *rest: begun.append(c) or original(c, *rest))
+    done = sweep.sweep(configs, tmp_path, LocalPool(1))
+    assert [run.config for run in done] == configs
+    order = ["ReLU", "Abs-L2", "Abs", "ReLU-L2", "ReLU2"]
+    assert begun == [config(model, seed) for seed in (0, 1) for model in order]
+
+
 def test_finished_runs_are_not_repeated(config, tmp_path, monkeypatch):
     first = sweep.sweep([config("ReLU", 0)], tmp_path, LocalPool(1))
     executed = []

@@ -19,7 +19,7 @@ def study(monkeypatch):
     def make(**attributes):
         given = []
 
-        def write(records, out):
+        def write(records, out, _jobs):
             given.extend(records)
             return "what was found", [out / "found.txt"]
 
@@ -42,6 +42,18 @@ def test_each_arm_is_a_run_of_its_own(study, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "what was found" in out
     assert f"Saved in {tmp_path}: found.txt, results.csv" in out
+
+
+def test_what_writes_the_findings_may_use_as_many_processes_as_the_runs(monkeypatch, tmp_path):
+    given = []
+
+    def write(_records, _out, jobs):
+        given.append(jobs)
+        return "", []
+
+    monkeypatch.setitem(STUDIES, "mine", Study(models=("ReLU",), write=write, protocol=SIZES))
+    assert cli.main(["--study", "mine", "--jobs", "3", "--out", str(tmp_path)]) == 0
+    assert given == [3]
 
 
 def test_what_the_user_chooses_goes_before_what_the_study_does(study, tmp_path):

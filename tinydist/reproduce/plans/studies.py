@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinydist.cores import available_cores
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.report import page, printout
 from tinydist.reproduce.runs.records import RunRecord
@@ -13,9 +12,9 @@ from tinydist.reproduce.studies import activations, dying, other_data
 from tinydist.reproduce.studies.study import Study
 
 
-def _write_report(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
-    found = page.finished_records(out)
-    return printout.brief(records), [page.write_page(out, found, available_cores(), complete=False)]
+def _write_report(records: Sequence[RunRecord], out: Path, jobs: int) -> tuple[str, list[Path]]:
+    written = page.write_page(out, page.finished_records(out), jobs, complete=False)
+    return printout.brief(records), [written]
 
 
 PAPER = Study(models=PAPER_MODELS, write=_write_report)

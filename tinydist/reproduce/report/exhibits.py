@@ -6,8 +6,7 @@ together what :mod:`tinydist.reproduce.report.figures` and :mod:`tinydist.analys
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -23,7 +22,7 @@ from tinydist.figures import png
 from tinydist.models import build_model, parse_model_name
 from tinydist.nn import Sequential
 from tinydist.reproduce.evidence.outcomes import outcomes
-from tinydist.reproduce.report.figures import accuracy_figure, learning_curves_figure
+from tinydist.reproduce.report.figures import accuracy_figure, epochs_of_all, learning_curves_figure
 from tinydist.reproduce.report.printout import results_table
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.sparse import SparseMatrix
@@ -31,13 +30,13 @@ from tinydist.tables import text_table
 
 Array = NDArray[Any]
 
-RUNS = 5
+RUNS = 3
 """Runs of each model whose weights are analysed, at most: the first ones by seed."""
 DYING = 9
 """Runs whose dying outputs are drawn, at most."""
 UNITS = 8
 """Hidden units shown of each model."""
-LAYER_IMAGES, NODE_IMAGES = 2_000, 500
+LAYER_IMAGES, NODE_IMAGES = 1_000, 500
 """Test images on which whole layers are clamped, and single nodes: enough to see where accuracy falls by half."""
 
 
@@ -124,14 +123,27 @@ def _has_unit_images(model: str) -> bool:
     return not parse_model_name(model).conv
 
 
-def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
-    """Yield the exhibits that need the records of one setting only.
+def from_records(records: Sequence[RunRecord], label: str) -> list[Callable[[], Exhibit]]:
+    """Return functions that make the exhibits which need the records of one setting only.
 
     Args:
         records: of one setting, at least one of them successful.
         label: the protocol, shown under the titles.
     """
-    yield Exhibit(
+    make: list[Callable[[], Exhibit]] = [
+        partial(_accuracy, records, label),
+        partial(_learning_curves, records, label),
+    ]
+    lost = [
+        record
+        for record in sorted(records, key=lambda record: record.config.seed)
+        if record.status == "ok" and parse_model_name(record.config.model).again and record.final.dead_outputs
+    ]
+    return [*make, partial(_dying_outputs, lost, label)] if lost else make
+
+
+def _accuracy(records: Sequence[RunRecord], label: str) -> Exhibit:
+    return Exhibit(
         "accuracy",
         "Test accuracy",
         "Every run is a dot. Below the dots stand the mean, its 95% interval (thick) and the standard deviation of "
@@ -139,7 +151,10 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         results_table(records),
         png(accuracy_figure(records, label)),
     )
-    yield Exhibit(
+
+
+def _learning_curves(records: Sequence[RunRecord], label: str) -> Exhibit:
+    return Exhibit(
         "learning-curves",
         "Learning curves",
         "Loss and errors on logarithmic axes: the mean of the runs, and a band from the best to the worst. A training "
@@ -147,36 +162,35 @@ def from_records(records: Sequence[RunRecord], label: str) -> Iterator[Exhibit]:
         _curves_table(records),
         png(learning_curves_figure(records, label)),
     )
+
+
+def _dying_outputs(lost: Sequence[RunRecord], label: str) -> Exhibit:
     dying = {
         f"{r.config.model}, seed {r.config.seed}": dying_outputs.OutputActivity(
             tuple(m.epoch for m in r.curve), np.array([m.output_activity for m in r.curve])
         )
-        for r in sorted(records, key=lambda r: r.config.seed)
-        if r.status == "ok" and parse_model_name(r.config.model).again and r.final.dead_outputs
+        for r in lost[:DYING]
     }
-    lost = len(dying)
-    dying = dict(itertools.islice(dying.items(), DYING))
-    if dying:
-        yield Exhibit(
-            "dying-outputs",
-            "How outputs die",
-            f"{len(dying)} of the {lost} runs in which outputs are dead in the end: the share of the training rows "
-            "on which each output is active, from before the first step to the last.",
-            "\n\n".join(f"{run}\n{dying_outputs.output_activity_table(found)}" for run, found in dying.items()),
-            png(dying_outputs.output_activity_figure(dying, label)),
-            picture=True,
-        )
+    return Exhibit(
+        "dying-outputs",
+        "How outputs die",
+        f"{len(dying)} of the {len(lost)} runs in which outputs are dead in the end: the share of the training rows "
+        "on which each output is active, from before the first step to the last.",
+        "\n\n".join(f"{run}\n{dying_outputs.output_activity_table(found)}" for run, found in dying.items()),
+        png(dying_outputs.output_activity_figure(dying, label)),
+        picture=True,
+    )
 
 
 def _curves_table(records: Sequence[RunRecord]) -> str:
     """Return a table with a row for each model: mean test error over its runs at about eight of the measured epochs."""
     succeeded = [record for record in records if record.status == "ok"]
-    epochs = [m.epoch for m in succeeded[0].curve]
-    columns = sorted({round(i) for i in np.linspace(0, len(epochs) - 1, 8)})
-    rows: list[tuple[str, ...]] = [("mean test error % after epoch", *(f"{epochs[column]:,}" for column in columns))]
+    epochs = epochs_of_all(succeeded)
+    shown = [epochs[i] for i in sorted({round(i) for i in np.linspace(0, len(epochs) - 1, 8)})]
+    rows: list[tuple[str, ...]] = [("mean test error % after epoch", *(f"{epoch:,}" for epoch in shown))]
     for model in outcomes(records):
-        curves = [record.curve for record in succeeded if record.config.model == model]
-        means = (summarize([100 - curve[column].test_accuracy for curve in curves]).mean for column in columns)
+        curves = [{m.epoch: m for m in record.curve} for record in succeeded if record.config.model == model]
+        means = (summarize([100 - curve[epoch].test_accuracy for curve in curves]).mean for epoch in shown)
         rows.append((model, *(f"{mean:.2f}" for mean in means)))
     return text_table(rows)
 

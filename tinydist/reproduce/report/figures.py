@@ -86,6 +86,11 @@ CURVES: dict[str, Callable[[Measurement], float]] = {
 """What is drawn of a measurement, by the name of the axis."""
 
 
+def epochs_of_all(runs: Sequence[RunRecord]) -> list[int]:
+    """Return the epochs at which all of these runs were measured, in order; another version may choose others."""
+    return sorted(set[int].intersection(*({m.epoch for m in run.curve} for run in runs)))
+
+
 def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
     """Draw loss, training and test error against epochs, a column for each activation, with and without ``Conv-``.
 
@@ -136,8 +141,8 @@ def _plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
 def _draw_curve(
     axes: Axes, model: str, runs: Sequence[RunRecord], value: Callable[[Measurement], float], percent: bool
 ) -> None:
-    trained = [measurement.epoch for measurement in runs[0].curve if measurement.epoch > 0]
-    values = np.array([[value(m) for m in run.curve if m.epoch > 0] for run in runs])  # (runs, points)
+    trained = [epoch for epoch in epochs_of_all(runs) if epoch > 0]
+    values = np.array([[value(m) for m in run.curve if m.epoch in trained] for run in runs])  # (runs, points)
     values = np.maximum(values, 50 / runs[0].config.train_size if percent else 0.0)
     spec = parse_model_name(model)
     color = COLORS.get(spec.output, OTHER_COLOR)

@@ -32,6 +32,7 @@ from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STAND
 from tinydist.reproduce.evidence.decisions import OPEN, SHOWN, Finding, decide
 from tinydist.reproduce.evidence.labels import protocol_label, run_counts
 from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
+from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.trained import trained_model
@@ -44,7 +45,7 @@ MODELS = tuple(f"{activation}{head}" for activation in ACTIVATIONS for head in O
 """Every activation with every head, baselines first within each."""
 
 
-def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
+def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, list[Path]]:
     """Write heat maps and numbers of the study's runs into ``out/study``, input by input.
 
     Args:
@@ -268,4 +269,4 @@ def _heat_map(
         axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color="black" if bright else "white")
 
 
-STUDY = Study(models=MODELS, write=write)
+STUDY = Study(models=MODELS, write=write, protocol=Protocol(train_size=3_000, epochs=500, runs=3))

@@ -181,7 +181,7 @@ def arms(config: RunConfig) -> Iterable[RunConfig]:
     return [replace(config, arm=arm.name, **arm.changes) for arm in ARMS.values()]
 
 
-def write(records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
+def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, list[Path]]:
     """Write figures and numbers of the study into ``out/study``.
 
     Args:

@@ -60,7 +60,7 @@ class Results:
     overlap: float
 
 
-def write(name: str, records: Sequence[RunRecord], out: Path) -> tuple[str, list[Path]]:
+def write(name: str, records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, list[Path]]:
     """Write the figure and the numbers of a study into ``out/study``.
 
     Args:

@@ -27,8 +27,8 @@ class Study:
 
     Attributes:
         models: names of the models that it runs.
-        write: given all finished runs and the results folder, writes what they show; returns what to print, and the
-            files that it wrote. It may raise DataError and OSError.
+        write: given all finished runs, the results folder and how many processes may work, writes what the runs show;
+            returns what to print, and the files that it wrote. It may raise DataError and OSError.
         datasets: names of the data sets that each model is run on, unless the user names one; of several, those that
             need no download.
         arms: the runs to do in place of one run of a model, such as with several learning rates; if there are several,
@@ -39,7 +39,7 @@ class Study:
     """
 
     models: tuple[str, ...]
-    write: Callable[[Sequence[RunRecord], Path], tuple[str, list[Path]]]
+    write: Callable[[Sequence[RunRecord], Path, int], tuple[str, list[Path]]]
     datasets: tuple[str, ...] = ("mnist",)
     arms: Callable[[RunConfig], Iterable[RunConfig]] = one_arm
     inputs: tuple[str, ...] = ("raw",)
