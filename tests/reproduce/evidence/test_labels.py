@@ -80,6 +80,6 @@ def test_failed_runs_count_for_no_model(record):
 
 
 def test_the_protocols_in_words():
-    assert str(PROTOCOLS["quick"]) == "3,000 training images, 500 epochs, 3 runs a model"
+    assert str(PROTOCOLS["quick"]) == "1,000 training images, 350 epochs, 8 runs a model"
     assert str(PROTOCOLS["paper"]) == "60,000 training images, 5,000 epochs, 20 runs a model"
     assert str(PROTOCOLS["extended"]) == "60,000 training images, 50,000 epochs, 20 runs a model"

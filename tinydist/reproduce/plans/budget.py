@@ -37,9 +37,9 @@ STEPS = 5
 """Training steps that are timed, for each model and input."""
 
 MARGIN = 1.15
-"""What a run takes beyond its training steps, as a factor: about twenty evaluations, checkpoints, an uneven pace."""
+"""What a run takes beyond its training steps, as a factor: evaluations, checkpoints, an uneven pace."""
 
-OVERHEAD = 90.0
+OVERHEAD = 60.0
 """Seconds beside the runs: to start, to measure the pace, to compare the models and to draw the figures."""
 
 Paces = Mapping[str, float]
