@@ -128,8 +128,8 @@ def test_rows_that_are_split_anew_for_each_seed_overlap(dataset, train_size, exp
 def test_the_quick_run_that_comes_with_the_project_can_be_read():
     path = Path(__file__).parents[3] / "data/results/quick/results.csv"
     ((setting, results),) = read_csv(path).items()
-    assert setting == Setting("mnist", "raw", 3_000, 500, 0.001)
-    assert {len(outcome.accuracies) for outcome in results.values()} == {3}
+    assert setting == Setting("mnist", "raw", 1_000, 350, 0.001)
+    assert {len(outcome.accuracies) for outcome in results.values()} == {8}
 
 
 def test_the_evidence_that_comes_with_the_project_can_be_read():
