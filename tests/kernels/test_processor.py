@@ -24,7 +24,7 @@ PACKED = {  # instructions on eight float32, at least one of each unrolled step 
     (elementwise, "abs_numba"): "andps",
     (elementwise, "abs_vjp_numba"): "cmp..ps|blendvps",
     (dense, "_column_terms"): "addps",
-    (distance, "weighted_squares_numba"): "fmadd...ps",
+    (distance, "_weighted_squares"): "fmadd...ps",
     (distance, "_weighted_squares_vjp_x"): "fmadd...ps",
     (distance, "_center_terms"): "fmadd...ps",
     (distance, "_weight_terms"): "fmadd...ps",
@@ -32,7 +32,7 @@ PACKED = {  # instructions on eight float32, at least one of each unrolled step 
     (conv, "_conv2d_vjp_x"): "fmadd...ps",
     (conv, "_conv2d_vjp_weight"): "fmadd...ps",
     (conv, "_max_pool2d_vjp"): "cmpeqps",
-    (rows, "narrow_linear_numba"): "fmadd...ps",
+    (rows, "narrow_product"): "fmadd...ps",
 }
 SUMS_IN_REGISTERS = ("sparse_product", "sparse_product_summed", "dense_product", "narrow_product_summed")
 

@@ -17,26 +17,24 @@ from tinydist.kernels.rows import (
     dense_product,
     empty_tiles,
     in_tiles,
-    narrow_linear_numba,
+    narrow_product,
     narrow_product_summed,
     sum_in_tiles,
 )
 
 Array = NDArray[Any]
 
-__all__ = [
-    "narrow_linear_numba",
-    "narrow_linear_numpy",
-    "narrow_vjp_weight_numba",
-    "narrow_vjp_weight_numpy",
-    "narrow_vjp_x_numba",
-    "narrow_vjp_x_numpy",
-]
-
 
 def narrow_linear_numpy(x: Array, weight: Array) -> Array:
     """Return ``X W^T``: (batch, in) and (out, in) to (batch, out)."""
     return x @ weight.T
+
+
+def narrow_linear_numba(x: Array, weight: Array) -> Array:
+    """Return ``X W^T``: (batch, in) and (out, in) to (batch, out); both C-contiguous."""
+    result = empty((len(x), len(weight)), x.dtype)
+    narrow_product(x, weight, result)
+    return result
 
 
 def narrow_vjp_x_numpy(g: Array, weight: Array) -> Array:

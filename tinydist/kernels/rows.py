@@ -286,18 +286,18 @@ def dot(a: Array, b: Array) -> float:
 
 
 @kernel(parallel=True)
-def narrow_linear_numba(x: Array, weight: Array) -> Array:
-    """Return ``X W^T``, (batch, out), for a W with few rows.
+def narrow_product(x: Array, weight: Array, result: Array) -> None:
+    """Write ``X W^T`` into `result`, for a W with few rows; threads share out the rows of X.
 
     Args:
         x: X, (batch, in), C-contiguous.
         weight: W, (out, in), C-contiguous.
+        result: (batch, out), C-contiguous.
     """
-    result = np.empty((len(x), len(weight)), dtype=x.dtype)
     for i in prange(len(x)):
+        row, outputs = x[i], result[i]
         for j in range(len(weight)):
-            result[i, j] = dot(x[i], weight[j])
-    return result
+            outputs[j] = dot(row, weight[j])
 
 
 @kernel(parallel=True, fastmath={"contract"})
