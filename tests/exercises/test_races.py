@@ -327,10 +327,11 @@ def test_what_else_the_file_does_is_not_done_again(search, capsys):
     ("module", "name", "shapes"),
     [
         (dense, "matmul_numba", [(5, 4), (4, 5)]),
-        (dense, "column_sums_numba", [(5, 4)]),
-        (distance, "weighted_squares_numba", [(5, 4), (3, 4), (3, 4)]),
+        (dense, "_column_terms", [(5, 4), (2, 1, 4)]),
+        (distance, "_weighted_squares", [(5, 4), (3, 4), (3, 4), (5, 3)]),
         (distance, "_weighted_squares_vjp_x", [(5, 3), (5, 4), (3, 4), (3, 4), (5, 4)]),
-        (distance, "weighted_squares_vjp_center_numba", [(5, 3), (5, 4), (3, 4), (3, 4)]),
+        (distance, "_center_terms", [(5, 3), (5, 4), (3, 4), (2, 3, 4)]),
+        (distance, "_weight_terms", [(5, 3), (5, 4), (3, 4), (2, 3, 4)]),
     ],
 )
 def test_the_librarys_own_kernels_have_no_race(module, name, shapes):

@@ -65,3 +65,10 @@ def test_the_losses_of_a_large_batch_are_added_up_in_float64():
     logits = np.zeros((100_000, 10), dtype=np.float32)
     received = loss.softmax_cross_entropy_numba(logits, np.zeros(100_000, dtype=int))[0]
     np.testing.assert_allclose(received, np.log(10), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "by"), [(kernels.LARGE_LOSS // 8 - 1, "numpy"), (kernels.LARGE_LOSS // 8, "numba")])
+def test_numba_computes_the_loss_from_large_loss_on(rows, by, monkeypatch):
+    for name in ("numpy", "numba"):
+        monkeypatch.setattr(loss, f"softmax_cross_entropy_{name}", lambda *_, name=name: name)
+    assert kernels.softmax_cross_entropy(np.zeros((rows, 8), np.float32), np.zeros(rows, int)) == by

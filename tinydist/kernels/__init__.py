@@ -12,7 +12,7 @@ and nowhere else:
 * convolutions and pooling are numba's, because NumPy needs a copy of every window of the batch, or one pass over the
   images for every step;
 * activations, sums over the batch and the loss are numba's on arrays so large that the time to start threads is
-  negligible, and NumPy's on others.
+  negligible, and NumPy's on others; the loss, which has the most to do for an entry, on smaller ones than the others.
 
 With NUMBA_DISABLE_JIT=1 all are NumPy's: numba's loops, run by Python, would take hours.
 """
@@ -90,6 +90,10 @@ LARGE = 2**15
 """Number of entries from which numba's threads pay off (measured: starting them takes some 20 microseconds)."""
 
 
+LARGE_LOSS = 2**12
+"""Number of logits from which numba computes the loss (measured, one thread: 5,000 take 30 microseconds, NumPy 68)."""
+
+
 NARROW = 16
 """Number of outputs up to which a linear layer is narrow (measured at 128 inputs, one thread: at 10 outputs our loops
 take 0.5 to 1.1 of the time of BLAS in pieces, at 16 0.8 to 1.3, at 32 1 to 1.5)."""
@@ -102,7 +106,7 @@ def _is_large(*arrays: Array, least: int = LARGE) -> bool:
 
     Args:
         arrays: of any layout and dtype.
-        least: number of entries from which they are faster; less than ``LARGE`` for a loop with much work for each.
+        least: number of entries from which they are faster.
     """
     first = arrays[0]
     same = all(a.flags.c_contiguous and (a.shape, a.dtype) == (first.shape, first.dtype) for a in arrays)
@@ -191,5 +195,5 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     Returns:
         The loss, 0-dimensional, and the gradient, (batch, classes).
     """
-    by = loss.softmax_cross_entropy_numba if _is_large(logits, least=LARGE // 8) else loss.softmax_cross_entropy_numpy
+    by = loss.softmax_cross_entropy_numba if _is_large(logits, least=LARGE_LOSS) else loss.softmax_cross_entropy_numpy
     return by(logits, labels)

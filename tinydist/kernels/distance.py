@@ -35,6 +35,7 @@ def weighted_squares_numpy(x: Array, center: Array, weight: Array) -> Array:
 
 @kernel(parallel=True, fastmath=VECTOR_SUMS)
 def _weighted_squares(x: Array, center: Array, weight: Array, squares: Array) -> None:
+    """Write weighted squared distances, (batch, centers)."""
     batch, features = x.shape
     for i in prange(batch):
         for j in range(center.shape[0]):

@@ -9,11 +9,12 @@ import pytest
 from tinydist.models import model_names
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS
+from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS
 from tinydist.reproduce.runs.settings import Setting
 
 EXTENDED = Setting("mnist", "raw", 60_000, 50_000, 0.001)
-QUICK = Setting("mnist", "raw", 3_000, 500, 0.001)
+QUICK = Setting("mnist", "raw", PROTOCOLS["quick"].train_size, PROTOCOLS["quick"].epochs, 0.001)
 
 PUBLISHED = AFTER_50000_EPOCHS | AFTER_5000_EPOCHS
 

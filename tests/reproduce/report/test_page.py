@@ -1,6 +1,7 @@
 """What the page says; test_page_in_a_browser looks at it."""
 
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -155,6 +156,16 @@ def test_weights_that_are_lost_are_told_of_and_the_rest_is_shown(sweep_without_w
     assert "There are no figures from trained weights:" in shown.text
     assert "model.npz is missing" in shown.text
     assert [attributes["id"] for attributes in shown.all("figure")] == ["raw-accuracy", "raw-learning-curves"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_figure_is_made_and_shown_once(jobs, page_of_a_sweep, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(page_of_a_sweep, out)
+    page.write_page(out, page.finished_records(out), jobs, complete=False)
+    ids = re.findall(r'<figure id="([^"]*)"', (out / page.PAGE).read_text(encoding="utf-8"))
+    assert len(ids) > 8
+    assert len(ids) == len(set(ids))
 
 
 def test_only_failures(record, tmp_path):

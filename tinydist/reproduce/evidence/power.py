@@ -24,8 +24,8 @@ def power(deviations: Mapping[str, float], runs: int, sweeps: int = 200, seed: i
     The accuracies of a sweep are drawn from normal distributions about the published means (which may well go beyond
     100%: cut off there, their means and deviations would be others), every run of ReLU2 has a dead output, and no run
     of another model has a dead node: what the paper says. Only the deviations are measured, in a pilot under the
-    protocol that runs are to be chosen for. So the choice cannot follow from what the pilot's means say of a claim.
-    (Claim 5b is about the deviations themselves, and its share is that of the pilot's.)
+    protocol that runs are to be chosen for, a reduced one. So the choice cannot follow from what the pilot's means say
+    of a claim. (Claim 5b is about the deviations themselves, and its share is that of the pilot's.)
 
     Args:
         deviations: standard deviation of the test accuracy by model, in points.

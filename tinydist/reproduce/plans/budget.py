@@ -40,7 +40,7 @@ MARGIN = 1.15
 """What a run takes beyond its training steps, as a factor: evaluations, checkpoints, an uneven pace."""
 
 OVERHEAD = 60.0
-"""Seconds beside the runs: to start, to measure the pace, to compare the models and to draw the figures."""
+"""Seconds beside the runs, at most: to start, to measure the pace with every number of images, to draw the figures."""
 
 Paces = Mapping[str, float]
 """Seconds an epoch, for each model and input, as in "ReLU raw"."""

@@ -87,7 +87,10 @@ CURVES: dict[str, Callable[[Measurement], float]] = {
 
 
 def epochs_of_all(runs: Sequence[RunRecord]) -> list[int]:
-    """Return the epochs at which all of these runs were measured, in order; another version may choose others."""
+    """Return the epochs at which all of these runs, at least one, were measured, in order.
+
+    A folder that an earlier version began may have runs that were measured at others.
+    """
     return sorted(set[int].intersection(*({m.epoch for m in run.curve} for run in runs)))
 
 
@@ -142,7 +145,8 @@ def _draw_curve(
     axes: Axes, model: str, runs: Sequence[RunRecord], value: Callable[[Measurement], float], percent: bool
 ) -> None:
     trained = [epoch for epoch in epochs_of_all(runs) if epoch > 0]
-    values = np.array([[value(m) for m in run.curve if m.epoch in trained] for run in runs])  # (runs, points)
+    curves = [{m.epoch: value(m) for m in run.curve} for run in runs]
+    values = np.array([[curve[epoch] for epoch in trained] for curve in curves])  # (runs, points)
     values = np.maximum(values, 50 / runs[0].config.train_size if percent else 0.0)
     spec = parse_model_name(model)
     color = COLORS.get(spec.output, OTHER_COLOR)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 
 import jinja2
@@ -209,11 +208,10 @@ def _section(
     fewest, most = run_counts(records)
     label = protocol_label(setting, fewest, most)
     results = outcomes(records)
-    verdicts, shown = ledger.verdicts({}, setting), list[Exhibit]()
+    shown: list[Exhibit] = []
     missing, left_out, reading = "" if results else "No run was successful.", "", ""
     if results:
         calls = exhibits.from_records(records, label)
-        drawn = [side_by_side(calls, jobs)]  # other processes begin with these, while this one loads the weights
         try:
             looked_at = _on_the_same_rows(records)
             models = trained_models(looked_at, out, exhibits.RUNS)
@@ -223,19 +221,16 @@ def _section(
         else:
             seeds = {r.config.model: r.config.seed for r in reversed(looked_at) if r.status == "ok"}
             trained = Trained(models, seeds, data, label)
-            more = exhibits.from_weights(trained) if complete else exhibits.first_look(trained)
-            drawn.append(side_by_side(more, jobs))
-            calls += more
+            calls += exhibits.from_weights(trained) if complete else exhibits.first_look(trained)
             left_out = trained.left_out if complete else MORE.format(folder=shlex.quote(str(out)))
             reading = str(data.reading)
-        verdicts = ledger.verdicts(results, setting)
-        made = steps(chain.from_iterable(drawn), f"figures, {name} input", len(calls))
+        made = steps(side_by_side(calls, jobs), f"figures, {name} input", len(calls))
         with closing(made):
             shown += _saved(made, out / FIGURES / name)
-    judged = {verdict.claim.number: verdict for verdict in verdicts}
+    verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
     failed = Counter(record.config.model for record in records if record.status != "ok")
     notes = protocol_notes(setting, fewest)
-    return Section(setting, name, label, notes, reading, results, failed, judged, shown, missing, left_out)
+    return Section(setting, name, label, notes, reading, results, failed, verdicts, shown, missing, left_out)
 
 
 def _on_the_same_rows(records: Sequence[RunRecord]) -> Sequence[RunRecord]:

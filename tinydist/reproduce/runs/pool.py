@@ -116,35 +116,27 @@ def side_by_side(
     jobs: int,
     order: Literal["generator", "generator_unordered"] = "generator",
 ) -> Iterator[Result]:
-    """Begin to make these calls in several processes that share out the cores of this machine; yield what they return.
+    """Yield what the calls return, each made in one of several processes that share out the cores of this machine.
 
     Args:
         calls: functions without arguments, which can be pickled.
-        jobs: how many processes; for one, or one call, this process itself, which makes each call when it is asked for.
+        jobs: how many processes; for one, or one call, this process itself.
         order: "generator", in that of the calls, or "generator_unordered", each when it is there.
 
-    Returns:
-        The results; asking for one raises a PoolError if a process has ended early.
+    Raises:
+        PoolError: if a process ends early.
     """
     jobs = min(jobs, len(calls))
     if jobs <= 1:
-        return (call() for call in calls)
+        yield from (call() for call in calls)
+        return
     threads = max(1, available_cores() // jobs)
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
         # max_nbytes: send arrays as they are, not by files in shared memory, which stay if this process is killed
         pool = joblib.Parallel(n_jobs=jobs, return_as=order, max_nbytes=None)
         results = pool(joblib.delayed(_in_worker)(os.getpid(), call) for call in calls)
-    return _received(results, len(calls))
-
-
-def _received(results: Iterator[Result], count: int) -> Iterator[Result]:
-    """Yield so many results from other processes.
-
-    Raises:
-        PoolError: if a process ends early.
-    """
     try:
-        for _ in range(count):
+        for _ in calls:
             with warnings.catch_warnings():
                 # a process that has taken much memory is replaced by a new one, which nobody has to know
                 warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)

@@ -51,6 +51,7 @@ def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, lis
     Args:
         records: of finished runs in `out`.
         out: results folder.
+        _jobs: not used, as these figures are drawn in this process.
 
     Returns:
         The findings as text, and the files.

@@ -67,6 +67,7 @@ def write(name: str, records: Sequence[RunRecord], out: Path, _jobs: int) -> tup
         name: of the study, for the files.
         records: of finished runs in `out`.
         out: results folder.
+        _jobs: not used, as this figure is drawn in this process.
 
     Returns:
         The findings as text, and the files.
