@@ -21,7 +21,7 @@ from scipy import stats
 
 import tinydist as td
 from tinydist.analysis.statistics import cohens_d, summarize, welch_p
-from tinydist.reproduce.evidence.outcomes import read_csv
+from tinydist.reproduce.evidence.tables_of_runs import read_csv
 from tinydist.training import train
 
 FAST = "TINYDIST_FAST" in os.environ

@@ -14,15 +14,15 @@ import tinydist
 from tinydist import datasets, trace
 from tinydist.analysis.statistics import summarize
 from tinydist.exercises.table import EXERCISES
-from tinydist.models import PAPER_MODELS
+from tinydist.models import PAPER_MODELS, model_names
 from tinydist.ops import ACTIVATIONS
 from tinydist.ops.table import OPS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS
-from tinydist.reproduce.evidence.outcomes import read_csv
 from tinydist.reproduce.evidence.power import power
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS, FIRST_TABLE, published
+from tinydist.reproduce.evidence.tables_of_runs import read_csv
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -50,6 +50,10 @@ FORCED = {
     "-L2-Neg": "distance, by prototypes",
 }
 """What the output of a model has to be, by what follows the activation in its name."""
+
+
+REFERENCE_COLUMNS = ["raw, 5,000 epochs", "raw, 50,000 epochs", "normalised, 5,000 epochs"]
+"""The settings of the reference runs."""
 
 
 WORDS = {3: "three", 5: "five", 7: "seven", 8: "eight", 15: "fifteen", 17: "seventeen", 29: "twenty-nine"}
@@ -184,7 +188,30 @@ def runs_that_claims_take():
     return [["claim", *(f"{runs} runs" for runs in shares)], *rows]
 
 
+def reference():
+    """Settings and outcomes of the reference runs, as the page orders them."""
+    found = read_csv(ROOT / "data" / "reference" / "results.csv")
+    return sorted(found.items(), key=lambda item: (item[0].input != "raw", item[0].epochs))
+
+
+def reference_accuracies():
+    found = [outcomes for _, outcomes in reference()]
+    models = sorted({model for outcomes in found for model in outcomes}, key=[*PAPER_MODELS, *model_names()].index)
+    rows = [[model, *(accuracy(o, model) if model in o else "no run" for o in found)] for model in models]
+    return [["model", *REFERENCE_COLUMNS], *rows]
+
+
+def reference_verdicts():
+    columns = [
+        {v.claim.number: v.result for v in ledger.verdicts(outcomes, setting)} for setting, outcomes in reference()
+    ]
+    rows = [[f"{claim.number} {claim.statement}", *(column[claim.number] for column in columns)] for claim in CLAIMS]
+    return [["claim", *REFERENCE_COLUMNS], *rows]
+
+
 TABLES = {
+    "reference-accuracies": reference_accuracies,
+    "reference-verdicts": reference_verdicts,
     "quick": quick_on_its_page,
     "protocols": protocols,
     "power": runs_that_claims_take,
@@ -274,7 +301,7 @@ def test_every_table_with_results_is_one_of_those():
 def test_every_mean_and_deviation_is_of_a_model_here_or_in_the_paper(page):
     known = {
         str(outcome.accuracy)
-        for path in RESULTS.glob("*/results*.csv")
+        for path in [*RESULTS.glob("*/results*.csv"), ROOT / "data" / "reference" / "results.csv"]
         for outcomes in read_csv(path).values()
         for outcome in outcomes.values()
     }
@@ -307,6 +334,17 @@ def sentences():
     yield README, f"behind ReLU here, in the paper {in_the_paper:.1f}"
     yield "results", behind
     yield "results", f"{outcomes['ReLU2'].mean_dead:.0f} of 10 outputs dead"
+
+    (raw, _, normalised) = (Counter(v.result for v in ledger.verdicts(o, s)) for s, o in reference())
+    assert (raw[ledger.HELD], raw[ledger.NOT_HELD], normalised[ledger.HELD], normalised[ledger.NOT_HELD]) == (
+        11,
+        1,
+        1,
+        5,
+    )
+    yield README, "eleven claims hold and one does not"
+    yield README, "one holds and five do not"
+    yield "results", f"normalised pixels five of {WORDS[15 - normalised[ledger.NOT_TESTED]]} claims do not hold"
 
     raw = by_input("evidence")["raw"]["ReLU2"]
     yield "results", f"{raw.mean_dead / 10:.0%} of its outputs are dead"

@@ -26,7 +26,9 @@ from tinydist.cores import available_cores
 from tinydist.datasets.options import DELIMITERS, MISSING
 from tinydist.errors import DataError
 from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.outcomes import COUNTS
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
+from tinydist.reproduce.evidence.tables_of_runs import NEEDED, read_table
 from tinydist.reproduce.plans.plan import LR_OF_TABLES, Plan, make_plan
 from tinydist.reproduce.plans.request import Request
 from tinydist.reproduce.plans.results import carry_out
@@ -63,6 +65,7 @@ examples:
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take
   python -m tinydist.reproduce report DIR                          the report on the runs that are finished
   python -m tinydist.reproduce export DIR --to tensorboard         the learning curves for TensorBoard
+  python -m tinydist.reproduce judge theirs.csv ours.csv           runs of other programs, by the same rules
 """
 EXPLAIN = "print every claim with its comparisons and their tests, and the paper's own contradictions, as well"
 VERDICT_STYLES = {ledger.HELD: "bold green", ledger.NOT_HELD: "bold red", ledger.NOT_ENOUGH: "bold yellow"}
@@ -81,9 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         if names:
             parser.error(f"--{names[0].replace('_', '-')} is for a sweep only; leave it out, or the command after it")
-    if options.explain and (options.study or options.run not in (_run, _report)):
+    if options.explain and (options.study or options.run not in (_run, _report, _judge)):
         parser.error(
-            "--explain is about the paper's claims, which only the experiment and report DIR judge; leave it out"
+            "--explain is about the paper's claims, which only the experiment, report and judge are about; leave it out"
         )
     return int(options.run(options))
 
@@ -144,6 +147,20 @@ def _report(options: argparse.Namespace) -> int:
     return exit_status(work, EXPECTED, lambda: "Stopped; the page is as it was before.")
 
 
+def _judge(options: argparse.Namespace) -> int:
+    def work() -> int:
+        tables = {str(path): read_table(path) for path in options.tables}
+        _show(printout.judged(tables))
+        for name, table in tables.items():
+            if options.explain:
+                print("", *(printout.verdicts_on(*found) for found in table.results.items()), sep="\n\n", flush=True)
+            if table.unread:
+                print(f"\nColumns of {name} that nothing is read from: {', '.join(table.unread)}", flush=True)
+        return 0
+
+    return exit_status(work, EXPECTED)
+
+
 def _export(options: argparse.Namespace) -> int:
     logdir = options.logdir or options.folder / options.to
 
@@ -186,13 +203,31 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = add(name, run, words, description=details, formatter_class=argparse.HelpFormatter)
         command.add_argument("folder", type=Path, metavar="DIR", help="results folder")
-        if run is _report:  # SUPPRESS, so that it may stand before the command as well
-            command.add_argument("--explain", action="store_true", default=argparse.SUPPRESS, help=EXPLAIN)
+        if run is _report:
+            _add_explain(command)
     command.add_argument("--to", choices=["tensorboard"], required=True, help="the program that is to show the runs")
     command.add_argument(
         "--out", dest="logdir", type=Path, metavar="LOGDIR", help="where to write (default: DIR/tensorboard)"
     )
+    judge = add(
+        "judge",
+        _judge,
+        "judge runs of any program, from tables",
+        description="Judge the runs in tables, whatever program did them, by the rules of the report. A table is a CSV "
+        f"file with a line for each run and the columns {', '.join(NEEDED)} (in percent). Others are optional: "
+        f"{', '.join(COUNTS)}, dataset (default: mnist), status (ok, or how the run failed), and those of results.csv "
+        "that say how it was trained. Several tables, and several settings in one, are judged each on its own, and "
+        "shown side by side.",
+        formatter_class=argparse.HelpFormatter,
+    )
+    judge.add_argument("tables", type=Path, nargs="+", metavar="FILE.csv", help="a table of runs")
+    _add_explain(judge)
     return parser
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    """Add --explain, which may stand before the command as well."""
+    command.add_argument("--explain", action="store_true", default=argparse.SUPPRESS, help=EXPLAIN)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

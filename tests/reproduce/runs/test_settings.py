@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydist.reproduce.evidence.outcomes import by_setting, read_csv
+from tinydist.reproduce.evidence.outcomes import by_setting
+from tinydist.reproduce.evidence.tables_of_runs import read_csv
 from tinydist.reproduce.runs.checkpoints import find_checkpoint
 from tinydist.reproduce.runs.records import identity, load_config, load_record
 from tinydist.reproduce.runs.seals import sealed

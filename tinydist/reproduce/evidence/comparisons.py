@@ -29,6 +29,9 @@ class Comparison(ABC):
     min_runs: ClassVar[int]
     """Runs of each model without which nothing can be said."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Attributes of an Outcome without which nothing can be said; they are called as their columns in a table."""
+
     @property
     @abstractmethod
     def models(self) -> tuple[str, ...]:
@@ -154,6 +157,7 @@ class UsuallyDead(Comparison):
 
     model: str
     min_runs: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("dead_outputs",)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -164,15 +168,15 @@ class UsuallyDead(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         outcome = results[self.model]
-        hit, runs = _hits(outcome.dead_outputs)
+        hit, runs = _hits(outcome.dead_outputs or ())
         failed = outcome.failed
-        counted = outcome.dead_outputs, outcome.below_1, outcome.below_5
-        dead, below_1, below_5 = (summarize(counts).mean / outcome.outputs for counts in counted)
+        rarely = ""
+        if outcome.below_1 and outcome.below_5:
+            below_1, below_5 = (summarize(c).mean / outcome.outputs for c in (outcome.below_1, outcome.below_5))
+            rarely = f", {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
         more = float(scipy.stats.binomtest(hit, runs + failed, 0.5, "greater").pvalue)
         less = float(scipy.stats.binomtest(hit + failed, runs + failed, 0.5, "less").pvalue)
-        outputs = (
-            f"of all outputs {dead:.0%} dead, {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
-        )
+        outputs = f"of all outputs {outcome.mean_dead / outcome.outputs:.0%} dead{rarely}"
         numbers = f"{_share_of_runs(hit, runs)}; {outputs}{_failed(self.models, results)}"
         return Finding(more, less, numbers, f"dead in {_runs(hit, runs)}")
 
@@ -188,6 +192,7 @@ class NeverDead(Comparison):
 
     of: tuple[str, ...]
     min_runs: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("dead_outputs", "dead_hidden")
 
     @property
     def models(self) -> tuple[str, ...]:

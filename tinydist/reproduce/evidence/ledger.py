@@ -86,7 +86,14 @@ def _missing(claim: Claim, results: Outcomes, setting: Setting) -> Decision | No
             brief=f"needs {there[0]:,} images" if setting.epochs == there[1] else f"needs {there[1]:,} epochs",
         )
     absent = [model for model in claim.models if model not in results]
-    return Decision(f"needs a successful run of {', '.join(absent)}", brief="no successful run") if absent else None
+    if absent:
+        return Decision(f"needs a successful run of {', '.join(absent)}", brief="no successful run")
+    needed = {
+        (model, name) for comparison in claim.comparisons for model in comparison.models for name in comparison.needs
+    }
+    uncounted = sorted({name for model, name in needed if getattr(results[model], name) is None})
+    words = f"needs {' and '.join(uncounted)} of each run"
+    return Decision(words, brief=words.removesuffix(" of each run")) if uncounted else None
 
 
 def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:

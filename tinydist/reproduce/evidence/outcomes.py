@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from tinydist.analysis.statistics import Summary, summarize
@@ -16,12 +14,15 @@ from tinydist.datasets import find_source
 from tinydist.datasets.tabular import TEST_SHARE
 from tinydist.errors import DataError
 from tinydist.reproduce.runs.records import RunRecord
-from tinydist.reproduce.runs.settings import Setting
+from tinydist.reproduce.runs.settings import Setting, read_number
+
+Counts = tuple[int, ...] | None
+"""How many nodes of each run, or None."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All successful runs of one model, run by run.
+    """All successful runs of one model, run by run; a count is None where nobody has counted.
 
     Attributes:
         accuracies: on the test images, percent.
@@ -36,11 +37,11 @@ class Outcome:
     """
 
     accuracies: tuple[float, ...]
-    dead_outputs: tuple[int, ...]
+    dead_outputs: Counts
     seeds: tuple[int, ...]
-    dead_hidden: tuple[int, ...]
-    below_1: tuple[int, ...]
-    below_5: tuple[int, ...]
+    dead_hidden: Counts
+    below_1: Counts
+    below_5: Counts
     outputs: int = 10
     failed: int = 0
     rounding: float = 0.0
@@ -63,19 +64,18 @@ class Outcome:
 
     @property
     def mean_dead(self) -> float:
-        """Return the mean number of dead outputs."""
-        return summarize(self.dead_outputs).mean
+        """Return the mean number of dead outputs; NaN if they were not counted."""
+        return summarize(self.dead_outputs).mean if self.dead_outputs else math.nan
 
     @property
     def dead_nodes(self) -> tuple[int, ...]:
-        """Return the dead hidden units and outputs together, run by run."""
-        return tuple(map(sum, zip(self.dead_outputs, self.dead_hidden, strict=True)))
+        """Return the dead hidden units and outputs together, run by run; empty if they were not counted."""
+        return tuple(map(sum, zip(self.dead_outputs or (), self.dead_hidden or (), strict=False)))
 
 
 Outcomes = Mapping[str, Outcome]
-COUNTS = ("dead_outputs", "seed", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent")
-"""Columns of results.csv, in the order of the attributes of Outcome that they fill."""
-Run = tuple[str, int, float, int, int, int, int, int]  # model, outputs, then as the attributes of Outcome
+COUNTS = ("dead_outputs", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent")
+"""Columns that count nodes, in the order of the attributes of Outcome that they fill."""
 MOST_ROWS = 1_000_000
 """Rows to test on, at most, that accuracies are taken to be counted on."""
 
@@ -87,9 +87,9 @@ def outcomes(records: Iterable[RunRecord]) -> dict[str, Outcome]:
         DataError: if a model has two successful runs of the same seed.
     """
     records = list(records)
-    runs = [_run(record.row()) for record in records if record.status == "ok"]
+    runs = [run_from(record.row()) for record in records if record.status == "ok"]
     failed = Counter(record.config.model for record in records if record.status != "ok")
-    return _by_model(runs, failed, records[0].config.setting) if records else {}
+    return by_model(runs, failed, records[0].config.setting) if records else {}
 
 
 def grouped(records: Iterable[RunRecord]) -> dict[Setting, list[RunRecord]]:
@@ -105,72 +105,68 @@ def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]
     return {setting: outcomes(group) for setting, group in grouped(records).items()}
 
 
-def read_csv(path: Path) -> dict[Setting, dict[str, Outcome]]:
-    """Read the runs of a ``results.csv``, grouped as by :func:`by_setting`.
+@dataclass(frozen=True)
+class Run:
+    """A successful run: what of it goes into an :class:`Outcome`; the counts are those of ``COUNTS``."""
+
+    model: str
+    outputs: int
+    accuracy: float
+    seed: int
+    counts: tuple[int | None, ...]
+
+
+def run_from(row: Mapping[str, Any]) -> Run:
+    """Return a run from its row of a table, read from there or not written yet.
 
     Raises:
-        DataError: if a row is not that of a run, or two are of the same run.
-        OSError: if the file cannot be read.
+        ValueError: if a number cannot be read, or is one that no run can have.
     """
-    runs: dict[Setting, list[Run]] = {}
-    failed: dict[Setting, Counter[str]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        for row in rows:
-            try:
-                if None in row or None in row.values():
-                    raise ValueError("it has other cells than the first line has columns")
-                setting = Setting.from_row(row)
-                group, others = runs.setdefault(setting, []), failed.setdefault(setting, Counter())
-                if row["status"] == "ok":
-                    group.append(_run(row))
-                else:
-                    others[row["model"]] += 1
-            except (KeyError, ValueError) as reason:
-                raise DataError(
-                    f"{path}, line {rows.line_num} is not a run ({type(reason).__name__}: {reason}); expected the "
-                    "columns that python -m tinydist.reproduce writes to results.csv"
-                ) from None
-    try:
-        return {setting: _by_model(group, failed[setting], setting) for setting, group in runs.items()}
-    except DataError as problem:
-        raise DataError(f"{path}: {problem}") from None
-
-
-def _run(row: Mapping[str, Any]) -> Run:
-    """Return a run from its row of results.csv, read from there or not written yet.
-
-    Raises:
-        KeyError, ValueError: if a number is missing, cannot be read, or is one that no run can have.
-    """
-    dead, seed, hidden, below_1, below_5 = (int(row[name]) for name in COUNTS)
+    counts = tuple(read_number(name, row[name], int) if name in row else None for name in COUNTS)
     outputs = int(row.get("outputs", 10))  # older versions, which knew ten classes only, wrote no such column
-    accuracy = float(row["test_accuracy"])
+    accuracy = read_number("test_accuracy", row["test_accuracy"], float)
     if not 0 <= accuracy <= 100:
         raise ValueError(f"a test_accuracy of {accuracy:g} is not between 0 and 100 percent")
-    if min(dead, hidden, below_1, below_5) < 0 or max(dead, below_1, below_5) > outputs:
+    counted = [count for count in counts if count is not None]
+    of_outputs = [count for name, count in zip(COUNTS, counts, strict=True) if count and name != "dead_hidden"]
+    if min(counted, default=0) < 0 or max(of_outputs, default=0) > outputs:
         raise ValueError(f"it counts fewer than 0 units, or more than its {outputs} outputs")
-    return row["model"], outputs, accuracy, dead, seed, hidden, below_1, below_5
+    return Run(row["model"], outputs, accuracy, read_number("seed", row["seed"], int), counts)
 
 
-def _by_model(runs: Iterable[Run], failed: Counter[str], setting: Setting) -> dict[str, Outcome]:
-    by_model: dict[str, list[Run]] = {}
+def by_model(runs: Iterable[Run], failed: Counter[str], setting: Setting) -> dict[str, Outcome]:
+    """Group the successful runs of one setting by model; `failed` counts the others.
+
+    Raises:
+        DataError: if a model has two runs of the same seed.
+    """
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        by_model.setdefault(run[0], []).append(run)
-    rows = rows_counted([run[2] for group in by_model.values() for run in group])
+        groups.setdefault(run.model, []).append(run)
+    rows = rows_counted([run.accuracy for group in groups.values() for run in group])
     about = {"rounding": rounding(rows), "overlap": overlap(rows, setting)}
     found = {}
-    for model, group in by_model.items():
-        accuracies, dead, seeds, hidden, below_1, below_5 = zip(*(run[2:] for run in group), strict=True)
+    for model, group in groups.items():
+        seeds = tuple(run.seed for run in group)
         if twice := [seed for seed, count in Counter[int](seeds).items() if count > 1]:
             raise DataError(
                 f"{model} has {seeds.count(twice[0])} runs of seed {twice[0]} under {setting}; expected one of "
                 "each seed, as a run that is there twice would count twice. Leave all but one of them out"
             )
+        accuracies = tuple(run.accuracy for run in group)
+        dead, hidden, below_1, below_5 = (
+            _of_all(column) for column in zip(*(run.counts for run in group), strict=True)
+        )
         found[model] = Outcome(
-            accuracies, dead, seeds, hidden, below_1, below_5, outputs=group[0][1], failed=failed[model], **about
+            accuracies, dead, seeds, hidden, below_1, below_5, outputs=group[0].outputs, failed=failed[model], **about
         )
     return found
+
+
+def _of_all(counts: Sequence[int | None]) -> Counts:
+    """Return the counts of all runs, or None if there is none of some."""
+    known = tuple(count for count in counts if count is not None)
+    return known if len(known) == len(counts) else None
 
 
 def rows_counted(accuracies: Iterable[float]) -> int:

@@ -100,7 +100,8 @@ class Section:
         for model, outcome in self.results.items():
             summary, half = outcome.accuracy, outcome.accuracy.half_interval()
             interval = interval_text(summary.mean - half, summary.mean + half, " to ") if summary.varies else "–"
-            dead = (f"{summarize(counts).mean:.1f}" for counts in (outcome.dead_outputs, outcome.dead_hidden))
+            counted = outcome.dead_outputs, outcome.dead_hidden
+            dead = (f"{summarize(counts).mean:.1f}" if counts else "–" for counts in counted)
             runs = f"{summary.n}, {self.failed[model]} failed" if model in self.failed else str(summary.n)
             rows.append((model, str(summary), interval, runs, *dead, printout.published_for(model, self.setting)))
         return rows + [

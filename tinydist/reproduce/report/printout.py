@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.claims import CLAIMS
 from tinydist.reproduce.evidence.contradictions import found_in_the_paper
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
 from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, by_setting, grouped, outcomes
 from tinydist.reproduce.evidence.published import published
+from tinydist.reproduce.evidence.tables_of_runs import Table
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.settings import Setting
-from tinydist.tables import WIDTH, text_table
+from tinydist.tables import WIDTH, counted, text_table
 
 BRIEF, STATEMENT = 80, 53
 """Columns of the brief report, and of its column of claims with their indent."""
 NUMBERS = "In points [95% interval]: what a claim has higher, or first, minus the other."
+SHORT = {ledger.HELD: "held", ledger.NOT_HELD: "NOT", ledger.NOT_ENOUGH: "open", ledger.NOT_TESTED: "–"}
+"""Verdicts in a table."""
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
     "0.05, Holm-corrected over {compared}. Otherwise there is not enough evidence. Intervals, and p for a "
@@ -31,11 +36,13 @@ def results_table(records: Sequence[RunRecord], models: str = "model") -> str:
         records: of the runs, failed ones among them.
         models: heading of the column of models.
     """
-    results = outcomes(records)
-    heading = (models, "test accuracy %", "n", "dead outputs")
     names = dict.fromkeys(record.config.model for record in records)
+    return _table(outcomes(records), records[0].config.setting, tuple(names), models)
+
+
+def _table(results: Outcomes, setting: Setting, names: Sequence[str], models: str) -> str:
+    heading = (models, "test accuracy %", "n", "dead outputs")
     rows = [heading, *((name, *_measured(results.get(name))) for name in names)]
-    setting = records[0].config.setting
     if setting.on_mnist:
         theirs = ("the paper's, 60,000 images", *(published_for(name, setting) for name in names))
         rows = [(*row, number) for row, number in zip(rows, theirs, strict=True)]
@@ -51,7 +58,8 @@ def published_for(model: str, setting: Setting) -> str:
 def _measured(outcome: Outcome | None) -> tuple[str, ...]:
     if outcome is None:
         return "all failed", "0", ""
-    return str(outcome.accuracy), str(outcome.accuracy.n), f"{outcome.mean_dead:.1f} of {outcome.outputs}"
+    dead = f"{outcome.mean_dead:.1f} of {outcome.outputs}" if outcome.dead_outputs else "–"
+    return str(outcome.accuracy), str(outcome.accuracy.n), dead
 
 
 def protocol(setting: Setting, fewest: int, most: int) -> str:
@@ -97,6 +105,55 @@ def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
             fits = max(len(claim) + 2, STATEMENT) + len(numbers) <= BRIEF
             lines += [f"{claim:{STATEMENT - 2}}  {numbers}"] if fits else [claim, f"{numbers:>{BRIEF}}"]
     return "\n".join([*lines, NUMBERS])
+
+
+def judged(tables: Mapping[str, Table]) -> str:
+    """Return what tables of runs say: the verdicts of all side by side, then those on each with its protocol and runs.
+
+    Args:
+        tables: by name.
+    """
+    sections = [(name, setting, table) for name, table in tables.items() for setting in table.results]
+    parts = [_side_by_side(sections)] if len(sections) > 1 else []
+    for number, (name, setting, table) in enumerate(sections, 1):
+        results = table.results[setting]
+        names = sorted({*results, *table.failed[setting]}, key=_place)
+        counts = [results[model].accuracy.n if model in results else 0 for model in names]
+        mark = f"#{number} " if len(sections) > 1 else ""
+        parts += [
+            "\n".join(_brief_lines(f"{mark}{name}")) + "\n" + protocol(setting, min(counts), max(counts)),
+            _table(results, setting, names, "model"),
+            claims(ledger.verdicts(results, setting), f"{mark}{setting.input} input"),
+        ]
+        if failed := table.failed[setting]:
+            parts.append("\n".join(f"FAILED {counted(n, 'run')} of {model}" for model, n in failed.items()))
+    return "\n\n".join(parts)
+
+
+def _place(model: str) -> int:
+    """Return the place of a model in the paper's order; others come behind."""
+    return PAPER_MODELS.index(model) if model in PAPER_MODELS else len(PAPER_MODELS)
+
+
+def _side_by_side(sections: Sequence[tuple[str, Setting, Table]]) -> str:
+    """Return a table of all verdicts, with a column for each table and setting, and what the columns are."""
+    marks = [f"#{number}" for number in range(1, len(sections) + 1)]
+    columns = [
+        {verdict.claim.number: SHORT[verdict.result] for verdict in ledger.verdicts(table.results[setting], setting)}
+        for _, setting, table in sections
+    ]
+    rows = [("claim", *marks)]
+    rows += [(f"{c.number:3}{c.statement}", *(column[c.number] for column in columns)) for c in CLAIMS]
+    key = [
+        line
+        for mark, (name, setting, _) in zip(marks, sections, strict=True)
+        for line in _brief_lines(f"{mark} {name}: {setting}", hanging=3)
+    ]
+    return "\n".join([text_table(rows), "", *key])
+
+
+def _brief_lines(text: str, hanging: int = 0) -> list[str]:
+    return textwrap.wrap(text, BRIEF, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False)
 
 
 def deciding(verdict: ledger.Verdict) -> str:

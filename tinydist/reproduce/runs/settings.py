@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, get_type_hints
+from typing import Any, Self, TypeVar, get_type_hints
 
 from tinydist.datasets import find_source, rows_are, title
 from tinydist.errors import DataError
 
 LR = 0.001
 """The paper's learning rate."""
+
+Number = TypeVar("Number", int, float)
 
 
 def _beside(default: Any, words: str) -> Any:
@@ -62,7 +64,7 @@ class Setting:
         """
         kinds = get_type_hints(cls)
         names = [f.name for f in fields(cls) if f.name in row or "words" not in f.metadata]
-        return cls(**{name: _read(row[name], kinds[name]) for name in names})
+        return cls(**{name: _read(name, row[name], kinds[name]) for name in names})
 
     def __str__(self) -> str:
         rows = f"{self.train_size:,} training {rows_are(self.dataset)}"
@@ -91,11 +93,24 @@ class Setting:
         return self.on_mnist and self.lr == LR and not self.changes and self.input in ("raw", "normalized")
 
 
-def _read(text: str, kind: Any) -> Any:
-    """Return the value of a cell of results.csv."""
+def _read(name: str, text: str, kind: Any) -> Any:
+    """Return the value of a cell of results.csv, in the column of this name."""
     if kind == int | None:
-        return int(text) if text else None
-    return kind(text)
+        return read_number(name, text, int) if text else None
+    return text if kind is str else read_number(name, text, kind)
+
+
+def read_number(name: str, text: str, kind: Callable[[str], Number]) -> Number:
+    """Return a number from a cell of the column `name`.
+
+    Raises:
+        ValueError: if it is none of this kind, int or float.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        expected = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{name}: expected {expected}, got {text!r}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

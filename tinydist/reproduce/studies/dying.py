@@ -455,7 +455,7 @@ def _draw_group(above: Axes, below: Axes, group: str, results: Mapping[str, Outc
         found = [(at, results[arm][model]) for at, arm in enumerate(arms) if model in results[arm]]
         shift = 0.09 * (number - 1.5)
         for at, outcome in found:
-            for axes, dots in ((above, outcome.accuracies), (below, outcome.dead_outputs)):
+            for axes, dots in ((above, outcome.accuracies), (below, outcome.dead_outputs or ())):
                 axes.plot([at + shift] * len(dots), dots, marker, color=color, ms=3.5, alpha=0.4, mew=0)
         places = [at for at, _ in found]
         above.plot(places, [outcome.mean for _, outcome in found], color=color, lw=1.4, label=model)

@@ -1,0 +1,123 @@
+"""Runs of other programs, judged from tables."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tinydist.reproduce import cli
+
+REFERENCE = Path(__file__).parents[2] / "data" / "reference" / "results.csv"
+HEAD = "model,seed,input,train_size,epochs,lr,test_accuracy"
+ROWS = [
+    f"{model},{seed},raw,60000,5000,0.001,{mean + seed / 10:.1f}"
+    for model, mean in (("ReLU", 95.0), ("ReLU2", 40.0))
+    for seed in range(3)
+]
+
+
+def judge(capsys, *arguments):
+    """What the command prints, without an error."""
+    assert cli.main(["judge", *map(str, arguments)]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(text, name="runs.csv"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_reference_bears_the_claims_out_on_raw_input_and_not_on_normalized(capsys):
+    """412 runs of the full protocol by another program, of which the verdicts are known."""
+    shown = judge(capsys, REFERENCE)
+    verdicts = {}
+    for line in shown.partition("\n\n#1")[0].splitlines()[2:-1]:
+        number, *_, raw, extended, normalized = line.split()
+        verdicts[number] = raw, extended, normalized
+    raw, extended, normalized = ([number for number, found in verdicts.items() if found[i] == "held"] for i in range(3))
+    assert raw == ["1", "2a", "2b", "3a", "3b", "4", "5a", "5b", "6a", "6b", "7b"]
+    assert extended == ["7d"]
+    assert normalized == ["4"]
+    assert [number for number, found in verdicts.items() if found[0] == "NOT"] == ["7c"]
+    assert [number for number, found in verdicts.items() if found[2] == "NOT"] == ["1", "2b", "3a", "5a", "5b"]
+    assert "ReLU2           45.99 ± 20.78    20  4.3 of 10" in shown
+    assert "8  Abs networks have no dead nodes in any layer    needs dead_hidden" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_what_the_table_does_not_have_is_not_tested_by_name(table, capsys):
+    shown = judge(capsys, table("\n".join([HEAD, *ROWS])))
+    assert "HELD: 1 of 15 claims (raw input, reduced protocol)\n  2a ReLU2 fails" in shown
+    assert "2b ReLU2 fails by dead outputs                     needs dead_outputs" in shown
+    assert "ReLU2  40.10 ± 0.10     3  –  " in shown
+    dead = "\n".join([f"{HEAD},dead_outputs", *(f"{row},{3 if 'ReLU2' in row else 0}" for row in ROWS)])
+    assert "dead in 3 of 3 runs" in judge(capsys, table(dead))
+
+
+def test_several_tables_are_side_by_side_and_named(table, capsys):
+    ours = table("\n".join([HEAD, *ROWS]), "ours.csv")
+    theirs = table("\n".join([HEAD, *(row.replace(",40.", ",94.") for row in ROWS)]), "theirs.csv")
+    shown = judge(capsys, ours, theirs)
+    first = shown.partition("\n\n#1")[0]
+    assert "2a ReLU2 fails catastrophically                              held  NOT" in first
+    words = " ".join(shown.split())
+    assert f"#1 {ours}: raw input, mnist, 60,000 training images" in words
+    assert f"#2 {theirs}: raw input" in words
+    assert "DID NOT HOLD: 1 of 15 claims (#2 raw input, reduced protocol)" in shown
+
+
+def test_columns_that_nothing_is_read_from_and_failed_runs_are_told_of(table, capsys):
+    rows = [f"{row},H100,{'diverged' if 'ReLU2' in row else 'ok'}" for row in ROWS]
+    path = table("\n".join([f"{HEAD},gpu,status", *rows]))
+    shown = judge(capsys, path)
+    assert f"Columns of {path} that nothing is read from: gpu" in shown
+    assert "ReLU2  all failed       0" in shown
+    assert "FAILED 3 runs of ReLU2" in shown
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_do_no_harm(table, capsys):
+    assert "HELD: 1 of 15" in judge(capsys, table("\ufeff" + "\r\n".join([HEAD, *ROWS])))
+
+
+def test_on_request_the_evidence_in_full(table, capsys):
+    shown = judge(capsys, table("\n".join([HEAD, *ROWS])), "--explain")
+    assert "ReLU more than 10 points above ReLU2" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda text: text.replace("test_accuracy", "accuracy"),
+            "no column test_accuracy; .*is 'accuracy' test_accuracy",
+        ),
+        (lambda text: text.replace(",", ";"), "separated by commas, got 'model;seed;input;"),
+        (lambda _: "", "no column model, seed, .* got nothing"),
+        (lambda text: text.splitlines()[0], "has no runs below its first line"),
+        (lambda text: text.replace("seed,", "seed,seed,", 1), "has 2 columns 'seed'"),
+        (lambda text: text.replace(",95.1", ",0.951"), "line 3 .* seems to be a fraction; expected percent, 95.1"),
+        (lambda text: f"{text}\n{ROWS[0]}", "ReLU has 2 runs of seed 0"),
+        (lambda text: text.replace("ReLU2,", "relu_2,", 1), "line 5 .* unknown model 'relu_2'. Did you mean"),
+        (lambda text: text.replace("raw", "pixels", 1), "input: expected one of raw, unit, normalized, got 'pixels'"),
+        (lambda text: text.replace("5000", "5e3", 1), "line 2 .* epochs: expected a whole number, got '5e3'"),
+        (lambda text: text.replace("0.001", "nan", 1), "epochs and lr have to be above 0"),
+        (lambda text: text.replace("95.0", "high"), "test_accuracy: expected a number, got 'high'"),
+        (lambda text: text.replace("95.0", "950"), "950 is not between 0 and 100 percent"),
+        (lambda text: text.replace("\n", ",dead_outputs\n", 1).replace(".0\n", ".0,\n", 1), "dead_outputs is empty"),
+        (lambda text: text.replace("60000", "60,000", 1), "line 2 .* other cells than the first line has columns"),
+    ],
+)
+def test_a_table_that_cannot_be_right_is_refused_with_its_line(change, words, table, refusal):
+    path = table(change("\n".join([HEAD, *ROWS])))
+    assert re.search(words, refusal("judge", str(path)))
+
+
+def test_a_file_of_another_kind_or_none_at_all_is_refused(tmp_path, refusal):
+    (tmp_path / "image.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
+    assert "image.csv is not a table of runs" in refusal("judge", str(tmp_path / "image.csv"))
+    assert "No such file" in refusal("judge", str(tmp_path / "none.csv"))
