@@ -328,7 +328,7 @@ def test_what_else_the_file_does_is_not_done_again(search, capsys):
     [
         (dense, "matmul_numba", [(5, 4), (4, 5)]),
         (dense, "_column_terms", [(5, 4), (2, 1, 4)]),
-        (distance, "_weighted_squares", [(5, 4), (3, 4), (3, 4), (5, 3)]),
+        (distance, "weighted_squares_numba", [(5, 4), (3, 4), (3, 4)]),
         (distance, "_weighted_squares_vjp_x", [(5, 3), (5, 4), (3, 4), (3, 4), (5, 4)]),
         (distance, "_center_terms", [(5, 3), (5, 4), (3, 4), (2, 3, 4)]),
         (distance, "_weight_terms", [(5, 3), (5, 4), (3, 4), (2, 3, 4)]),

@@ -24,7 +24,7 @@ PACKED = {  # instructions on eight float32, at least one of each unrolled step 
     (elementwise, "abs_numba"): "andps",
     (elementwise, "abs_vjp_numba"): "cmp..ps|blendvps",
     (dense, "_column_terms"): "addps",
-    (distance, "_weighted_squares"): "fmadd...ps",
+    (distance, "weighted_squares_numba"): "fmadd...ps",
     (distance, "_weighted_squares_vjp_x"): "fmadd...ps",
     (distance, "_center_terms"): "fmadd...ps",
     (distance, "_weight_terms"): "fmadd...ps",

@@ -34,9 +34,10 @@ def weighted_squares_numpy(x: Array, center: Array, weight: Array) -> Array:
 
 
 @kernel(parallel=True, fastmath=VECTOR_SUMS)
-def _weighted_squares(x: Array, center: Array, weight: Array, squares: Array) -> None:
-    """Write weighted squared distances, (batch, centers)."""
+def weighted_squares_numba(x: Array, center: Array, weight: Array) -> Array:
+    """Return weighted squared distances, (batch, centers)."""
     batch, features = x.shape
+    squares = np.empty((batch, center.shape[0]), dtype=x.dtype)
     for i in prange(batch):
         for j in range(center.shape[0]):
             total = x.dtype.type(0)
@@ -44,12 +45,6 @@ def _weighted_squares(x: Array, center: Array, weight: Array, squares: Array) ->
                 difference = x[i, k] - center[j, k]
                 total += weight[j, k] * difference * difference
             squares[i, j] = total
-
-
-def weighted_squares_numba(x: Array, center: Array, weight: Array) -> Array:
-    """Return weighted squared distances, (batch, centers)."""
-    squares = empty((len(x), len(center)), x.dtype)
-    _weighted_squares(x, center, weight, squares)
     return squares
 
 
