@@ -203,10 +203,19 @@ def reference_accuracies():
 
 def reference_verdicts():
     columns = [
-        {v.claim.number: v.result for v in ledger.verdicts(outcomes, setting)} for setting, outcomes in reference()
+        {verdict.claim.number: verdict for verdict in ledger.verdicts(outcomes, setting)}
+        for setting, outcomes in reference()
     ]
-    rows = [[f"{claim.number} {claim.statement}", *(column[claim.number] for column in columns)] for claim in CLAIMS]
+    rows = [
+        [f"{claim.number} {claim.statement}", *(in_words(column[claim.number]) for column in columns)]
+        for claim in CLAIMS
+    ]
     return [["claim", *REFERENCE_COLUMNS], *rows]
+
+
+def in_words(verdict):
+    reduced = verdict.result != ledger.NOT_TESTED and verdict.protocol != "the paper's protocol"
+    return f"{verdict.result} ({verdict.protocol})" if reduced else verdict.result
 
 
 TABLES = {
@@ -335,16 +344,13 @@ def sentences():
     yield "results", behind
     yield "results", f"{outcomes['ReLU2'].mean_dead:.0f} of 10 outputs dead"
 
-    (raw, _, normalised) = (Counter(v.result for v in ledger.verdicts(o, s)) for s, o in reference())
-    assert (raw[ledger.HELD], raw[ledger.NOT_HELD], normalised[ledger.HELD], normalised[ledger.NOT_HELD]) == (
-        11,
-        1,
-        1,
-        5,
-    )
-    yield README, "eleven claims hold and one does not"
+    raw, _, normalised = (Counter(map(in_words, ledger.verdicts(o, s))) for s, o in reference())
+    assert (raw[ledger.HELD], raw[ledger.NOT_HELD]) == (10, 0)
+    assert (normalised[ledger.HELD], normalised[ledger.NOT_HELD], normalised[ledger.NOT_ENOUGH]) == (1, 5, 2)
+    yield README, "all ten claims hold that these runs can test"
     yield README, "one holds and five do not"
-    yield "results", f"normalised pixels five of {WORDS[15 - normalised[ledger.NOT_TESTED]]} claims do not hold"
+    yield "results", "On raw pixels all ten claims hold that these runs can test under the paper's protocol"
+    yield "results", "On normalised pixels five of eight do not hold, two stay open"
 
     raw = by_input("evidence")["raw"]["ReLU2"]
     yield "results", f"{raw.mean_dead / 10:.0%} of its outputs are dead"

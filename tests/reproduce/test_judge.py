@@ -22,6 +22,12 @@ def judge(capsys, *arguments):
     return capsys.readouterr().out
 
 
+def with_column(text, name, value):
+    """The table with one more column, which has the same value in all rows."""
+    head, *rows = text.splitlines()
+    return "\n".join([f"{head},{name}", *(f"{row},{value}" for row in rows)])
+
+
 @pytest.fixture
 def table(tmp_path):
     def write(text, name="runs.csv"):
@@ -36,7 +42,7 @@ def test_the_reference_bears_the_claims_out_on_raw_input_and_not_on_normalized(c
     """412 runs of the full protocol by another program, of which the verdicts are known."""
     shown = judge(capsys, REFERENCE)
     verdicts = {}
-    for line in shown.partition("\n\n#1")[0].splitlines()[2:-1]:
+    for line in shown.partition("\n\nNOT:")[0].splitlines()[2:]:
         number, *_, raw, extended, normalized = line.split()
         verdicts[number] = raw, extended, normalized
     raw, extended, normalized = ([number for number, found in verdicts.items() if found[i] == "held"] for i in range(3))
@@ -75,9 +81,43 @@ def test_columns_that_nothing_is_read_from_and_failed_runs_are_told_of(table, ca
     rows = [f"{row},H100,{'diverged' if 'ReLU2' in row else 'ok'}" for row in ROWS]
     path = table("\n".join([f"{HEAD},gpu,status", *rows]))
     shown = judge(capsys, path)
-    assert f"Columns of {path} that nothing is read from: gpu" in shown
+    assert f"Columns of {path} that nothing is read from: 'gpu'" in " ".join(shown.split())
     assert "ReLU2  all failed       0" in shown
     assert "FAILED 3 runs of ReLU2" in shown
+
+
+def test_counts_may_be_known_of_some_models_only(table, capsys):
+    rows = [f"{row},{3 if 'ReLU2' in row else ''}" for row in ROWS]
+    shown = judge(capsys, table("\n".join([f"{HEAD},dead_outputs", *rows])))
+    assert "dead in 3 of 3 runs" in shown
+    assert "ReLU   95.10 ± 0.10     3  –  " in shown
+
+
+def test_an_alias_is_its_model_and_models_come_in_the_papers_order_then_as_in_the_table(table, capsys):
+    rows = [row.replace("ReLU2", "Swish") for row in ROWS] + [row.replace("ReLU2", "ELU") for row in ROWS[3:]]
+    shown = judge(capsys, table("\n".join([HEAD, *reversed(rows)])))
+    assert re.findall(r"^(\w+) +\d\d\.\d\d ±", shown, flags=re.MULTILINE) == ["ReLU", "ELU", "SiLU"]
+
+
+def test_more_settings_than_fit_beside_one_another_are_below(table, capsys):
+    rows = [row.replace("5000", str(1000 * n)) for n in range(1, 6) for row in ROWS]
+    shown = judge(capsys, table("\n".join([HEAD, *rows])))
+    heads = [line.split() for line in shown.splitlines() if line.startswith("claim")]
+    assert heads == [["claim", "#1", "#2", "#3"], ["claim", "#4", "#5"]]
+
+
+def test_a_table_that_is_given_twice_is_refused(table, refusal):
+    path = table("\n".join([HEAD, *ROWS]))
+    assert "is given twice" in refusal("judge", str(path), str(path.parent / "." / path.name))
+
+
+def test_runs_on_data_that_are_not_here_are_judged(table, capsys):
+    assert "HELD: 1 of 15" in judge(capsys, table(with_column("\n".join([HEAD, *ROWS]), "dataset", "gone.csv:class")))
+
+
+def test_spaces_after_commas_and_a_status_in_capitals_do_no_harm(table, capsys):
+    text = with_column("\n".join([HEAD, *ROWS]), "status", "OK").replace(",", ", ")
+    assert "HELD: 1 of 15" in judge(capsys, table(text))
 
 
 def test_a_byte_order_mark_and_line_ends_of_windows_do_no_harm(table, capsys):
@@ -87,6 +127,7 @@ def test_a_byte_order_mark_and_line_ends_of_windows_do_no_harm(table, capsys):
 def test_on_request_the_evidence_in_full(table, capsys):
     shown = judge(capsys, table("\n".join([HEAD, *ROWS])), "--explain")
     assert "ReLU more than 10 points above ReLU2" in " ".join(shown.split())
+    assert "The paper against itself" in shown
 
 
 @pytest.mark.parametrize(
@@ -101,15 +142,30 @@ def test_on_request_the_evidence_in_full(table, capsys):
         (lambda text: text.splitlines()[0], "has no runs below its first line"),
         (lambda text: text.replace("seed,", "seed,seed,", 1), "has 2 columns 'seed'"),
         (lambda text: text.replace(",95.1", ",0.951"), "line 3 .* seems to be a fraction; expected percent, 95.1"),
-        (lambda text: f"{text}\n{ROWS[0]}", "ReLU has 2 runs of seed 0"),
+        (lambda text: f"{text}\n{ROWS[0]}", "line 8 .* ReLU has a run of seed 0 under .* already"),
         (lambda text: text.replace("ReLU2,", "relu_2,", 1), "line 5 .* unknown model 'relu_2'. Did you mean"),
         (lambda text: text.replace("raw", "pixels", 1), "input: expected one of raw, unit, normalized, got 'pixels'"),
         (lambda text: text.replace("5000", "5e3", 1), "line 2 .* epochs: expected a whole number, got '5e3'"),
-        (lambda text: text.replace("0.001", "nan", 1), "epochs and lr have to be above 0"),
+        (lambda text: text.replace("0.001", "nan", 1), "lr: expected a number above 0, got nan"),
         (lambda text: text.replace("95.0", "high"), "test_accuracy: expected a number, got 'high'"),
         (lambda text: text.replace("95.0", "950"), "950 is not between 0 and 100 percent"),
-        (lambda text: text.replace("\n", ",dead_outputs\n", 1).replace(".0\n", ".0,\n", 1), "dead_outputs is empty"),
         (lambda text: text.replace("60000", "60,000", 1), "line 2 .* other cells than the first line has columns"),
+        (lambda text: text.replace("ReLU,1", '"ReLU,1', 1), "not a table of runs .unexpected end of data"),
+        (lambda text: text.replace("ReLU,1", '"ReLU\n",1', 1), "a cell goes over several lines; is a quote missing"),
+        (lambda text: f"{text.splitlines()[0]}\n\n\n", "has no runs below its first line"),
+        (lambda text: text.replace("seed", "Seed,seed", 1).replace(",0,", ",0,0,"), "has a column 'Seed'; write seed"),
+        (lambda text: with_column(text, "status", ""), "status is empty"),
+        (lambda text: f"{with_column(text, 'status', 'nan')}\n{ROWS[0]},ok", "ReLU has a run of seed 0 under"),
+        (lambda text: with_column(text, "outputs", "0"), "line 2 .* more than its 0 outputs"),
+        (lambda text: with_column(text, "outputs", "ten"), "outputs: expected a whole number, got 'ten'"),
+        (lambda text: with_column(text, "dead_hidden", "129"), "it counts 129 dead of 128 hidden units"),
+        (lambda text: with_column(text, "batch_size", "0"), "batch_size: expected a number above 0, got 0"),
+        (lambda text: with_column(text, "optimizer", "SGD"), "optimizer: expected one of sgd, .* got 'SGD'"),
+        (lambda text: with_column(text, "dataset", "MNIST"), "line 2 .* unknown data set 'MNIST'. Did you mean"),
+        (
+            lambda text: with_column(re.sub(r",(\d\d)\.", r",0.\1", text), "dataset", "fashion-mnist"),
+            "no test_accuracy on raw input, fashion-mnist.* is above 1; expected percent",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_right_is_refused_with_its_line(change, words, table, refusal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -149,13 +150,10 @@ def _report(options: argparse.Namespace) -> int:
 
 def _judge(options: argparse.Namespace) -> int:
     def work() -> int:
-        tables = {str(path): read_table(path) for path in options.tables}
-        _show(printout.judged(tables))
-        for name, table in tables.items():
-            if options.explain:
-                print("", *(printout.verdicts_on(*found) for found in table.results.items()), sep="\n\n", flush=True)
-            if table.unread:
-                print(f"\nColumns of {name} that nothing is read from: {', '.join(table.unread)}", flush=True)
+        twice = [path for path, count in Counter(path.resolve() for path in options.tables).items() if count > 1]
+        if twice:
+            raise DataError(f"{twice[0]} is given twice; give each table once")
+        _show(printout.judgement({str(path): read_table(path) for path in options.tables}, options.explain))
         return 0
 
     return exit_status(work, EXPECTED)

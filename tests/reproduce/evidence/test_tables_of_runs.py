@@ -38,7 +38,7 @@ def test_a_run_that_is_there_twice_is_refused(record, tmp_path):
     rows = [run.row() for run in twice]
     path = tmp_path / "results.csv"
     path.write_text("\n".join(",".join(map(str, row)) for row in [rows[0], *(row.values() for row in rows)]))
-    with pytest.raises(DataError, match=r"results.csv: ReLU has 2 runs of seed 0"):
+    with pytest.raises(DataError, match=r"results.csv, line 4 .*ReLU has a run of seed 0"):
         read_csv(path)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from itertools import chain, count
 
 from tinydist.datasets import find_source, rows_are, short_name, title
+from tinydist.errors import DataError
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting
@@ -45,7 +47,9 @@ def protocol_notes(setting: Setting, fewest: int) -> str:
         (fewest, paper.runs, "runs"),
     ]
     reduced = [f"{ours:,} of {theirs:,} {what}" for ours, theirs, what in sizes if ours < theirs]
-    notes = [f"Input: {find_source(setting.dataset).inputs[setting.input]}."]
+    notes = []
+    with suppress(DataError):  # data that are not here tell nothing of their inputs
+        notes.append(f"Input: {find_source(setting.dataset).inputs[setting.input]}.")
     if not setting.on_mnist:
         notes.append("Other data than the paper's: its claims can be tried on them, its numbers are about MNIST.")
     elif reduced:

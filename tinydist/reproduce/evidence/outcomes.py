@@ -122,14 +122,15 @@ def run_from(row: Mapping[str, Any]) -> Run:
     Raises:
         ValueError: if a number cannot be read, or is one that no run can have.
     """
-    counts = tuple(read_number(name, row[name], int) if name in row else None for name in COUNTS)
-    outputs = int(row.get("outputs", 10))  # older versions, which knew ten classes only, wrote no such column
+    counts = tuple(read_number(name, row[name], int) if str(row.get(name, "")).strip() else None for name in COUNTS)
+    # older versions, which knew ten classes only, wrote no column outputs
+    outputs = read_number("outputs", row.get("outputs", "10"), int)
     accuracy = read_number("test_accuracy", row["test_accuracy"], float)
     if not 0 <= accuracy <= 100:
         raise ValueError(f"a test_accuracy of {accuracy:g} is not between 0 and 100 percent")
     counted = [count for count in counts if count is not None]
     of_outputs = [count for name, count in zip(COUNTS, counts, strict=True) if count and name != "dead_hidden"]
-    if min(counted, default=0) < 0 or max(of_outputs, default=0) > outputs:
+    if min(counted, default=0) < 0 or max(of_outputs, default=0) > outputs or outputs < 1:
         raise ValueError(f"it counts fewer than 0 units, or more than its {outputs} outputs")
     return Run(row["model"], outputs, accuracy, read_number("seed", row["seed"], int), counts)
 

@@ -6,19 +6,23 @@ import csv
 import difflib
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from tinydist.datasets import INPUTS
+from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
 from tinydist.models import parse_model_name
-from tinydist.reproduce.evidence.outcomes import COUNTS, Outcome, Outcomes, Run, by_model, run_from
+from tinydist.reproduce.evidence.outcomes import COUNTS, Outcomes, Run, by_model, run_from
 from tinydist.reproduce.runs.records import MEASURED
-from tinydist.reproduce.runs.settings import RunConfig, Setting
+from tinydist.reproduce.runs.settings import RunConfig, Setting, read_number
+from tinydist.reproduce.runs.starts import INITIALIZATIONS, OPTIMIZERS
 
 NEEDED = ("model", "seed", "input", "train_size", "epochs", "lr", "test_accuracy")
 """Columns without which a row says too little of a run."""
+KNOWN = {*NEEDED, *(each.name for each in fields(RunConfig)), *MEASURED, "seconds", "status"}
+"""Columns that a ``results.csv`` has."""
 
 
 @dataclass(frozen=True)
@@ -28,86 +32,71 @@ class Table:
     Attributes:
         results: the successful ones, by setting and model.
         failed: how many others there are of a model, by setting.
-        unread: columns that nothing is read from.
+        unknown: columns that nothing is read from, and that a ``results.csv`` has not.
     """
 
     results: Mapping[Setting, Outcomes]
     failed: Mapping[Setting, Mapping[str, int]]
-    unread: Sequence[str]
+    unknown: Sequence[str]
+
+
+@dataclass
+class _Runs:
+    """The runs of one setting that have been read so far."""
+
+    good: list[Run] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
+    seen: set[tuple[str, int]] = field(default_factory=set)
 
 
 def read_table(path: Path) -> Table:
     """Read runs from a table, such as a ``results.csv``.
 
     It has a line for each run, and the columns of ``NEEDED``; ``COUNTS``, `dataset` (mnist), `status` (ok) and those of
-    a :class:`Setting` are optional.
+    a :class:`Setting` are optional, and so are single counts.
 
     Raises:
         DataError: if a column is missing, a row is not that of a run, or two are of the same run.
         OSError: if the file cannot be read.
     """
-    runs: dict[Setting, list[Run]] = {}
-    failed: dict[Setting, Counter[str]] = {}
+    found: dict[Setting, _Runs] = {}
     try:
-        for line, row in _rows(path):
-            try:
-                _add(row, runs, failed)
-            except ValueError as reason:
-                raise DataError(f"{path}, line {line} is not a run: {reason}") from None
-        results = {setting: _of_setting(path, group, failed[setting], setting) for setting, group in runs.items()}
-        read = {*NEEDED, *COUNTS, *(field.name for field in fields(RunConfig)), *MEASURED, "seconds", "status"}
-        return Table(results, failed, [name for name in _head(path) if name not in read])
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, strict=True, skipinitialspace=True)
+            head = list(rows.fieldnames or [])
+            _check_head(head, path)
+            for row in rows:
+                try:
+                    _add(row, found)
+                except ValueError as reason:
+                    raise DataError(f"{path}, line {rows.line_num} is not a run: {reason}") from None
     except (UnicodeDecodeError, csv.Error) as reason:
-        raise DataError(
-            f"{path} is not a table of runs ({reason}); expected text in UTF-8, cells between commas"
-        ) from None
+        raise DataError(f"{path} is not a table of runs ({reason}); expected text, with commas between cells") from None
+    if not found:
+        raise DataError(f"{path} has no runs below its first line; expected one in each line")
+    for setting, runs in found.items():
+        if runs.good and 0 < max(run.accuracy for run in runs.good) <= 1:
+            raise DataError(f"{path}: no test_accuracy on {setting} is above 1; expected percent, they seem fractions")
+    results = {setting: by_model(runs.good, runs.failed, setting) for setting, runs in found.items()}
+    failed = {setting: runs.failed for setting, runs in found.items()}
+    return Table(results, failed, [name for name in head if name not in KNOWN])
 
 
 def read_csv(path: Path) -> Mapping[Setting, Outcomes]:
-    """Read the successful runs of a table, by setting and model; raises as :func:`read_table`."""
+    """Read the successful runs of a table, by setting and model.
+
+    Raises:
+        DataError, OSError: as :func:`read_table`.
+    """
     return read_table(path).results
 
 
-def _add(row: Mapping[str, str], runs: dict[Setting, list[Run]], failed: dict[Setting, Counter[str]]) -> None:
-    """Add the run in a row to those of its setting.
+def _check_head(head: Sequence[str], path: Path) -> None:
+    """Check the first line of a table.
 
     Raises:
-        ValueError: if the row is not that of a run.
+        DataError: if a column is missing, there twice, or called almost as one that would be read.
     """
-    if None in row or None in row.values():
-        raise ValueError("it has other cells than the first line has columns")
-    parse_model_name(row["model"])
-    setting = Setting.from_row({"dataset": "mnist"} | dict(row))
-    if setting.input not in INPUTS:
-        raise ValueError(f"input: expected one of {', '.join(INPUTS)}, got {setting.input!r}")
-    if not (setting.train_size > 0 and setting.epochs > 0 and 0 < setting.lr < math.inf):
-        raise ValueError(f"train_size, epochs and lr have to be above 0, got {setting}")
-    group, others = runs.setdefault(setting, []), failed.setdefault(setting, Counter())
-    if row.get("status", "ok") == "ok":
-        group.append(_run_in(row, setting))
-    else:
-        others[row["model"]] += 1
-
-
-def _of_setting(path: Path, runs: list[Run], failed: Counter[str], setting: Setting) -> dict[str, Outcome]:
-    try:
-        return by_model(runs, failed, setting)
-    except DataError as problem:
-        raise DataError(f"{path}: {problem}") from None
-
-
-def _head(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each row of a table of runs, and the number of its line.
-
-    Raises:
-        DataError: if a column is missing or there twice, or there are no rows.
-    """
-    head = _head(path)
     if missing := [name for name in NEEDED if name not in head]:
         near = {name: difflib.get_close_matches(name, head, n=1, cutoff=0.5) for name in missing}
         meant = "; ".join(f"is {found[0]!r} {name}?" for name, found in near.items() if found)
@@ -117,26 +106,66 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         )
     if twice := [name for name, count in Counter(head).items() if count > 1]:
         raise DataError(f"{path} has {head.count(twice[0])} columns {twice[0]!r}; leave all but one of them out")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        for row in rows:
-            yield rows.line_num, row
-    if rows.line_num == 1:
-        raise DataError(f"{path} has no runs below its first line; expected one in each line")
+    for name in head:
+        plain = name.strip().lower().replace(" ", "_")
+        if name not in KNOWN and plain in KNOWN:
+            raise DataError(f"{path} has a column {name!r}; write {plain}, or call it otherwise")
 
 
-def _run_in(row: Mapping[str, str], setting: Setting) -> Run:
-    """Return a run from its row of a table.
+def _add(row: Mapping[str, str], found: dict[Setting, _Runs]) -> None:
+    """Add the run in a row to those of its setting.
 
     Raises:
-        ValueError: if a number is missing, cannot be read, or is one that no run can have.
+        ValueError: if the row is not that of a run, or the run is there already.
     """
-    if empty := [name for name in COUNTS if not row.get(name, "0").strip()]:
-        raise ValueError(f"{empty[0]} is empty; leave the column out if it is not known of every run")
-    run = run_from(row)
+    if None in row or None in row.values():
+        raise ValueError("it has other cells than the first line has columns")
+    if any("\n" in cell for name, cell in row.items() if name != "status"):
+        raise ValueError("a cell goes over several lines; is a quote missing?")
+    model = str(parse_model_name(row["model"]))
+    setting = Setting.from_row({"dataset": "mnist"} | dict(row))
+    _check(setting)
+    seed, status = read_number("seed", row["seed"], int), row.get("status", "ok").strip()
+    runs = found.setdefault(setting, _Runs())
+    if (model, seed) in runs.seen:
+        raise ValueError(
+            f"{model} has a run of seed {seed} under {setting} already; expected one of each seed, as a run that is "
+            "there twice would count twice. Leave all but one of them out"
+        )
+    runs.seen.add((model, seed))
+    if not status:
+        raise ValueError("status is empty; expected ok, or how the run failed")
+    if status.lower() != "ok":
+        runs.failed[model] += 1
+        return
+    run = run_from({**row, "model": model})
+    dead_hidden = run.counts[COUNTS.index("dead_hidden")]
+    if dead_hidden is not None and dead_hidden > setting.hidden:
+        raise ValueError(f"it counts {dead_hidden} dead of {setting.hidden} hidden units")
     if setting.on_mnist and 0 < run.accuracy <= 1:
         raise ValueError(
             f"a test_accuracy of {run.accuracy:g}% is below guessing on MNIST, so it seems to be a fraction; expected "
             f"percent, {100 * run.accuracy:g}"
         )
-    return run
+    runs.good.append(run)
+
+
+def _check(setting: Setting) -> None:
+    """Check the values of a setting.
+
+    Raises:
+        ValueError: if one of them cannot be; names what is expected.
+    """
+    with suppress(DataError):  # data that are not here
+        find_source(setting.dataset)
+    for name, known in (("input", INPUTS), ("optimizer", OPTIMIZERS), ("initialization", INITIALIZATIONS)):
+        _expect(name, getattr(setting, name), known)
+    for name in ("train_size", "epochs", "lr", "batch_size", "hidden", "first_init", "first_step"):
+        value = getattr(setting, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name}: expected a number above 0, got {value}")
+
+
+def _expect(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")

@@ -22,6 +22,9 @@ BRIEF, STATEMENT = 80, 53
 NUMBERS = "In points [95% interval]: what a claim has higher, or first, minus the other."
 SHORT = {ledger.HELD: "held", ledger.NOT_HELD: "NOT", ledger.NOT_ENOUGH: "open", ledger.NOT_TESTED: "–"}
 """Verdicts in a table."""
+LEGEND = "NOT: did not hold; open: not enough evidence; –: not tested"
+BESIDE = 3
+"""Columns of verdicts that fit beside one another."""
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
     "0.05, Holm-corrected over {compared}. Otherwise there is not enough evidence. Intervals, and p for a "
@@ -37,10 +40,10 @@ def results_table(records: Sequence[RunRecord], models: str = "model") -> str:
         models: heading of the column of models.
     """
     names = dict.fromkeys(record.config.model for record in records)
-    return _table(outcomes(records), records[0].config.setting, tuple(names), models)
+    return _models_table(outcomes(records), records[0].config.setting, tuple(names), models)
 
 
-def _table(results: Outcomes, setting: Setting, names: Sequence[str], models: str) -> str:
+def _models_table(results: Outcomes, setting: Setting, names: Sequence[str], models: str) -> str:
     heading = (models, "test accuracy %", "n", "dead outputs")
     rows = [heading, *((name, *_measured(results.get(name))) for name in names)]
     if setting.on_mnist:
@@ -107,26 +110,38 @@ def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
     return "\n".join([*lines, NUMBERS])
 
 
-def judged(tables: Mapping[str, Table]) -> str:
+def judgement(tables: Mapping[str, Table], explain: bool = False) -> str:
     """Return what tables of runs say: the verdicts of all side by side, then those on each with its protocol and runs.
 
     Args:
         tables: by name.
+        explain: whether to show all the evidence, and the paper's own contradictions, as well.
     """
     sections = [(name, setting, table) for name, table in tables.items() for setting in table.results]
-    parts = [_side_by_side(sections)] if len(sections) > 1 else []
-    for number, (name, setting, table) in enumerate(sections, 1):
-        results = table.results[setting]
-        names = sorted({*results, *table.failed[setting]}, key=_place)
+    several = len(sections) > 1
+    marks = [f"#{number}" for number in range(1, len(sections) + 1)]
+    judged = [ledger.verdicts(table.results[setting], setting) for _, setting, table in sections]
+    parts = _side_by_side(marks, sections, judged) if several else []
+    for mark, (name, setting, table), verdicts_here in zip(marks, sections, judged, strict=True):
+        results, failed = table.results[setting], table.failed[setting]
+        names = sorted(dict.fromkeys([*results, *failed]), key=_place)
         counts = [results[model].accuracy.n if model in results else 0 for model in names]
-        mark = f"#{number} " if len(sections) > 1 else ""
+        title = _brief_lines(f"{mark} {name}" if several else name)
         parts += [
-            "\n".join(_brief_lines(f"{mark}{name}")) + "\n" + protocol(setting, min(counts), max(counts)),
-            _table(results, setting, names, "model"),
-            claims(ledger.verdicts(results, setting), f"{mark}{setting.input} input"),
+            "\n".join([*title, protocol(setting, min(counts), max(counts))]),
+            _models_table(results, setting, names, "model"),
+            claims(verdicts_here, f"{f'{mark} ' if several else ''}{setting.input} input"),
         ]
-        if failed := table.failed[setting]:
+        if failed:
             parts.append("\n".join(f"FAILED {counted(n, 'run')} of {model}" for model, n in failed.items()))
+        if explain:
+            parts.append(verdicts_on(setting, results))
+    for name, table in tables.items():
+        if table.unknown:
+            unknown = ", ".join(map(repr, table.unknown))
+            parts.append("\n".join(_brief_lines(f"Columns of {name} that nothing is read from: {unknown}")))
+    if explain and any(setting.on_mnist for _, setting, _ in sections):
+        parts.append(contradictions())
     return "\n\n".join(parts)
 
 
@@ -135,21 +150,23 @@ def _place(model: str) -> int:
     return PAPER_MODELS.index(model) if model in PAPER_MODELS else len(PAPER_MODELS)
 
 
-def _side_by_side(sections: Sequence[tuple[str, Setting, Table]]) -> str:
-    """Return a table of all verdicts, with a column for each table and setting, and what the columns are."""
-    marks = [f"#{number}" for number in range(1, len(sections) + 1)]
-    columns = [
-        {verdict.claim.number: SHORT[verdict.result] for verdict in ledger.verdicts(table.results[setting], setting)}
-        for _, setting, table in sections
-    ]
-    rows = [("claim", *marks)]
-    rows += [(f"{c.number:3}{c.statement}", *(column[c.number] for column in columns)) for c in CLAIMS]
+def _side_by_side(
+    marks: Sequence[str], sections: Sequence[tuple[str, Setting, Table]], judged: Sequence[Sequence[ledger.Verdict]]
+) -> list[str]:
+    """Return tables of all verdicts, with a column for each setting of each table, and what the columns are."""
+    tables = []
+    for first in range(0, len(marks), BESIDE):
+        columns = slice(first, first + BESIDE)
+        rows = [("claim", *marks[columns])]
+        for claim, *found in zip(CLAIMS, *judged[columns], strict=True):
+            rows.append((f"{claim.number:3}{claim.statement}", *(SHORT[verdict.result] for verdict in found)))
+        tables.append(text_table(rows))
     key = [
         line
         for mark, (name, setting, _) in zip(marks, sections, strict=True)
         for line in _brief_lines(f"{mark} {name}: {setting}", hanging=3)
     ]
-    return "\n".join([text_table(rows), "", *key])
+    return [*tables, "\n".join([LEGEND, *key])]
 
 
 def _brief_lines(text: str, hanging: int = 0) -> list[str]:
