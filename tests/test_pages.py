@@ -214,7 +214,7 @@ def reference_verdicts():
 
 
 def in_words(verdict):
-    reduced = verdict.result != ledger.NOT_TESTED and verdict.protocol != "the paper's protocol"
+    reduced = verdict.result != ledger.NOT_TESTED and verdict.protocol != ledger.PAPERS
     return f"{verdict.result} ({verdict.protocol})" if reduced else verdict.result
 
 

@@ -22,7 +22,7 @@ BRIEF, STATEMENT = 80, 53
 NUMBERS = "In points [95% interval]: what a claim has higher, or first, minus the other."
 SHORT = {ledger.HELD: "held", ledger.NOT_HELD: "NOT", ledger.NOT_ENOUGH: "open", ledger.NOT_TESTED: "–"}
 """Verdicts in a table."""
-LEGEND = "NOT: did not hold; open: not enough evidence; –: not tested"
+LEGEND = "NOT: did not hold; open: not enough evidence; –: not tested; *: not by the paper's protocol"
 BESIDE = 3
 """Columns of verdicts that fit beside one another."""
 RULE = (
@@ -150,6 +150,11 @@ def _place(model: str) -> int:
     return PAPER_MODELS.index(model) if model in PAPER_MODELS else len(PAPER_MODELS)
 
 
+def _in_short(verdict: ledger.Verdict) -> str:
+    marked = verdict.result != ledger.NOT_TESTED and verdict.protocol != ledger.PAPERS
+    return f"{SHORT[verdict.result]}{'*' if marked else ''}"
+
+
 def _side_by_side(
     marks: Sequence[str], sections: Sequence[tuple[str, Setting, Table]], judged: Sequence[Sequence[ledger.Verdict]]
 ) -> list[str]:
@@ -159,14 +164,14 @@ def _side_by_side(
         columns = slice(first, first + BESIDE)
         rows = [("claim", *marks[columns])]
         for claim, *found in zip(CLAIMS, *judged[columns], strict=True):
-            rows.append((f"{claim.number:3}{claim.statement}", *(SHORT[verdict.result] for verdict in found)))
+            rows.append((f"{claim.number:3}{claim.statement}", *map(_in_short, found)))
         tables.append(text_table(rows))
     key = [
         line
         for mark, (name, setting, _) in zip(marks, sections, strict=True)
         for line in _brief_lines(f"{mark} {name}: {setting}", hanging=3)
     ]
-    return [*tables, "\n".join([LEGEND, *key])]
+    return [*tables, "\n".join([*_brief_lines(LEGEND), *key])]
 
 
 def _brief_lines(text: str, hanging: int = 0) -> list[str]:
