@@ -158,6 +158,20 @@ def test_weights_that_are_lost_are_told_of_and_the_rest_is_shown(sweep_without_w
     assert [attributes["id"] for attributes in shown.all("figure")] == ["raw-accuracy", "raw-learning-curves"]
 
 
+def test_the_weights_of_one_run_that_are_lost_cost_its_own_figures_only(page_of_a_sweep, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(page_of_a_sweep, out)
+    (out / "runs" / "ReLU2-raw-seed0" / "model.npz").unlink()
+    page.write_page(out, page.finished_records(out), complete=False)
+    shown = Page((out / "report.html").read_text(encoding="utf-8"))
+    assert shown.text.count("Some runs are missing in the figures from trained weights:") == 1
+    assert "ReLU2-raw-seed0/model.npz is missing" in shown.text
+    assert "raw-clamped-layer" in [attributes["id"] for attributes in shown.all("figure")]
+    activity = (out / "figures" / "raw" / "node-activity.txt").read_text(encoding="utf-8")
+    runs = {line.split()[0]: line.split()[-1] for line in activity.splitlines()[2:] if line.strip()}
+    assert (runs["ReLU2"], runs["Abs-L2"]) == ("1", "2")
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_figure_is_made_and_shown_once(jobs, page_of_a_sweep, tmp_path):
     out = tmp_path / "out"

@@ -32,11 +32,28 @@ def test_a_model_comes_back_with_the_accuracy_that_was_recorded(records, out):
 
 def test_the_first_runs_of_each_model_by_seed(records, record, out):
     failed = record("ReLU-Neg", 0, status="diverged")
-    models = trained_models([*records, failed], out, runs=1)
+    models, problems = trained_models([*records, failed], out, runs=1)
     assert list(models) == ["ReLU", "Abs2-Neg", "Abs-L2"]
+    assert problems == []
     own = np.load(records[3].config.folder(out) / "model.npz")["linear0.weight"]  # ReLU, seed 0
     assert np.array_equal(models["ReLU"][0].linear0.weight.data, own)
-    assert [len(runs) for runs in trained_models(records, out, runs=5).values()] == [2, 2, 2]
+    assert [list(of_seeds) for of_seeds in trained_models(records, out, runs=5)[0].values()] == [[0, 1]] * 3
+
+
+def test_lost_weights_are_passed_over_for_those_of_the_next_seed(records, out):
+    path = records[3].config.folder(out) / "model.npz"  # ReLU, seed 0
+    contents = path.read_bytes()
+    try:
+        path.unlink()
+        models, (problem,) = trained_models(records, out, runs=1)
+    finally:
+        path.write_bytes(contents)
+    assert {model: list(of_seeds) for model, of_seeds in models.items()} == {
+        "Abs2-Neg": [0],
+        "Abs-L2": [0],
+        "ReLU": [1],
+    }
+    assert "ReLU-raw-seed0/model.npz is missing" in problem
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ from tinydist.reproduce.runs.records import (
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.runs.trained import trained_models
+from tinydist.tables import counted
 from tinydist.times import duration
 
 PAGE, FIGURES = "report.html", "figures"
@@ -71,7 +72,7 @@ class Section:
         failed: how many runs of a model failed, where some did.
         verdicts: one for each claim, by its number.
         exhibits: figures, each with a table and a text.
-        missing: why there are no exhibits from trained weights; empty if there are some.
+        missing: which trained weights are in no exhibit, and why; empty if all are.
         left_out: which of these exhibits are left out, and why; empty if none is.
     """
 
@@ -215,13 +216,15 @@ def _section(
         calls = exhibits.from_records(records, label)
         try:
             looked_at = _on_the_same_rows(records)
-            models = trained_models(looked_at, out, exhibits.RUNS)
+            models, lost = trained_models(looked_at, out, exhibits.RUNS)
             data = data_in_memory(looked_at[0].config)
         except DataError as problem:
-            missing = str(problem)
-        else:
-            seeds = {r.config.model: r.config.seed for r in reversed(looked_at) if r.status == "ok"}
-            trained = Trained(models, seeds, data, label)
+            models, lost = {}, [str(problem)]
+        missing = _missing(lost, bool(models))
+        if models:
+            networks = {model: list(of_seeds.values()) for model, of_seeds in models.items()}
+            seeds = {model: next(iter(of_seeds)) for model, of_seeds in models.items()}
+            trained = Trained(networks, seeds, data, label)
             calls += exhibits.from_weights(trained) if complete else exhibits.first_look(trained)
             left_out = trained.left_out if complete else MORE.format(folder=shlex.quote(str(out)))
             reading = str(data.reading)
@@ -232,6 +235,19 @@ def _section(
     failed = Counter(record.config.model for record in records if record.status != "ok")
     notes = protocol_notes(setting, fewest)
     return Section(setting, name, label, notes, reading, results, failed, verdicts, shown, missing, left_out)
+
+
+def _missing(lost: Sequence[str], some: bool) -> str:
+    """Return in words which trained weights are not in the figures, and why; empty if none is lost."""
+    if not lost:
+        return ""
+    more = f" And so it is with {counted(len(lost) - 1, 'more run')}." if len(lost) > 1 else ""
+    what = (
+        "Some runs are missing in the figures from trained weights"
+        if some
+        else "There are no figures from trained weights"
+    )
+    return f"{what}: {lost[0]}.{more}"
 
 
 def _on_the_same_rows(records: Sequence[RunRecord]) -> Sequence[RunRecord]:

@@ -44,8 +44,10 @@ def trained_model(folder: Path) -> Sequential:
     return model
 
 
-def trained_models(records: Iterable[RunRecord], out: Path, runs: int) -> dict[str, list[Sequential]]:
-    """Return the trained models of the first `runs` successful runs of each model in `out`, sorted by seed.
+def trained_models(
+    records: Iterable[RunRecord], out: Path, runs: int
+) -> tuple[dict[str, dict[int, Sequential]], list[str]]:
+    """Return the trained models of the first `runs` successful runs of each model in `out` whose weights can be read.
 
     Args:
         records: of runs in `out`, failed ones among them.
@@ -53,15 +55,19 @@ def trained_models(records: Iterable[RunRecord], out: Path, runs: int) -> dict[s
         runs: how many of each model, at most.
 
     Returns:
-        Networks by the model's name, in the order in which a model first appears when the records are sorted by seed.
-
-    Raises:
-        DataError: if the weights of one of them are missing or damaged.
+        Networks by the model's name and by seed, names in the order in which a model first appears when the records are
+        sorted by seed; and what is wrong with the weights of the runs that were passed over.
     """
-    by_model: dict[str, list[RunRecord]] = {}
+    models: dict[str, dict[int, Sequential]] = {}
+    problems = []
     for record in sorted((r for r in records if r.status == "ok"), key=lambda record: record.config.seed):
-        by_model.setdefault(record.config.model, []).append(record)
-    return {
-        model: [trained_model(record.config.folder(out)) for record in group[:runs]]
-        for model, group in by_model.items()
-    }
+        config = record.config
+        if len(models.get(config.model, ())) == runs:
+            continue
+        try:
+            network = trained_model(config.folder(out))
+        except DataError as problem:
+            problems.append(str(problem))
+        else:
+            models.setdefault(config.model, {})[config.seed] = network
+    return models, problems
