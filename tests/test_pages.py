@@ -214,7 +214,7 @@ def reference_verdicts():
 
 
 def in_words(verdict):
-    reduced = verdict.result != ledger.NOT_TESTED and verdict.protocol != ledger.PAPERS
+    reduced = verdict.result != ledger.NOT_TESTED and verdict.protocol != ledger.PAPERS_PROTOCOL
     return f"{verdict.result} ({verdict.protocol})" if reduced else verdict.result
 
 

@@ -177,3 +177,6 @@ def test_a_file_of_another_kind_or_none_at_all_is_refused(tmp_path, refusal):
     (tmp_path / "image.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
     assert "image.csv is not a table of runs" in refusal("judge", str(tmp_path / "image.csv"))
     assert "No such file" in refusal("judge", str(tmp_path / "none.csv"))
+    assert f"is a folder; expected a table of runs, such as {tmp_path / 'results.csv'}" in refusal(
+        "judge", str(tmp_path)
+    )

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"--{names[0].replace('_', '-')} is for a sweep only; leave it out, or the command after it")
     if options.explain and (options.study or options.run not in (_run, _report, _judge)):
         parser.error(
-            "--explain is about the paper's claims, which only the experiment, report and judge are about; leave it out"
+            "--explain is about the paper's claims, which only the experiment, report and judge test; leave it out"
         )
     return int(options.run(options))
 

@@ -23,7 +23,7 @@ from tinydist.reproduce.evidence.decisions import OPEN, REFUTED, Decision, decid
 from tinydist.reproduce.evidence.outcomes import Outcomes
 from tinydist.reproduce.runs.settings import LR, Setting
 
-PAPERS = "the paper's protocol"
+PAPERS_PROTOCOL = "the paper's protocol"
 HELD, NOT_HELD, NOT_ENOUGH, NOT_TESTED = RESULTS = "held", "did not hold", "not enough evidence", "not tested"
 
 
@@ -104,4 +104,4 @@ def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:
         return "another protocol"
     if any(a < b for a, b in zip(ours, (theirs.train_size, theirs.epochs, theirs.runs), strict=True)):
         return "reduced protocol"
-    return PAPERS if ours[:2] == (theirs.train_size, theirs.epochs) else "another protocol"
+    return PAPERS_PROTOCOL if ours[:2] == (theirs.train_size, theirs.epochs) else "another protocol"

@@ -76,6 +76,9 @@ class Outcome:
 Outcomes = Mapping[str, Outcome]
 COUNTS = ("dead_outputs", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent")
 """Columns that count nodes, in the order of the attributes of Outcome that they fill."""
+ONE_OF_EACH_SEED = (
+    "expected one of each seed, as a run that is there twice would count twice. Leave all but one of them out"
+)
 MOST_ROWS = 1_000_000
 """Rows to test on, at most, that accuracies are taken to be counted on."""
 
@@ -151,8 +154,7 @@ def by_model(runs: Iterable[Run], failed: Counter[str], setting: Setting) -> dic
         seeds = tuple(run.seed for run in group)
         if twice := [seed for seed, count in Counter[int](seeds).items() if count > 1]:
             raise DataError(
-                f"{model} has {seeds.count(twice[0])} runs of seed {twice[0]} under {setting}; expected one of "
-                "each seed, as a run that is there twice would count twice. Leave all but one of them out"
+                f"{model} has {seeds.count(twice[0])} runs of seed {twice[0]} under {setting}; {ONE_OF_EACH_SEED}"
             )
         accuracies = tuple(run.accuracy for run in group)
         dead, hidden, below_1, below_5 = (

@@ -14,8 +14,8 @@ from pathlib import Path
 from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
 from tinydist.models import parse_model_name
-from tinydist.reproduce.evidence.outcomes import COUNTS, Outcomes, Run, by_model, run_from
-from tinydist.reproduce.runs.records import MEASURED
+from tinydist.reproduce.evidence.outcomes import COUNTS, ONE_OF_EACH_SEED, Outcomes, Run, by_model, run_from
+from tinydist.reproduce.runs.records import CSV, MEASURED
 from tinydist.reproduce.runs.settings import RunConfig, Setting, read_number
 from tinydist.reproduce.runs.starts import INITIALIZATIONS, OPTIMIZERS
 
@@ -59,6 +59,8 @@ def read_table(path: Path) -> Table:
         DataError: if a column is missing, a row is not that of a run, or two are of the same run.
         OSError: if the file cannot be read.
     """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a table of runs, such as {path / CSV}")
     found: dict[Setting, _Runs] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -128,10 +130,7 @@ def _add(row: Mapping[str, str], found: dict[Setting, _Runs]) -> None:
     seed, status = read_number("seed", row["seed"], int), row.get("status", "ok").strip()
     runs = found.setdefault(setting, _Runs())
     if (model, seed) in runs.seen:
-        raise ValueError(
-            f"{model} has a run of seed {seed} under {setting} already; expected one of each seed, as a run that is "
-            "there twice would count twice. Leave all but one of them out"
-        )
+        raise ValueError(f"{model} has a run of seed {seed} under {setting} already; {ONE_OF_EACH_SEED}")
     runs.seen.add((model, seed))
     if not status:
         raise ValueError("status is empty; expected ok, or how the run failed")
@@ -158,14 +157,15 @@ def _check(setting: Setting) -> None:
     """
     with suppress(DataError):  # data that are not here
         find_source(setting.dataset)
-    for name, known in (("input", INPUTS), ("optimizer", OPTIMIZERS), ("initialization", INITIALIZATIONS)):
-        _expect(name, getattr(setting, name), known)
+    named: tuple[tuple[str, Iterable[str]], ...] = (
+        ("input", INPUTS),
+        ("optimizer", OPTIMIZERS),
+        ("initialization", INITIALIZATIONS),
+    )
+    for name, known in named:
+        if (value := getattr(setting, name)) not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
     for name in ("train_size", "epochs", "lr", "batch_size", "hidden", "first_init", "first_step"):
         value = getattr(setting, name)
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}: expected a number above 0, got {value}")
-
-
-def _expect(name: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")

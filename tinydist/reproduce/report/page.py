@@ -22,7 +22,6 @@ from tinydist.analysis.statistics import interval_text, summarize
 from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
 from tinydist.files import atomic_path, write_atomically
-from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim
 from tinydist.reproduce.evidence.contradictions import found_in_the_paper
@@ -101,8 +100,8 @@ class Section:
         for model, outcome in self.results.items():
             summary, half = outcome.accuracy, outcome.accuracy.half_interval()
             interval = interval_text(summary.mean - half, summary.mean + half, " to ") if summary.varies else "–"
-            counted = outcome.dead_outputs, outcome.dead_hidden
-            dead = (f"{summarize(counts).mean:.1f}" if counts else "–" for counts in counted)
+            dead_nodes = outcome.dead_outputs, outcome.dead_hidden
+            dead = (f"{summarize(counts).mean:.1f}" if counts else "–" for counts in dead_nodes)
             runs = f"{summary.n}, {self.failed[model]} failed" if model in self.failed else str(summary.n)
             rows.append((model, str(summary), interval, runs, *dead, printout.published_for(model, self.setting)))
         return rows + [
@@ -138,9 +137,8 @@ def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
 
     def place(record: RunRecord) -> tuple[object, ...]:
         config = record.config
-        known = PAPER_MODELS.index(config.model) if config.model in PAPER_MODELS else len(PAPER_MODELS)
-        setting = config.setting
-        return (INPUTS.index(config.input), str(setting), known, config.model, config.seed)
+        in_the_paper = printout.place(config.model)
+        return (INPUTS.index(config.input), str(config.setting), in_the_paper, config.model, config.seed)
 
     return sorted(records, key=place)
 

@@ -68,8 +68,7 @@ def _measured(outcome: Outcome | None) -> tuple[str, ...]:
 def protocol(setting: Setting, fewest: int, most: int) -> str:
     """Return the protocol of runs, and what a reader has to know of it; arguments as for :func:`protocol_label`."""
     label = protocol_label(setting, fewest, most)
-    text = f"{label[0].upper()}{label[1:]}. {protocol_notes(setting, fewest)}"
-    return textwrap.fill(text, BRIEF, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(_brief_lines(f"{label[0].upper()}{label[1:]}. {protocol_notes(setting, fewest)}"))
 
 
 def protocols(records: Sequence[RunRecord]) -> str:
@@ -124,7 +123,7 @@ def judgement(tables: Mapping[str, Table], explain: bool = False) -> str:
     parts = _side_by_side(marks, sections, judged) if several else []
     for mark, (name, setting, table), verdicts_here in zip(marks, sections, judged, strict=True):
         results, failed = table.results[setting], table.failed[setting]
-        names = sorted(dict.fromkeys([*results, *failed]), key=_place)
+        names = sorted(dict.fromkeys([*results, *failed]), key=place)
         counts = [results[model].accuracy.n if model in results else 0 for model in names]
         title = _brief_lines(f"{mark} {name}" if several else name)
         parts += [
@@ -145,13 +144,13 @@ def judgement(tables: Mapping[str, Table], explain: bool = False) -> str:
     return "\n\n".join(parts)
 
 
-def _place(model: str) -> int:
+def place(model: str) -> int:
     """Return the place of a model in the paper's order; others come behind."""
     return PAPER_MODELS.index(model) if model in PAPER_MODELS else len(PAPER_MODELS)
 
 
 def _in_short(verdict: ledger.Verdict) -> str:
-    marked = verdict.result != ledger.NOT_TESTED and verdict.protocol != ledger.PAPERS
+    marked = verdict.result != ledger.NOT_TESTED and verdict.protocol != ledger.PAPERS_PROTOCOL
     return f"{SHORT[verdict.result]}{'*' if marked else ''}"
 
 

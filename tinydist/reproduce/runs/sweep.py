@@ -62,22 +62,22 @@ def _sweep(configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every
     with pool.scratch(out) as scratch, Progress(done, scratch / "epochs", [*finished.values()]) as progress:
         tasks = [
             Task(config, out.resolve(), checkpoint_every, start, scratch / "epochs", slot)
-            for slot, config in _both_ends(enumerate(left))
+            for slot, config in enumerate(left)
         ]
-        for record in pool.do(tasks):
+        for record in pool.do([*_both_ends(tasks)]):
             finished[record.config] = record
             write_csv(out)
             progress.finished(record)
     return [finished[config] for config in configs]
 
 
-def _both_ends(runs: Iterable[tuple[int, RunConfig]]) -> Iterator[tuple[int, RunConfig]]:
-    """Yield the runs in the order in which they are to begin: of each seed from both ends of the list in turn.
+def _both_ends(tasks: Iterable[Task]) -> Iterator[Task]:
+    """Yield the tasks in the order in which they are to begin: of each seed from both ends of the list in turn.
 
     Models next to each other are alike and need the same kernels. Processes that begin with unlike ones compile
     different kernels, and find the others on disk later: half the time of compiling.
     """
-    for _, group in groupby(runs, lambda run: run[1].seed):
+    for _, group in groupby(tasks, lambda task: task.config.seed):
         left = deque(group)
         while left:
             yield left.popleft()
