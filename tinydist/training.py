@@ -49,14 +49,20 @@ class Measurement:
         return cls(**{**fields, "output_activity": tuple(fields["output_activity"])})
 
 
-def measured_epochs(epochs: int, points: int | None = None) -> set[int]:
-    """Return the epochs at which a run is measured: 0, the last, and others evenly spaced on a log axis.
+def spaced_epochs(epochs: int, points: int) -> set[int]:
+    """Return 0, the last of `epochs` epochs, and about as many `points` evenly spaced between them on a log axis."""
+    return {0, *(round(e) for e in np.geomspace(1, epochs, points))}
 
-    Args:
-        epochs: of the run.
-        points: about how many others; by default five a decade, since measuring takes longer than an epoch.
+
+def measured_epochs(epochs: int) -> set[int]:
+    """Return the epochs at which a run is measured, few, since measuring takes longer than an epoch.
+
+    They are 0, five a decade evenly spaced on a log axis as long as that is less than a tenth of the run, and then every
+    tenth of it: the last decade shows whether it has come to rest.
     """
-    return {0, *(round(e) for e in np.geomspace(1, epochs, points or 1 + round(5 * math.log10(epochs))))}
+    tenths = {round(epochs * part / 10) for part in range(1, 11)} - {0}
+    early = spaced_epochs(min(tenths), 1 + round(5 * math.log10(min(tenths))))
+    return early | tenths
 
 
 def accuracy(logits: Array, labels: Array) -> float:

@@ -14,7 +14,7 @@ from tinydist.optim import SGD
 from tinydist.recording import watchers
 from tinydist.sparse import SparseMatrix
 from tinydist.trace.flow import record_flow
-from tinydist.training import measured_epochs, train
+from tinydist.training import spaced_epochs, train
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_norms_zeros_and_losses_are_those_of_backpropagation_written_out(data):
         zeros.append([np.mean(gradient == 0) for gradient in gradients])
         w0, b0 = w0 - lr * to_linear0.T @ x, b0 - lr * to_linear0.sum(axis=0)
         w1 = w1 - lr * to_linear1.T @ act0
-    moments = sorted(measured_epochs(12, 5))
+    moments = sorted(spaced_epochs(12, 5))
     assert flow.layers == ("loss", "act1", "linear1", "act0", "linear0")
     assert flow.epochs == tuple(moments)
     assert {0, 12} <= set(moments)

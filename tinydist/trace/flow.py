@@ -17,7 +17,7 @@ from tinydist.recording import Watcher, watching
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
 from tinydist.trace.record import named_loss
-from tinydist.training import check_loss, measured_epochs, training_step
+from tinydist.training import check_loss, spaced_epochs, training_step
 
 Array = NDArray[Any]
 
@@ -59,7 +59,7 @@ def record_flow(
     """
     if epochs < 1:
         raise ValueError(f"a flow needs at least one epoch of training, got {epochs}")
-    moments = measured_epochs(epochs, points)
+    moments = spaced_epochs(epochs, points)
     meters = []
     for epoch in range(epochs + 1):
         loss, names = named_loss(model, x, labels)
