@@ -57,8 +57,8 @@ def spaced_epochs(epochs: int, points: int) -> set[int]:
 def measured_epochs(epochs: int) -> set[int]:
     """Return the epochs at which a run is measured, few, since measuring takes longer than an epoch.
 
-    They are 0, five a decade evenly spaced on a log axis as long as that is less than a tenth of the run, and then every
-    tenth of it: the last decade shows whether it has come to rest.
+    They are 0; five a decade, evenly spaced on a log axis, up to a tenth of the run; and then every tenth of it: the
+    last decade shows whether it has come to rest.
     """
     tenths = {round(epochs * part / 10) for part in range(1, 11)} - {0}
     early = spaced_epochs(min(tenths), 1 + round(5 * math.log10(min(tenths))))

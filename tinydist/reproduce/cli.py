@@ -26,6 +26,7 @@ from tinydist.command_line import (
 from tinydist.cores import available_cores
 from tinydist.datasets.options import DELIMITERS, MISSING
 from tinydist.errors import DataError
+from tinydist.files import check_replaceable
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.outcomes import COUNTS
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
@@ -34,7 +35,7 @@ from tinydist.reproduce.plans.plan import LR_OF_TABLES, Plan, make_plan
 from tinydist.reproduce.plans.request import Request
 from tinydist.reproduce.plans.results import carry_out
 from tinydist.reproduce.plans.studies import STUDIES
-from tinydist.reproduce.report import page, printout
+from tinydist.reproduce.report import judgement, page, printout
 from tinydist.reproduce.runs.export import export
 from tinydist.reproduce.runs.pool import PoolError
 from tinydist.reproduce.runs.settings import LR
@@ -153,7 +154,13 @@ def _judge(options: argparse.Namespace) -> int:
         twice = [path for path, count in Counter(path.resolve() for path in options.tables).items() if count > 1]
         if twice:
             raise DataError(f"{twice[0]} is given twice; give each table once")
-        _show(printout.judgement({str(path): read_table(path) for path in options.tables}, options.explain))
+        if options.page:
+            check_replaceable(options.page)
+        tables = {str(path): read_table(path) for path in options.tables}
+        judged = judgement.judge(tables)
+        _show(judgement.in_words(judged, tables, options.explain))
+        if options.page:
+            print(f"\nSaved: {judgement.write_page(options.page, judged, tables)}")
         return 0
 
     return exit_status(work, EXPECTED)
@@ -219,6 +226,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.HelpFormatter,
     )
     judge.add_argument("tables", type=Path, nargs="+", metavar="FILE.csv", help="a table of runs")
+    judge.add_argument(
+        "--out", type=Path, dest="page", metavar="PAGE.html", help="write a page like report.html as well, a new file"
+    )
     _add_explain(judge)
     return parser
 

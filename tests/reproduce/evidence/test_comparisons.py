@@ -110,9 +110,10 @@ def test_a_published_number_is_reached_within_its_margin(runs):
     ends = (f"{-0.11 + sign * stats.t.ppf(0.975, df) * error:+.2f}" for sign in (-1, 1))
     assert finding.numbers == f"97.50 ± 0.10, -0.11, 95% [{', '.join(ends)}], n 20"
     assert str(reaches) == "Abs-L2 within 0.5 points of the published 97.61 ± 0.07"
-    failed = reaches.examine({"Abs-L2": replace(a, failed=1)})
-    assert (failed.for_it, failed.against_it) == (1, 1)
-    assert failed.numbers == (f"{finding.numbers}; 1 of 21 runs of Abs-L2 failed, so that the others decide nothing")
+    failed = reaches.examine({"Abs-L2": replace(a, failed=1)})  # which counts as guessing: 93.3% on average
+    assert failed.for_it > 0.5
+    assert failed.numbers == f"{finding.numbers}; 1 of 21 runs of Abs-L2 failed, which counts against the claim"
+    assert reaches.examine({"Abs-L2": replace(a, failed=30)}).against_it < 0.01
 
 
 def test_more_spread_is_the_f_test_of_the_wider_over_the_narrower(runs):

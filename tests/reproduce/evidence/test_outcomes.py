@@ -6,7 +6,7 @@ from scipy import stats
 
 from tinydist.reproduce.evidence.outcomes import (
     Outcome,
-    by_setting,
+    grouped,
     outcomes,
     overlap,
     rounding,
@@ -19,10 +19,12 @@ def test_no_runs_have_no_outcomes():
     assert outcomes([]) == {}
 
 
-def test_failed_runs_are_left_out(record):
+def test_failed_runs_have_no_accuracy_and_are_counted(record):
     failed = record("Abs", 0, status="diverged")
     runs = [record("ReLU", 0, 90.0), failed, record("ReLU", 1, 80.0, dead=3, dead_hidden=7)]
     found = replace(outcomes(runs)["ReLU"], rounding=0.0)
+    assert list(outcomes(runs)) == ["ReLU", "Abs"]
+    assert (outcomes(runs)["Abs"].accuracies, outcomes(runs)["Abs"].runs) == ((), 1)
     assert found == Outcome((90.0, 80.0), (0, 3), (0, 1), (0, 7), (1, 4), (2, 5))
     assert outcomes(runs)["ReLU"].dead_nodes == (0, 10)
 
@@ -32,9 +34,9 @@ def test_inputs_sizes_and_rates_are_kept_apart(record):
     others = [{"input": "normalized"}, {"train_size": 51}, {"epochs": 5}, {"lr": 0.01}, {"dataset": "fashion-mnist"}]
     others += [{"optimizer": "adam"}, {"batch_size": 10}]
     runs = [base, *(replace(base, config=replace(base.config, **change)) for change in others)]
-    grouped = by_setting(runs)
-    assert len(grouped) == len(runs)
-    found = [replace(results["ReLU"], rounding=0.0) for results in grouped.values()]
+    groups = grouped(runs).values()
+    assert len(groups) == len(runs)
+    found = [replace(outcomes(group)["ReLU"], rounding=0.0) for group in groups]
     assert found == [Outcome((90.0,), (0,), (0,), (0,), (1,), (2,))] * len(runs)
 
 
@@ -53,8 +55,21 @@ def test_a_setting_says_how_its_steps_differ_from_the_papers(config, changes, st
     assert str(setting).endswith(f"lr 0.001{steps}")
 
 
-def test_settings_without_a_successful_run_stay_in_sight(record):
-    assert list(by_setting([record("ReLU", 0, status="diverged")]).values()) == [{}]
+def test_models_without_a_successful_run_stay_in_sight(record):
+    found = outcomes([record("ReLU", 0, status="diverged")])["ReLU"]
+    assert (found.failed, found.runs, found.accuracy.n, found.dead_nodes) == (1, 1, 0, ())
+    assert np.isnan(found.mean)
+    assert np.isnan(found.mean_dead)
+
+
+def test_failed_runs_can_be_counted_as_any_accuracy(runs):
+    """Nine runs at 90% and one that failed: a mean of 82% where it guesses among ten classes, by hand."""
+    found = replace(runs(90, 0, 9), failed=1)
+    assert found.guessing == 10
+    assert found.counting_failures(10).mean == pytest.approx(82)
+    assert found.counting_failures(10).sd == pytest.approx(np.std([90] * 9 + [10], ddof=1))
+    assert found.accuracy.mean == 90
+    assert replace(found, outputs=2).guessing == 50
 
 
 @pytest.mark.parametrize("rows", [12, 54, 150, 10_000])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tinydist.errors import DataError
-from tinydist.reproduce.evidence.outcomes import by_setting, outcomes
+from tinydist.reproduce.evidence.outcomes import grouped, outcomes
 from tinydist.reproduce.evidence.tables_of_runs import read_csv
 from tinydist.reproduce.runs.settings import Setting
 
@@ -26,7 +26,7 @@ def test_csv_gives_what_records_give(record, tmp_path):
     rows = [record.row() for record in runs]
     path = tmp_path / "results.csv"
     path.write_text("\n".join(",".join(map(str, row)) for row in [rows[0], *(row.values() for row in rows)]))
-    assert read_csv(path) == by_setting(runs)
+    assert read_csv(path) == {setting: outcomes(group) for setting, group in grouped(runs).items()}
     assert next(iter(read_csv(path).values()))["ReLU"].failed == 1
 
 

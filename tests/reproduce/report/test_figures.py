@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tinydist.reproduce.evidence.outcomes import outcomes
 from tinydist.reproduce.report import figures
 
 
@@ -14,8 +15,12 @@ def runs(record):
     return [*runs, record("Abs", 0, status="diverged")]
 
 
+def accuracy_figure(runs, label=""):
+    return figures.accuracy_figure(outcomes(runs), runs[0].config.setting, label)
+
+
 def test_every_successful_run_is_a_dot_and_the_label_is_shown(runs):
-    figure = figures.accuracy_figure(runs, "not the paper's protocol")
+    figure = accuracy_figure(runs, "not the paper's protocol")
     (axes,) = figure.axes
     dots = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "o"])
     assert sorted(dots) == sorted(run.final.test_accuracy for run in runs if run.status == "ok")
@@ -27,12 +32,12 @@ def test_every_successful_run_is_a_dot_and_the_label_is_shown(runs):
 
 def test_the_published_numbers_stand_beside_the_runs_on_mnist_and_nowhere_else(record):
     models = ("ReLU2", "Abs2-Neg")
-    (axes,) = figures.accuracy_figure([record(model, 0, 80.0) for model in models], "").axes
+    (axes,) = accuracy_figure([record(model, 0, 80.0) for model in models]).axes
     drawn = {tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "D"}
     assert drawn == {(47.20,), (90.08,)}
     bars = [sorted(path.vertices[:, 0]) for shape in axes.collections for path in shape.get_paths()]
     assert any(np.allclose(bar, [47.2 - 12, 47.2 + 12]) for bar in bars)
-    (axes,) = figures.accuracy_figure([record(model, 0, 80.0, dataset="fashion-mnist") for model in models], "").axes
+    (axes,) = accuracy_figure([record(model, 0, 80.0, dataset="fashion-mnist") for model in models]).axes
     assert not [line for line in axes.lines if line.get_marker() == "D"]
     assert "paper" not in axes.get_xlabel()
 
@@ -68,7 +73,7 @@ def test_curves_show_the_epochs_at_which_every_run_was_measured(record):
 
 
 def test_the_thick_bar_is_students_interval(runs):
-    (axes,) = figures.accuracy_figure(runs, "").axes
+    (axes,) = accuracy_figure(runs).axes
     accuracies = [run.final.test_accuracy for run in runs if run.config.model == "ReLU"]
     interval = stats.t.interval(0.95, 2, np.mean(accuracies), stats.sem(accuracies))
     bars = [path.vertices[:, 0] for collection in axes.collections for path in collection.get_paths()]
@@ -81,6 +86,6 @@ def test_colours_mark_the_head_and_line_style_the_bias(runs):
     assert lines["ReLU"].get_linestyle() != lines["ReLU-Bias"].get_linestyle()
 
 
-@pytest.mark.parametrize("draw", [figures.accuracy_figure, figures.learning_curves_figure])
+@pytest.mark.parametrize("draw", [accuracy_figure, figures.learning_curves_figure])
 def test_nothing_but_failures_still_draws(record, draw):
     draw([record("Abs", 0, status="diverged")], "a label").draw_without_rendering()

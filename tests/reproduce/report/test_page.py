@@ -12,7 +12,6 @@ from tinydist.errors import DataError
 from tinydist.reproduce import cli
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS
-from tinydist.reproduce.evidence.outcomes import by_setting
 from tinydist.reproduce.report import exhibits, page
 from tinydist.reproduce.report.exhibits import Exhibit
 from tinydist.reproduce.runs.records import load_record, write_config
@@ -45,8 +44,8 @@ def shown(page_of_a_sweep):
 
 def test_every_claim_has_a_verdict_for_each_input_and_it_is_the_ledgers(page_of_a_sweep, shown):
     records = page.finished_records(page_of_a_sweep)
-    for setting, results in by_setting(records).items():
-        for verdict in ledger.verdicts(results, setting):
+    for setting, verdicts in ledger.judged(records).items():
+        for verdict in verdicts:
             claim = verdict.claim
             block = shown.text.split(f"{claim.number} {claim.statement} ")[1].split("The paper, ")[1]
             under = "" if verdict.result == ledger.NOT_TESTED else f", {verdict.protocol}"
@@ -55,14 +54,15 @@ def test_every_claim_has_a_verdict_for_each_input_and_it_is_the_ledgers(page_of_
             for decision in verdict.decisions:
                 assert decision.text in told
                 assert decision.numbers in told
+            assert all(course.words in told for course in verdict.courses)
 
 
-def test_the_answer_comes_first_a_picture_of_all_runs_then_a_folded_line_for_each_claim(shown):
+def test_the_answer_comes_first_a_folded_line_for_each_claim_then_a_picture_of_all_runs(shown):
     headings = [attributes["id"] for attributes in shown.all("h2")]
     assert headings[:2] == ["verdicts", "tables"]
     ids = [attributes["id"] for tag, attributes in shown.tags if "id" in attributes and tag in ("figure", "details")]
     claims = [f"claim-{claim.number}" for claim in CLAIMS]
-    assert ids[: 2 + len(claims)] == ["raw-accuracy", "normalized-accuracy", *claims]
+    assert ids[: 2 + len(claims)] == [*claims, "raw-accuracy", "normalized-accuracy"]
     assert not any("open" in attributes for attributes in shown.all("details"))
     targets = {attributes["id"] for _, attributes in shown.tags if "id" in attributes}
     links = {attributes["href"] for attributes in shown.all("a") if attributes["href"].startswith("#")}
@@ -98,7 +98,7 @@ def test_every_run_has_a_row_failed_ones_too(shown):
             for seed in (0, 1):
                 assert f"{model} {seed} mnist {name} 60 3 0.001" in rows
     assert "FAILED Abs raw seed 0: diverged: <script>alert(1)</script>" in shown.text
-    assert "1 runs failed and are not in any mean" in shown.text
+    assert "Some runs failed. They are in no mean, and count against the claims" in shown.text
     assert "Abs all failed – 0, 1 failed" in shown.text
     assert "Abs 95.26 ± 0.19 at 5,000 epochs all 1 failed no run" in shown.text
 

@@ -2,21 +2,27 @@ import pytest
 
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
+from tinydist.reproduce.evidence.outcomes import outcomes
 from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.records import failures
 from tinydist.reproduce.runs.settings import Setting
 
 
+def table(runs):
+    """The table of runs of one setting."""
+    return printout.results_table(outcomes(runs), runs[0].config.setting)
+
+
 def test_a_row_shows_mean_deviation_dead_outputs_and_the_labelled_published_number(record):
     runs = [record("ReLU2", 0, 20.0, dead=6), record("ReLU2", 1, 40.0, dead=7)]
-    row = printout.results_table(runs).splitlines()[2]
+    row = table(runs).splitlines()[2]
     assert "30.00 ± 14.14" in row
     assert "  6.5 of 10  " in row
     assert row.endswith("47.20 ± 12.00 at 5,000 epochs")
 
 
 def test_one_run_has_no_deviation_and_a_failed_model_is_shown(record):
-    lines = printout.results_table([record("ReLU", 0, 90.0), record("Abs", 0, status="diverged")]).splitlines()
+    lines = table([record("ReLU", 0, 90.0), record("Abs", 0, status="diverged")]).splitlines()
     assert "±" not in lines[2].split("95.64")[0]
     assert "all failed" in lines[3]
 
@@ -28,7 +34,7 @@ def test_failures_are_named_with_their_reason(record):
 
 
 def test_no_number_of_the_paper_stands_beside_runs_on_other_data(record):
-    assert "95.64 ± 0.19" in printout.results_table([record("ReLU")])
+    assert "95.64 ± 0.19" in table([record("ReLU")])
     runs = [record(model, seed, dataset="fashion-mnist") for model in ("ReLU", "Abs") for seed in (0, 1)]
     elsewhere = "\n".join((printout.protocols(runs), printout.brief(runs), printout.evidence(runs)))
     for number in ("95.64", "t(38)", "60,000", "the paper's, 60", "against itself", "of 5,000 epochs"):
@@ -50,8 +56,9 @@ def test_each_setting_has_its_protocol_its_table_and_its_claims_and_failures_com
     assert "all failed" in table
     assert other.startswith("normalized  ")
     assert "all failed" not in other
-    for words, name in ((claims, "raw"), (others, "normalized")):
-        assert words.startswith(f"NOT TESTED: 15 of 15 claims ({name} input)")
+    assert claims.startswith("NOT ENOUGH EVIDENCE: 1 of 15 claims (raw input, reduced protocol)\n  1  The ReLU and Abs")
+    assert "too few runs" in claims
+    assert others.startswith("NOT TESTED: 15 of 15 claims (normalized input)")
     assert failed == "FAILED Abs raw seed 0: diverged: loss nan"
 
 
@@ -73,7 +80,7 @@ def test_a_claim_has_one_line_with_the_numbers_that_decide_it(record):
     assert lines["5a"] == "Abs2-Neg is worse than Abs and Abs2 +25.00, +27.00"
     assert lines["5b"] == "Abs2-Neg is far less stable than Abs and Abs2 ±6.00/1.00, ±6.00/3.00"
     assert lines["7d"] == "Abs-L2 reaches 97.61 ± 0.07 needs 50,000 epochs"
-    assert lines["7c"].endswith("no successful run")
+    assert lines["7c"].endswith("no run of Abs-L2")
     assert lines["8"].endswith("dead in 0 of 9 runs")
 
 
@@ -106,7 +113,7 @@ def test_the_brief_report_of_all_models_fits_a_screen(record):
 
 def test_verdicts_come_with_criterion_evidence_input_and_protocol(record):
     runs = [record(model, seed, 90.0 + seed) for model in ("ReLU", "Abs") for seed in range(3)]
-    text = printout.verdicts(runs)
+    text = printout.evidence(runs)
     assert "NOT ENOUGH EVIDENCE: 1" in text
     assert "NOT TESTED: 14" in text
     assert "1   The ReLU and Abs baselines do not differ (raw input, reduced protocol)" in text
@@ -122,7 +129,7 @@ def test_raw_and_normalized_input_have_verdicts_of_their_own(record):
         for model in ("Abs", "Abs2", "Abs2-Neg")
         for seed in range(2)
     ]
-    raw, normalized = printout.verdicts(runs).split("\n\nClaims of the paper")
+    raw, normalized = printout.evidence(runs).partition("\n\nThe paper against")[0].split("\n\nClaims of the paper")
     assert "DID NOT HOLD: 1" in raw
     assert "normalized" not in raw
     assert "8   Abs networks have no dead nodes in any layer (normalized" in normalized
@@ -132,7 +139,8 @@ def test_raw_and_normalized_input_have_verdicts_of_their_own(record):
 
 @pytest.mark.parametrize("n", [1, 3, 20])
 def test_the_report_fits_110_columns(published, n):
-    text = printout.verdicts_on(Setting("mnist", "normalized", 60_000, 50_000, 0.001), published(n))
+    setting = Setting("mnist", "normalized", 60_000, 50_000, 0.001)
+    text = printout.verdicts_on(setting, ledger.verdicts(published(n), setting))
     assert max(map(len, f"{text}\n{printout.contradictions()}".splitlines())) <= 110
 
 

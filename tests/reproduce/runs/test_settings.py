@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydist.reproduce.evidence.outcomes import by_setting
+from tinydist.reproduce.evidence.outcomes import grouped
 from tinydist.reproduce.evidence.tables_of_runs import read_csv
 from tinydist.reproduce.runs.checkpoints import find_checkpoint
 from tinydist.reproduce.runs.records import identity, load_config, load_record
@@ -34,7 +34,7 @@ def test_runs_of_one_setting_differ_in_these_alone():
 def test_a_field_that_differs_is_never_pooled_and_never_silent(name, record):
     base = record("ReLU", 0)
     other = replace(base, config=replace(base.config, **{name: OTHER[name]}))
-    assert len(by_setting([base, other])) == 2
+    assert len(grouped([base, other])) == 2
     assert str(other.config.setting) != str(base.config.setting)
     assert not other.config.setting.as_in_the_paper or name in ("train_size", "epochs")
     assert other.row()[name] == OTHER[name]

@@ -42,6 +42,8 @@ class Claim:
         protocol: the one that it is about.
         comparisons: what has to be shown for it to hold, all of it.
         only_there: whether it can be tested under this protocol only.
+        presupposes: numbers of the claims without which it does not arise, such as a failure without which there is
+            nothing to rescue.
     """
 
     number: str
@@ -50,6 +52,7 @@ class Claim:
     protocol: Protocol
     comparisons: tuple[Comparison, ...]
     only_there: bool = False
+    presupposes: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -74,6 +77,7 @@ CLAIMS: Sequence[Claim] = (
         "33% of all outputs dead, 53.5% active on < 5% of inputs; in the author's notes 22% dead, 53.5% on < 1%",
         PAPER,
         (UsuallyDead("ReLU2"),),
+        presupposes=("2a",),
     ),
     Claim(
         "3a",
@@ -81,6 +85,7 @@ CLAIMS: Sequence[Claim] = (
         "94.93 ± 0.15 after 47.20 ± 12.00 (Discussion)",
         PAPER,
         (Above("ReLU2-Neg", "ReLU2", CATASTROPHE),),
+        presupposes=("2a",),
     ),
     Claim(
         "3b",
@@ -88,6 +93,7 @@ CLAIMS: Sequence[Claim] = (
         "94.93 ± 0.15 against 95.64 ± 0.19 (Discussion)",
         PAPER,
         (Within("ReLU2-Neg", "ReLU", MARGIN),),
+        presupposes=("2a",),
     ),
     Claim(
         "4",
@@ -123,6 +129,7 @@ CLAIMS: Sequence[Claim] = (
         "39.94 ± 18.84 and 90.53 ± 2.36 (table 3)",
         PAPER,
         (Above("ReLU-Bias", "ReLU2-Bias", CATASTROPHE), Above("Abs2-Bias", "Abs2-Neg-Bias", MARGIN)),
+        presupposes=("2a", "5a"),
     ),
     Claim(
         "7a",
@@ -137,6 +144,7 @@ CLAIMS: Sequence[Claim] = (
         "97.33 ± 0.13 (table 5)",
         EXTENDED,
         (Above("ReLU-L2", "ReLU", -CATASTROPHE), Above("ReLU-L2", "ReLU2", CATASTROPHE)),
+        presupposes=("2a",),
     ),
     Claim(
         "7c",
@@ -161,3 +169,13 @@ CLAIMS: Sequence[Claim] = (
         (NeverDead(("Abs", "Abs2", "Abs2-Neg")),),
     ),
 )
+
+
+def sizes() -> list[tuple[str, ...]]:
+    """Return a table of all comparisons with their sizes, headings first: claim, comparison, test, epochs."""
+    rows = [
+        (claim.number, str(comparison), comparison.test, f"{claim.protocol.epochs:,}")
+        for claim in CLAIMS
+        for comparison in claim.comparisons
+    ]
+    return [("claim", "what has to be shown", "by", "epochs"), *rows]

@@ -4,13 +4,15 @@ Every comparison names a statement about the models behind the runs, and gives t
 often runs would speak for the statement at least this much if it were false, and `against_it`, the same for its
 denial. So each statement can be shown, refuted, or left open, by the same rule in both directions.
 
-Some runs cannot decide, and both p are 1: those whose accuracies do not vary by more than rounding
-(:mod:`tinydist.analysis.statistics`), and those of a model that has failed runs as well. A failed run has no accuracy,
-and whether it had a dead node is not known; so it counts against either side of a statement about dead nodes.
+Runs whose accuracies do not vary by more than rounding (:mod:`tinydist.analysis.statistics`) cannot decide: both p are
+1. A failed run counts against the statement, and never for it. It has learned nothing: where that speaks against the
+statement, it counts as guessing, in both p. Where guessing would speak for the statement, `for_it` takes the best for
+it, 100 percent, as the failure may be that of a number format, not of the model. It had no dead node that is known.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +22,7 @@ import scipy
 
 from tinydist.analysis.statistics import Summary, TTest, cohens_d, interval_text, paired, spread_p, summarize, welch
 from tinydist.reproduce.evidence.decisions import Finding, p_text
-from tinydist.reproduce.evidence.outcomes import Outcomes
+from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes
 
 
 class Comparison(ABC):
@@ -28,6 +30,9 @@ class Comparison(ABC):
 
     min_runs: ClassVar[int]
     """Runs of each model without which nothing can be said."""
+
+    test: ClassVar[str]
+    """Name of the test that decides."""
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Attributes of an Outcome without which nothing can be said; they are called as their columns in a table."""
@@ -41,6 +46,15 @@ class Comparison(ABC):
     def examine(self, results: Outcomes) -> Finding:
         """Return the evidence of the runs; `results` must hold at least `min_runs` of each model."""
 
+    @property
+    @abstractmethod
+    def turns(self) -> tuple[float, ...]:
+        """Return at which values of :meth:`quantity` the statement turns from true to false, or back."""
+
+    @abstractmethod
+    def quantity(self, results: Outcomes) -> float:
+        """Return the number that the statement is about, as the successful runs have it; NaN if they have none."""
+
 
 @dataclass(frozen=True)
 class Above(Comparison):
@@ -53,6 +67,7 @@ class Above(Comparison):
     lower: str
     by: float
     min_runs: ClassVar[int] = 2
+    test: ClassVar[str] = "Welch's t-test"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -63,12 +78,18 @@ class Above(Comparison):
             return f"{self.higher} less than {-self.by:g} points below {self.lower}"
         return f"{self.higher} {f'more than {_points(self.by)} ' if self.by else ''}above {self.lower}"
 
+    @property
+    def turns(self) -> tuple[float, ...]:
+        return (self.by,)
+
+    def quantity(self, results: Outcomes) -> float:
+        return results[self.higher].mean - results[self.lower].mean
+
     def examine(self, results: Outcomes) -> Finding:
-        test = welch(results[self.higher].accuracy, results[self.lower].accuracy)
-        finding = Finding(
-            test.p_above(self.by), test.p_below(self.by), _difference(results, *self.models), _brief(test)
-        )
-        return _unless_failed(finding, self.models, results)
+        higher, lower = (_guessing(results[model]) for model in self.models)
+        at_best = results[self.lower].counting_failures(100)
+        p = welch(higher, at_best).p_above(self.by), welch(higher, lower).p_below(self.by)
+        return Finding(*p, _difference(results, *self.models), _brief(results, *self.models))
 
 
 @dataclass(frozen=True)
@@ -79,6 +100,7 @@ class Within(Comparison):
     other: str
     margin: float
     min_runs: ClassVar[int] = 2
+    test: ClassVar[str] = "two one-sided Welch t-tests"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -87,10 +109,17 @@ class Within(Comparison):
     def __str__(self) -> str:
         return f"{self.one} within {_points(self.margin)} of {self.other}"
 
+    @property
+    def turns(self) -> tuple[float, ...]:
+        return -self.margin, self.margin
+
+    def quantity(self, results: Outcomes) -> float:
+        return results[self.one].mean - results[self.other].mean
+
     def examine(self, results: Outcomes) -> Finding:
-        test = welch(results[self.one].accuracy, results[self.other].accuracy)
+        test = welch(*(_guessing(results[model]) for model in self.models))
         p = test.p_within(self.margin), test.p_outside(self.margin)
-        return _unless_failed(Finding(*p, _difference(results, *self.models), _brief(test)), self.models, results)
+        return Finding(*p, _difference(results, *self.models), _brief(results, *self.models))
 
 
 @dataclass(frozen=True)
@@ -101,6 +130,7 @@ class Reaches(Comparison):
     published: Summary
     margin: float
     min_runs: ClassVar[int] = 2
+    test: ClassVar[str] = "two one-sided Welch t-tests"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -109,17 +139,24 @@ class Reaches(Comparison):
     def __str__(self) -> str:
         return f"{self.model} within {_points(self.margin)} of the published {self.published}"
 
+    @property
+    def turns(self) -> tuple[float, ...]:
+        return -self.margin, self.margin
+
+    def quantity(self, results: Outcomes) -> float:
+        return results[self.model].mean - self.published.mean
+
     def examine(self, results: Outcomes) -> Finding:
-        measured = results[self.model].accuracy
-        # A published deviation is part of the error, but does not say that the runs here vary.
-        test = welch(measured, replace(self.published, rounding=self.published.sd))
-        finding = Finding(
-            test.p_within(self.margin),
-            test.p_outside(self.margin),
-            f"{measured}, {_with_interval(test)}, n {measured.n}",
-            _brief(test),
+        test, measured = self._test(_guessing(results[self.model])), results[self.model].accuracy
+        numbers = f"{measured}, {_with_interval(self._test(measured))}, n {measured.n}" if measured.n > 1 else ""
+        brief = _failed_briefly(self.models, results) or _difference_briefly(test)
+        return Finding(
+            test.p_within(self.margin), test.p_outside(self.margin), _and_failed(numbers, self.models, results), brief
         )
-        return _unless_failed(finding, self.models, results)
+
+    def _test(self, measured: Summary) -> TTest:
+        # A published deviation is part of the error, but does not say that the runs here vary.
+        return welch(measured, replace(self.published, rounding=self.published.sd))
 
 
 @dataclass(frozen=True)
@@ -130,6 +167,7 @@ class MoreSpread(Comparison):
     narrower: str
     ratio: float
     min_runs: ClassVar[int] = 2
+    test: ClassVar[str] = "F-test"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -138,13 +176,26 @@ class MoreSpread(Comparison):
     def __str__(self) -> str:
         return f"standard deviation of {self.wider} more than {self.ratio:g} times that of {self.narrower}"
 
+    @property
+    def turns(self) -> tuple[float, ...]:
+        return (self.ratio,)
+
+    def quantity(self, results: Outcomes) -> float:
+        wider, narrower = (results[model].accuracy.sd for model in self.models)
+        return wider / narrower if narrower else math.nan
+
     def examine(self, results: Outcomes) -> Finding:
         wider, narrower = (results[model].accuracy for model in self.models)
+        narrower_with_failed = _guessing(results[self.narrower])
+        for_it = spread_p(wider, narrower_with_failed, self.ratio)[0] if wider.n > 1 else 1.0
+        against_it = spread_p(_guessing(results[self.wider]), narrower_with_failed, self.ratio)[1]
         numbers = f"{wider.sd:.2f} and {narrower.sd:.2f} points, n {wider.n} and {narrower.n}"
-        brief = f"±{wider.sd:.2f}/{narrower.sd:.2f}"
-        if not (wider.varies and narrower.varies):
+        if min(wider.n, narrower.n) < 2:
+            numbers = ""
+        elif not (wider.varies and narrower.varies):
             numbers += "; too small to tell from rounding"
-        return _unless_failed(Finding(*spread_p(wider, narrower, self.ratio), numbers, brief), self.models, results)
+        brief = _failed_briefly(self.models, results) or f"±{wider.sd:.2f}/{narrower.sd:.2f}"
+        return Finding(for_it, against_it, _and_failed(numbers, self.models, results), brief)
 
 
 @dataclass(frozen=True)
@@ -157,6 +208,7 @@ class UsuallyDead(Comparison):
 
     model: str
     min_runs: ClassVar[int] = 1
+    test: ClassVar[str] = "exact binomial test"
     needs: ClassVar[tuple[str, ...]] = ("dead_outputs",)
 
     @property
@@ -166,18 +218,26 @@ class UsuallyDead(Comparison):
     def __str__(self) -> str:
         return f"a dead output in more than half of all runs of {self.model}"
 
+    @property
+    def turns(self) -> tuple[float, ...]:
+        return (0.5,)
+
+    def quantity(self, results: Outcomes) -> float:
+        dead = results[self.model].dead_outputs
+        return _hits(dead) / len(dead) if dead else math.nan
+
     def examine(self, results: Outcomes) -> Finding:
         outcome = results[self.model]
-        hit, runs = _hits(outcome.dead_outputs or ())
-        failed = outcome.failed
+        hit, runs = _hits(outcome.dead_outputs or ()), outcome.runs
         rarely = ""
         if outcome.below_1 and outcome.below_5:
             below_1, below_5 = (summarize(c).mean / outcome.outputs for c in (outcome.below_1, outcome.below_5))
             rarely = f", {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
-        more = float(scipy.stats.binomtest(hit, runs + failed, 0.5, "greater").pvalue)
-        less = float(scipy.stats.binomtest(hit + failed, runs + failed, 0.5, "less").pvalue)
-        outputs = f"of all outputs {outcome.mean_dead / outcome.outputs:.0%} dead{rarely}"
-        numbers = f"{_share_of_runs(hit, runs)}; {outputs}{_failed(self.models, results)}"
+        numbers = _share_of_runs(hit, runs)
+        if outcome.accuracies:
+            numbers += f"; of all outputs {outcome.mean_dead / outcome.outputs:.0%} dead{rarely}"
+        numbers = _and_failed(numbers, self.models, results)
+        more, less = (float(scipy.stats.binomtest(hit, runs, 0.5, side).pvalue) for side in ("greater", "less"))
         return Finding(more, less, numbers, f"dead in {_runs(hit, runs)}")
 
 
@@ -192,6 +252,7 @@ class NeverDead(Comparison):
 
     of: tuple[str, ...]
     min_runs: ClassVar[int] = 1
+    test: ClassVar[str] = "exact binomial test"
     needs: ClassVar[tuple[str, ...]] = ("dead_outputs", "dead_hidden")
 
     @property
@@ -201,9 +262,17 @@ class NeverDead(Comparison):
     def __str__(self) -> str:
         return f"no dead hidden unit or output in {', '.join(self.models)} (in fewer than 1 run in 10)"
 
+    @property
+    def turns(self) -> tuple[float, ...]:
+        return (0.5,)
+
+    def quantity(self, results: Outcomes) -> float:
+        return _hits(count for model in self.models for count in results[model].dead_nodes)
+
     def examine(self, results: Outcomes) -> Finding:
-        hit, runs = _hits(count for model in self.models for count in results[model].dead_nodes)
-        numbers = f"{_share_of_runs(hit, runs)}{_failed(self.models, results)}"
+        hit = round(self.quantity(results))
+        runs = sum(results[model].runs for model in self.models)
+        numbers = _and_failed(_share_of_runs(hit, runs), self.models, results)
         brief = f"dead in {_runs(hit, runs)}"
         if hit:
             return Finding(1.0, 0.0, numbers, brief)
@@ -216,37 +285,47 @@ def _points(number: float) -> str:
     return f"{number:g} {'point' if number == 1 else 'points'}"
 
 
-def _unless_failed(finding: Finding, models: Sequence[str], results: Outcomes) -> Finding:
-    """Return the finding, or that nothing is decided where a run of one of the models failed."""
-    failed = _failed(models, results)
-    if not failed:
-        return finding
-    return Finding(1.0, 1.0, f"{finding.numbers}{failed}, so that the others decide nothing", "runs failed")
+def _guessing(outcome: Outcome) -> Summary:
+    """Return the summary of all runs of a model, the failed ones counted as guessing."""
+    return outcome.counting_failures(outcome.guessing)
 
 
-def _failed(models: Sequence[str], results: Outcomes) -> str:
-    """Return as text how many runs of which models failed; empty if none did."""
-    counts = (
-        f"{outcome.failed} of {outcome.failed + outcome.accuracy.n} runs of {model} failed"
+def _and_failed(numbers: str, models: Sequence[str], results: Outcomes) -> str:
+    """Return the numbers of the successful runs, and how many runs of which models failed."""
+    failed = [
+        f"{outcome.failed} of {outcome.runs} runs of {model} failed"
         for model in models
         if (outcome := results[model]).failed
-    )
-    return "".join(f"; {words}" for words in counts)
+    ]
+    counted = [f"{' and '.join(failed)}, which counts against the claim"] if failed else []
+    return "; ".join([*([numbers] if numbers else []), *counted])
+
+
+def _failed_briefly(models: Sequence[str], results: Outcomes) -> str:
+    """Return how many of all runs failed; empty if none did."""
+    failed = sum(results[model].failed for model in models)
+    return f"{failed} of {sum(results[model].runs for model in models)} runs failed" if failed else ""
 
 
 def _difference(results: Outcomes, a: str, b: str) -> str:
-    """Return as text difference, interval, effect size and sample sizes; for equal seeds also p of the paired test."""
+    """Return as text difference, interval, effect size and sample sizes; for equal seeds also p of the paired test.
+
+    All of the successful runs; behind them stands which runs failed.
+    """
     one, other = results[a], results[b]
+    if min(one.accuracy.n, other.accuracy.n) < 2:
+        return _and_failed("", (a, b), results)
     test = welch(one.accuracy, other.accuracy)
-    sizes = f"n {one.accuracy.n} and {other.accuracy.n}"
-    if not test.varies:
-        return f"{_with_interval(test)}, {sizes}"
-    d = cohens_d(one.accuracies, other.accuracies)
-    text = f"{_with_interval(test)}, d {d:z.1f}, {sizes}; not 0: Welch p {p_text(test.p_differs())}"
-    if sorted(one.seeds) != sorted(other.seeds):
-        return text
-    by_seed = paired(one.by_seed, other.by_seed, max(one.rounding, other.rounding), max(one.overlap, other.overlap))
-    return f"{text}, paired by seed {f'p {p_text(by_seed.p_differs())}' if by_seed.varies else 'always the same'}"
+    text = f"{_with_interval(test)}, n {one.accuracy.n} and {other.accuracy.n}"
+    if test.varies:
+        d = cohens_d(one.accuracies, other.accuracies)
+        text = f"{_with_interval(test)}, d {d:z.1f}, n {one.accuracy.n} and {other.accuracy.n}"
+        text += f"; not 0: Welch p {p_text(test.p_differs())}"
+        if sorted(one.seeds) == sorted(other.seeds):
+            rounding, overlap = max(one.rounding, other.rounding), max(one.overlap, other.overlap)
+            by_seed = paired(one.by_seed, other.by_seed, rounding, overlap)
+            text += f", paired by seed {f'p {p_text(by_seed.p_differs())}' if by_seed.varies else 'always the same'}"
+    return _and_failed(text, (a, b), results)
 
 
 def _with_interval(test: TTest) -> str:
@@ -257,16 +336,20 @@ def _with_interval(test: TTest) -> str:
     return f"{test.difference:+z.2f}, 95% [{interval_text(low, high, ', ', '+')}]"
 
 
-def _brief(test: TTest) -> str:
+def _brief(results: Outcomes, a: str, b: str) -> str:
+    """Return as text the difference of two models, or how many of their runs failed, where some did."""
+    return _failed_briefly((a, b), results) or _difference_briefly(welch(results[a].accuracy, results[b].accuracy))
+
+
+def _difference_briefly(test: TTest) -> str:
     """Return as text a difference and the ends of its confidence interval, if there is one."""
     interval = f" [{interval_text(*test.interval(), ', ', '+')}]" if test.varies else ""
     return f"{test.difference:+z.2f}{interval}"
 
 
-def _hits(counts: Iterable[int]) -> tuple[int, int]:
-    """Count the runs whose count is above 0, and all runs."""
-    hit = [count > 0 for count in counts]
-    return sum(hit), len(hit)
+def _hits(counts: Iterable[int]) -> int:
+    """Count the runs whose count is above 0."""
+    return sum(count > 0 for count in counts)
 
 
 def _runs(hit: int, runs: int) -> str:

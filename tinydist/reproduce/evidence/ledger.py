@@ -7,6 +7,7 @@ Then a claim
 * held, if every one of its comparisons was shown;
 * did not hold, if one of them was refuted;
 * has not enough evidence otherwise: the runs are too few, or too far apart, to tell;
+* does not arise, if a claim that it presupposes did not hold: where nothing failed, nothing was rescued;
 * is not tested where a model has no run, or the claim is about a protocol that was not run.
 
 So a false claim is said to have held in at most 5% of such ledgers, and a true one not to have held in at most 5%, as
@@ -15,16 +16,21 @@ far as the tests' own assumptions go: means of runs that are nearly normal and, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim
 from tinydist.reproduce.evidence.comparisons import Comparison
+from tinydist.reproduce.evidence.course import Before, Course, course, halfway
 from tinydist.reproduce.evidence.decisions import OPEN, REFUTED, Decision, decide
-from tinydist.reproduce.evidence.outcomes import Outcomes
+from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
+from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import LR, Setting
 
-PAPERS_PROTOCOL = "the paper's protocol"
-HELD, NOT_HELD, NOT_ENOUGH, NOT_TESTED = RESULTS = "held", "did not hold", "not enough evidence", "not tested"
+PAPERS_PROTOCOL, REDUCED = "the paper's protocol", "reduced protocol"
+HELD, NOT_HELD, NOT_ARISING, NOT_ENOUGH, NOT_TESTED = RESULTS = (
+    *("held", "did not hold", "does not arise", "not enough evidence", "not tested"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,10 @@ class Verdict:
         result: one of ``RESULTS``.
         decisions: one for each comparison of the claim; for a claim that is not tested a single one, which says why.
         setting: of the runs, whose input the verdict is for.
-        protocol: "the paper's protocol", "reduced protocol" or "another protocol", as the claim sees it. Raw input, as
+        protocol: ``PAPERS_PROTOCOL``, ``REDUCED`` or "another protocol", as the claim sees it. Raw input, as
             the author's program feeds it, and normalized input, as the paper describes it, both count as the paper's.
+        courses: of a verdict on fewer epochs than the claim is about, the course of each comparison; empty of any
+            other, and where there are no learning curves.
     """
 
     claim: Claim
@@ -45,32 +53,81 @@ class Verdict:
     decisions: tuple[Decision, ...]
     setting: Setting
     protocol: str
+    courses: tuple[Course, ...] = ()
+
+    @property
+    def papers_protocol(self) -> bool:
+        """Return whether the runs follow the paper's protocol, as the claim sees it."""
+        return self.protocol == PAPERS_PROTOCOL
+
+    @property
+    def moves(self) -> bool:
+        """Return whether, by the learning curves, the verdict could turn with more epochs."""
+        return any(course.moves for course in self.courses)
 
 
-def verdicts(results: Outcomes, setting: Setting) -> list[Verdict]:
-    """Judge every claim on the successful runs of one setting."""
+def judged(records: Sequence[RunRecord]) -> dict[Setting, list[Verdict]]:
+    """Judge every claim on each setting among these runs, failed ones too, by their ends and their learning curves."""
+    groups = grouped(records).items()
+    return {setting: verdicts(outcomes(group), setting, halfway(group)) for setting, group in groups}
+
+
+def verdicts(results: Outcomes, setting: Setting, before: Before | None = None) -> list[Verdict]:
+    """Judge every claim on the runs of one setting.
+
+    Args:
+        results: the runs.
+        setting: of the runs.
+        before: the same runs halfway, if they were measured then.
+    """
     ready = [c for claim in CLAIMS if not _missing(claim, results, setting) for c in _possible(claim, results)]
     decided = decide({comparison: comparison.examine(results) for comparison in ready})
-    return [_verdict(claim, results, setting, decided) for claim in CLAIMS]
+    found: dict[str, Verdict] = {}
+    for claim in CLAIMS:
+        verdict = _verdict(claim, results, setting, before, decided)
+        fallen = [found[number] for number in claim.presupposes if found[number].result == NOT_HELD]
+        if fallen and verdict.result != NOT_TESTED:
+            verdict = _not_arising(verdict, fallen)
+        found[claim.number] = verdict
+    return list(found.values())
 
 
-def _verdict(claim: Claim, results: Outcomes, setting: Setting, decided: dict[Comparison, Decision]) -> Verdict:
+def _verdict(
+    claim: Claim,
+    results: Outcomes,
+    setting: Setting,
+    before: Before | None,
+    decided: Mapping[Comparison, Decision],
+) -> Verdict:
     protocol = _protocol(claim, results, setting)
     if missing := _missing(claim, results, setting):
         return Verdict(claim, NOT_TESTED, (missing,), setting, protocol)
     decisions = tuple(decided.get(comparison) or _too_few(comparison) for comparison in claim.comparisons)
     words = [decision.word for decision in decisions]
     result = NOT_HELD if REFUTED in words else NOT_ENOUGH if OPEN in words else HELD
-    return Verdict(claim, result, decisions, setting, protocol)
+    courses: tuple[Course, ...] = ()
+    until = claim.protocol.epochs
+    if before and protocol == REDUCED and setting.epochs < until:
+        known = [c for c in claim.comparisons if all(model in before.results for model in c.models)]
+        courses = tuple(course(c, results, before, setting.epochs, until) for c in known)
+    return Verdict(claim, result, decisions, setting, protocol, courses)
+
+
+def _not_arising(verdict: Verdict, fallen: Sequence[Verdict]) -> Verdict:
+    """Return that a claim does not arise, as others did not hold, with the courses of those."""
+    numbers = " and ".join(each.claim.number for each in fallen)
+    reason = Decision(f"presupposes {numbers}, which did not hold", brief=f"as {numbers} did not hold")
+    courses = tuple(course for each in fallen for course in each.courses)
+    return replace(verdict, result=NOT_ARISING, decisions=(reason, *verdict.decisions), courses=courses)
 
 
 def _too_few(comparison: Comparison) -> Decision:
-    return Decision(f"{comparison}; needs at least {comparison.min_runs} successful runs of each", brief="too few runs")
+    return Decision(f"{comparison}; needs at least {comparison.min_runs} runs of each", brief="too few runs")
 
 
 def _possible(claim: Claim, results: Outcomes) -> list[Comparison]:
     """Return the comparisons of a claim for which there are enough runs."""
-    return [c for c in claim.comparisons if all(results[m].accuracy.n >= c.min_runs for m in c.models)]
+    return [c for c in claim.comparisons if all(results[m].runs >= c.min_runs for m in c.models)]
 
 
 def _missing(claim: Claim, results: Outcomes, setting: Setting) -> Decision | None:
@@ -88,7 +145,7 @@ def _missing(claim: Claim, results: Outcomes, setting: Setting) -> Decision | No
         )
     absent = [model for model in claim.models if model not in results]
     if absent:
-        return Decision(f"needs a successful run of {', '.join(absent)}", brief="no successful run")
+        return Decision(f"needs a run of {', '.join(absent)}", brief=f"no run of {absent[0]}")
     needed = {
         (model, name) for comparison in claim.comparisons for model in comparison.models for name in comparison.needs
     }
@@ -103,5 +160,5 @@ def _protocol(claim: Claim, results: Outcomes, setting: Setting) -> str:
     if not setting.as_in_the_paper:
         return "another protocol"
     if any(a < b for a, b in zip(ours, (theirs.train_size, theirs.epochs, theirs.runs), strict=True)):
-        return "reduced protocol"
+        return REDUCED
     return PAPERS_PROTOCOL if ours[:2] == (theirs.train_size, theirs.epochs) else "another protocol"

@@ -22,17 +22,17 @@ Counts = tuple[int, ...] | None
 
 @dataclass(frozen=True)
 class Outcome:
-    """All successful runs of one model, run by run; a count is None where nobody has counted.
+    """All runs of one model, the successful ones run by run; a count is None where nobody has counted.
 
     Attributes:
-        accuracies: on the test images, percent.
+        accuracies: of the successful runs on the test images, percent; empty if all failed.
         dead_outputs: outputs that are silent on every training image.
         seeds: of the initial weights.
         dead_hidden: hidden units that are silent on every training image.
         below_1, below_5: outputs active on less than 1% and 5% of the training images, the dead ones among them.
         outputs: how many outputs the model has.
         failed: how many other runs failed. Whether a run fails depends on how it trains, so that the successful ones
-            alone are no fair sample of the model.
+            alone are no fair sample of the model: see :meth:`counting_failures`.
         rounding, overlap: of the accuracies, see :class:`tinydist.analysis.statistics.Summary`.
     """
 
@@ -48,9 +48,27 @@ class Outcome:
     overlap: float = 0.0
 
     @property
+    def runs(self) -> int:
+        """Count all runs, the failed ones among them."""
+        return len(self.accuracies) + self.failed
+
+    @property
     def accuracy(self) -> Summary:
-        """Return the mean and standard deviation of the test accuracies, percent."""
-        return summarize(self.accuracies, self.rounding, self.overlap)
+        """Return the mean and standard deviation of the successful runs' test accuracies, percent; NaN of none."""
+        return _summary(self.accuracies, self.rounding, self.overlap)
+
+    @property
+    def guessing(self) -> float:
+        """Return the accuracy, in percent, of guessing among classes of equal size."""
+        return 100 / self.outputs
+
+    def counting_failures(self, accuracy: float) -> Summary:
+        """Return the summary of all runs, with so many percent for each failed one."""
+        return _summary(self.all_accuracies(accuracy), self.rounding, self.overlap)
+
+    def all_accuracies(self, of_failed: float) -> tuple[float, ...]:
+        """Return the accuracies of all runs, with so many percent for each failed one."""
+        return self.accuracies + (of_failed,) * self.failed
 
     @property
     def by_seed(self) -> tuple[float, ...]:
@@ -59,7 +77,7 @@ class Outcome:
 
     @property
     def mean(self) -> float:
-        """Return the mean test accuracy, percent."""
+        """Return the mean test accuracy of the successful runs, percent; NaN of none."""
         return self.accuracy.mean
 
     @property
@@ -73,6 +91,10 @@ class Outcome:
         return tuple(map(sum, zip(self.dead_outputs or (), self.dead_hidden or (), strict=False)))
 
 
+def _summary(accuracies: Sequence[float], rounding: float, overlap: float) -> Summary:
+    return summarize(accuracies, rounding, overlap) if accuracies else Summary(math.nan, math.nan, 0, rounding, overlap)
+
+
 Outcomes = Mapping[str, Outcome]
 COUNTS = ("dead_outputs", "dead_hidden", "outputs_below_1_percent", "outputs_below_5_percent")
 """Columns that count nodes, in the order of the attributes of Outcome that they fill."""
@@ -84,7 +106,7 @@ MOST_ROWS = 1_000_000
 
 
 def outcomes(records: Iterable[RunRecord]) -> dict[str, Outcome]:
-    """Group the successful runs of one setting by model, in order of first appearance.
+    """Group the runs of one setting by model, in order of first appearance, models whose runs all failed behind.
 
     Raises:
         DataError: if a model has two successful runs of the same seed.
@@ -101,11 +123,6 @@ def grouped(records: Iterable[RunRecord]) -> dict[Setting, list[RunRecord]]:
     for record in records:
         groups.setdefault(record.config.setting, []).append(record)
     return groups
-
-
-def by_setting(records: Iterable[RunRecord]) -> dict[Setting, dict[str, Outcome]]:
-    """Group successful runs by setting, then by model."""
-    return {setting: outcomes(group) for setting, group in grouped(records).items()}
 
 
 @dataclass(frozen=True)
@@ -138,8 +155,8 @@ def run_from(row: Mapping[str, Any]) -> Run:
     return Run(row["model"], outputs, accuracy, read_number("seed", row["seed"], int), counts)
 
 
-def by_model(runs: Iterable[Run], failed: Counter[str], setting: Setting) -> dict[str, Outcome]:
-    """Group the successful runs of one setting by model; `failed` counts the others.
+def by_model(runs: Sequence[Run], failed: Counter[str], setting: Setting) -> dict[str, Outcome]:
+    """Group the successful runs of one setting by model; `failed` counts the others, also of models that have no more.
 
     Raises:
         DataError: if a model has two runs of the same seed.
@@ -147,21 +164,21 @@ def by_model(runs: Iterable[Run], failed: Counter[str], setting: Setting) -> dic
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.model, []).append(run)
-    rows = rows_counted([run.accuracy for group in groups.values() for run in group])
+    rows = rows_counted([run.accuracy for run in runs])
+    outputs = max((run.outputs for run in runs), default=10)  # the classes of the data, of every model
     about = {"rounding": rounding(rows), "overlap": overlap(rows, setting)}
     found = {}
-    for model, group in groups.items():
+    for model in dict.fromkeys([*groups, *failed]):
+        group = groups.get(model, [])
         seeds = tuple(run.seed for run in group)
         if twice := [seed for seed, count in Counter[int](seeds).items() if count > 1]:
             raise DataError(
                 f"{model} has {seeds.count(twice[0])} runs of seed {twice[0]} under {setting}; {ONE_OF_EACH_SEED}"
             )
         accuracies = tuple(run.accuracy for run in group)
-        dead, hidden, below_1, below_5 = (
-            _of_all(column) for column in zip(*(run.counts for run in group), strict=True)
-        )
+        dead, hidden, below_1, below_5 = (_of_all([run.counts[of] for run in group]) for of in range(len(COUNTS)))
         found[model] = Outcome(
-            accuracies, dead, seeds, hidden, below_1, below_5, outputs=group[0].outputs, failed=failed[model], **about
+            accuracies, dead, seeds, hidden, below_1, below_5, outputs=outputs, failed=failed[model], **about
         )
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
+import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
+from tinydist.files import read_bytes
 from tinydist.models import parse_model_name
 from tinydist.reproduce.evidence.outcomes import COUNTS, ONE_OF_EACH_SEED, Outcomes, Run, by_model, run_from
 from tinydist.reproduce.runs.records import CSV, MEASURED
@@ -30,13 +33,15 @@ class Table:
     """The runs in a table.
 
     Attributes:
-        results: the successful ones, by setting and model.
-        failed: how many others there are of a model, by setting.
+        results: by setting and model.
+        rows: as they stand there, headings first.
+        sha256: checksum of the file.
         unknown: columns that nothing is read from, and that a ``results.csv`` has not.
     """
 
     results: Mapping[Setting, Outcomes]
-    failed: Mapping[Setting, Mapping[str, int]]
+    rows: Sequence[Sequence[str]]
+    sha256: str
     unknown: Sequence[str]
 
 
@@ -61,17 +66,19 @@ def read_table(path: Path) -> Table:
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected a table of runs, such as {path / CSV}")
+    contents = read_bytes(path)
     found: dict[Setting, _Runs] = {}
+    kept: list[list[str]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True, skipinitialspace=True)
-            head = list(rows.fieldnames or [])
-            _check_head(head, path)
-            for row in rows:
-                try:
-                    _add(row, found)
-                except ValueError as reason:
-                    raise DataError(f"{path}, line {rows.line_num} is not a run: {reason}") from None
+        rows = csv.DictReader(io.StringIO(contents.decode("utf-8-sig"), newline=""), strict=True, skipinitialspace=True)
+        head = list(rows.fieldnames or [])
+        _check_head(head, path)
+        for row in rows:
+            try:
+                _add(row, found)
+            except ValueError as reason:
+                raise DataError(f"{path}, line {rows.line_num} is not a run: {reason}") from None
+            kept.append([row[name] for name in head])
     except (UnicodeDecodeError, csv.Error) as reason:
         raise DataError(f"{path} is not a table of runs ({reason}); expected text, with commas between cells") from None
     if not found:
@@ -80,12 +87,12 @@ def read_table(path: Path) -> Table:
         if runs.good and 0 < max(run.accuracy for run in runs.good) <= 1:
             raise DataError(f"{path}: no test_accuracy on {setting} is above 1; expected percent, they seem fractions")
     results = {setting: by_model(runs.good, runs.failed, setting) for setting, runs in found.items()}
-    failed = {setting: runs.failed for setting, runs in found.items()}
-    return Table(results, failed, [name for name in head if name not in KNOWN])
+    unknown = [name for name in head if name not in KNOWN]
+    return Table(results, [head, *kept], hashlib.sha256(contents).hexdigest(), unknown)
 
 
 def read_csv(path: Path) -> Mapping[Setting, Outcomes]:
-    """Read the successful runs of a table, by setting and model.
+    """Read the runs of a table, by setting and model.
 
     Raises:
         DataError, OSError: as :func:`read_table`.

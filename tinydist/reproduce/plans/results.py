@@ -11,7 +11,6 @@ from tinydist.datasets import short_name
 from tinydist.errors import DataError
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence import ledger
-from tinydist.reproduce.evidence.outcomes import by_setting
 from tinydist.reproduce.plans.plan import Plan
 from tinydist.reproduce.plans.studies import PAPER
 from tinydist.reproduce.report import printout
@@ -79,9 +78,7 @@ def carry_out(plan: Plan) -> Results:
             f"{problem}. {plan.saved}; once that is mended (free space? permissions?), the same command goes on from "
             "there."
         ) from problem
-    verdicts = {}
-    if plan.study is PAPER:
-        verdicts = {setting: ledger.verdicts(found, setting) for setting, found in by_setting(records).items()}
+    verdicts = ledger.judged(records) if plan.study is PAPER else {}
     return Results(records, verdicts, text, files, plan.out)
 
 

@@ -21,10 +21,11 @@ from tinydist.datasets import Dataset
 from tinydist.figures import png
 from tinydist.models import build_model, parse_model_name
 from tinydist.nn import Sequential
-from tinydist.reproduce.evidence.outcomes import outcomes
+from tinydist.reproduce.evidence.outcomes import Outcomes, outcomes
 from tinydist.reproduce.report.figures import accuracy_figure, epochs_of_all, learning_curves_figure
 from tinydist.reproduce.report.printout import results_table
 from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.settings import Setting
 from tinydist.sparse import SparseMatrix
 from tinydist.tables import text_table
 
@@ -131,7 +132,7 @@ def from_records(records: Sequence[RunRecord], label: str) -> list[Callable[[], 
         label: the protocol, shown under the titles.
     """
     make: list[Callable[[], Exhibit]] = [
-        partial(_accuracy, records, label),
+        partial(accuracy, outcomes(records), records[0].config.setting, label),
         partial(_learning_curves, records, label),
     ]
     lost = [
@@ -142,14 +143,15 @@ def from_records(records: Sequence[RunRecord], label: str) -> list[Callable[[], 
     return [*make, partial(_dying_outputs, lost, label)] if lost else make
 
 
-def _accuracy(records: Sequence[RunRecord], label: str) -> Exhibit:
+def accuracy(results: Outcomes, setting: Setting, label: str) -> Exhibit:
+    """Return the exhibit of the accuracies of runs, some of them successful; `label` is their protocol."""
     return Exhibit(
         "accuracy",
         "Test accuracy",
         "Every run is a dot. Below the dots stand the mean, its 95% interval (thick) and the standard deviation of "
-        f"the runs (thin).{' Hollow: what the paper published.' if records[0].config.setting.on_mnist else ''}",
-        results_table(records),
-        png(accuracy_figure(records, label)),
+        f"the runs (thin).{' Hollow: what the paper published.' if setting.on_mnist else ''}",
+        results_table(results, setting),
+        png(accuracy_figure(results, setting, label)),
     )
 
 
@@ -188,7 +190,7 @@ def _curves_table(records: Sequence[RunRecord]) -> str:
     epochs = epochs_of_all(succeeded)
     shown = [epochs[i] for i in sorted({round(i) for i in np.linspace(0, len(epochs) - 1, 8)})]
     rows: list[tuple[str, ...]] = [("mean test error % after epoch", *(f"{epoch:,}" for epoch in shown))]
-    for model in outcomes(records):
+    for model in dict.fromkeys(record.config.model for record in succeeded):
         curves = [{m.epoch: m for m in record.curve} for record in succeeded if record.config.model == model]
         means = (summarize([100 - curve[epoch].test_accuracy for curve in curves]).mean for epoch in shown)
         rows.append((model, *(f"{mean:.2f}" for mean in means)))

@@ -13,9 +13,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, set_title
 from tinydist.models import parse_model_name
 from tinydist.ops import ACTIVATIONS
-from tinydist.reproduce.evidence.outcomes import outcomes
+from tinydist.reproduce.evidence.outcomes import Outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.runs.settings import Setting
 from tinydist.training import Measurement
 
 # By what comes after the hidden activations, shared by the activations.
@@ -32,17 +33,17 @@ def family(model: str) -> str:
     return f"{'Conv-' if spec.conv else ''}{spec.activation}"
 
 
-def accuracy_figure(records: Sequence[RunRecord], label: str) -> Figure:
+def accuracy_figure(outcomes: Outcomes, setting: Setting, label: str) -> Figure:
     """Draw test accuracy: every run a dot; mean, 95% interval and standard deviation below; dead outputs at the edge.
 
     On MNIST the published mean and standard deviation are a hollow diamond above the dots.
 
     Args:
-        records: the runs, of one setting; failed ones cannot be drawn.
+        outcomes: the runs; failed ones cannot be drawn.
+        setting: of the runs.
         label: the protocol, shown under the title.
     """
-    results = outcomes(records)
-    setting = records[0].config.setting
+    results = {model: outcome for model, outcome in outcomes.items() if outcome.accuracies}
     after = set[str]()  # so many epochs, where there are published numbers
     figure = canvas(9, 1.6 + 0.42 * max(len(results), 2))
     axes = figure.subplots()

@@ -6,30 +6,20 @@ their tables as text.
 
 from __future__ import annotations
 
-import base64
 import shlex
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import jinja2
-
-from tinydist import __version__
-from tinydist.analysis.statistics import interval_text, summarize
 from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
 from tinydist.files import atomic_path, write_atomically
 from tinydist.reproduce.evidence import ledger
-from tinydist.reproduce.evidence.claims import CLAIMS, Claim
-from tinydist.reproduce.evidence.contradictions import found_in_the_paper
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
-from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
-from tinydist.reproduce.evidence.published import published
+from tinydist.reproduce.evidence.outcomes import grouped, outcomes
 from tinydist.reproduce.report import exhibits, printout
 from tinydist.reproduce.report.exhibits import Exhibit, Trained
+from tinydist.reproduce.report.html import Page, Section, render
 from tinydist.reproduce.runs.pool import side_by_side
 from tinydist.reproduce.runs.progress import steps
 from tinydist.reproduce.runs.records import (
@@ -49,72 +39,7 @@ from tinydist.tables import counted
 from tinydist.times import duration
 
 PAGE, FIGURES = "report.html", "figures"
-ACCURACY_HEAD = (
-    *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
-    "published on MNIST",
-)
 MORE = "More figures: python -m tinydist.reproduce report {folder}"
-SYMBOLS = {ledger.HELD: "✓", ledger.NOT_HELD: "✗", ledger.NOT_ENOUGH: "?", ledger.NOT_TESTED: "–"}
-
-
-@dataclass(frozen=True)
-class Section:
-    """The section of the page on the runs of one setting.
-
-    Attributes:
-        setting: what the runs share.
-        name: a short one, made of what differs from the other settings; its folder of figures has it, too.
-        label: the protocol in a line.
-        notes: what a reader has to know about the numbers.
-        reading: what was read of the data set; empty if it is missing.
-        results: the successful runs.
-        failed: how many runs of a model failed, where some did.
-        verdicts: one for each claim, by its number.
-        exhibits: figures, each with a table and a text.
-        missing: which trained weights are in no exhibit, and why; empty if all are.
-        left_out: which of these exhibits are left out, and why; empty if none is.
-    """
-
-    setting: Setting
-    name: str
-    label: str
-    notes: str
-    reading: str
-    results: Outcomes
-    failed: Mapping[str, int]
-    verdicts: Mapping[str, ledger.Verdict]
-    exhibits: Sequence[Exhibit]
-    missing: str
-    left_out: str
-
-    @property
-    def counts(self) -> list[tuple[str, int]]:
-        """Count the verdicts of each kind, in the order of ``ledger.RESULTS``."""
-        found = [verdict.result for verdict in self.verdicts.values()]
-        return [(result, found.count(result)) for result in ledger.RESULTS]
-
-    @property
-    def accuracies(self) -> list[tuple[str, ...]]:
-        """Return the rows of the table under ``ACCURACY_HEAD``, one for each model."""
-        rows = []
-        for model, outcome in self.results.items():
-            summary, half = outcome.accuracy, outcome.accuracy.half_interval()
-            interval = interval_text(summary.mean - half, summary.mean + half, " to ") if summary.varies else "–"
-            dead_nodes = outcome.dead_outputs, outcome.dead_hidden
-            dead = (f"{summarize(counts).mean:.1f}" if counts else "–" for counts in dead_nodes)
-            runs = f"{summary.n}, {self.failed[model]} failed" if model in self.failed else str(summary.n)
-            rows.append((model, str(summary), interval, runs, *dead, printout.published_for(model, self.setting)))
-        return rows + [
-            (model, "all failed", "–", f"0, {count} failed", "–", "–", printout.published_for(model, self.setting))
-            for model, count in self.failed.items()
-            if model not in self.results
-        ]
-
-    def accuracy_of(self, model: str) -> str:
-        """Return the accuracy of a model, or why there is none."""
-        if outcome := self.results.get(model):
-            return f"{outcome.accuracy}, n {outcome.accuracy.n}"
-        return f"all {self.failed[model]} failed" if model in self.failed else "no run"
 
 
 def finished_records(out: Path) -> list[RunRecord]:
@@ -165,40 +90,18 @@ def write_page(out: Path, records: Sequence[RunRecord], jobs: int = 1, complete:
     groups = grouped(records)
     names = short_names(list(groups))
     sections = [_section(names[setting], setting, group, out, jobs, complete) for setting, group in groups.items()]
-    on_mnist = any(setting.on_mnist for setting in groups)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tinydist.reproduce.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html").render(
+    page = Page(
+        lead="run again with tinydist",
         sections=sections,
-        claims=CLAIMS,
-        on_mnist=on_mnist,
-        compared_head=[
-            "model",
-            *(["published on MNIST, %"] if on_mnist else []),
-            *(f"{section.name} input, %" for section in sections),
-        ],
-        comparisons={claim.number: _compared(claim, sections, on_mnist) for claim in CLAIMS},
-        symbols=SYMBOLS,
-        numbers=printout.NUMBERS,
-        deciding=printout.deciding,
-        accuracy_head=ACCURACY_HEAD,
-        contradictions=found_in_the_paper(),
-        rule=printout.RULE.format(compared="all comparisons made of one setting"),
-        rows=_rows(records),
+        tables=[("results.csv", _rows(records))],
         failures=failures(records),
         origins=_origins(records, out),
+        checksums_of="the data",
         checksums={name: sha for r in records for name, sha in data_checksums(r.config.folder(out)).items()},
-        spent=duration(sum(record.seconds for record in records)),
-        written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-        version=__version__,
-        base64=lambda png: base64.b64encode(png).decode("ascii"),
+        spent=f"{counted(len(records), 'run')}, {duration(sum(r.seconds for r in records))} of computing in all",
     )
-    write_atomically(out / PAGE, page)
+    _remove_other_figures(out / FIGURES, sections)
+    write_atomically(out / PAGE, render(page))
     return out / PAGE
 
 
@@ -209,8 +112,9 @@ def _section(
     label = protocol_label(setting, fewest, most)
     results = outcomes(records)
     shown: list[Exhibit] = []
-    missing, left_out, reading = "" if results else "No run was successful.", "", ""
-    if results:
+    some = any(outcome.accuracies for outcome in results.values())
+    missing, left_out, reading = "" if some else "No run was successful.", "", ""
+    if some:
         calls = exhibits.from_records(records, label)
         try:
             looked_at = _on_the_same_rows(records)
@@ -229,10 +133,10 @@ def _section(
         made = steps(side_by_side(calls, jobs), f"figures, {name} input", len(calls))
         with closing(made):
             shown += _saved(made, out / FIGURES / name)
-    verdicts = {verdict.claim.number: verdict for verdict in ledger.verdicts(results, setting)}
-    failed = Counter(record.config.model for record in records if record.status != "ok")
+    verdicts = {verdict.claim.number: verdict for verdict in ledger.judged(records)[setting]}
     notes = protocol_notes(setting, fewest)
-    return Section(setting, name, label, notes, reading, results, failed, verdicts, shown, missing, left_out)
+    title = f"{name} input"
+    return Section(setting, name, title, label, notes, reading, results, verdicts, shown, missing, left_out)
 
 
 def _missing(lost: Sequence[str], some: bool) -> str:
@@ -265,16 +169,15 @@ def _saved(found: Iterable[Exhibit], folder: Path) -> Iterator[Exhibit]:
         yield exhibit
 
 
-def _compared(claim: Claim, sections: Sequence[Section], on_mnist: bool) -> list[tuple[str, ...]]:
-    """Return, for each model that the claim is about, its name, the number published on MNIST, and ours."""
-    return [
-        (
-            model,
-            *([str(published(model, claim.protocol.epochs) or "none published")] if on_mnist else []),
-            *(section.accuracy_of(model) for section in sections),
-        )
-        for model in claim.models
-    ]
+def _remove_other_figures(folder: Path, sections: Sequence[Section]) -> None:
+    """Remove figures and tables in `folder` that are in no section: of settings that are gone, or of a fuller page."""
+    shown = {(section.name, exhibit.name) for section in sections for exhibit in section.exhibits}
+    for path in folder.glob("*/*"):
+        if path.suffix in (".png", ".txt") and (path.parent.name, path.stem) not in shown:
+            path.unlink()
+    for subfolder in folder.glob("*/"):
+        if not any(subfolder.iterdir()):
+            subfolder.rmdir()
 
 
 def _rows(records: Sequence[RunRecord]) -> list[list[str]]:

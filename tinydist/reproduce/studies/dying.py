@@ -230,7 +230,7 @@ def _records_by_arm(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 
 
 def by_arm(records: Sequence[RunRecord]) -> dict[str, Outcomes]:
-    """Group successful runs by arm, then by model."""
+    """Group runs by arm, then by model."""
     return {arm: outcomes(group) for arm, group in _records_by_arm(records).items()}
 
 
@@ -257,7 +257,7 @@ def _group_table(group: str, results: Mapping[str, Outcomes], found: Mapping[tup
 
 
 def _cell(outcome: Outcome | None, word: str) -> str:
-    if outcome is None:
+    if outcome is None or not outcome.accuracies:
         return "all failed"
     return f"{outcome.accuracy}, {outcome.mean_dead:.1f}{f' {word}' if word else ''}"
 
