@@ -1,8 +1,12 @@
 """What figures share."""
 
+import io
+
 import matplotlib.image
+import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from tinydist import figures
 
@@ -34,6 +38,29 @@ def test_saving_without_a_display(tmp_path):
     figures.save(figure, tmp_path / "new" / "a.png")
     assert matplotlib.image.imread(tmp_path / "new" / "a.png").shape[:2] == (364, 390)  # 2.8 by 3 inches at 130 dpi
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_a_file_has_few_colours_and_yet_looks_as_drawn():
+    figure, (axes,) = figures.panels(1, 3, 2)
+    axes.imshow(np.linspace(0, 1, 600).reshape(20, 30), cmap="viridis")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=130)
+    contents = figures.png(figure)
+    before, after = (np.asarray(Image.open(io.BytesIO(c)).convert("RGB"), int) for c in (drawn.getvalue(), contents))
+    assert len(np.unique(after.reshape(-1, 3), axis=0)) <= 256
+    assert np.abs(before - after).mean() < 1
+    assert np.quantile(np.abs(before - after), 0.999) < 25
+    assert len(contents) < 0.6 * len(drawn.getvalue())
+
+
+def test_the_same_pixels_take_less_space_on_a_page():
+    figure, (axes,) = figures.panels(1, 3, 2)
+    axes.plot(np.random.default_rng(0).normal(size=200), "o", alpha=0.3)
+    contents = figures.png(figure)
+    smaller = figures.webp(contents)
+    assert len(smaller) < 0.9 * len(contents)
+    one, other = (np.asarray(Image.open(io.BytesIO(c)).convert("RGB")) for c in (contents, smaller))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_a_failed_drawing_leaves_no_file(tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tinydist.files import atomic_path, check_replaceable
 
@@ -85,15 +87,25 @@ def set_title(figure: Figure, text: str, fontsize: float = 10) -> None:
 
 
 def png(figure: Figure, dpi: int = 130) -> bytes:
-    """Return a figure as the contents of a PNG file.
+    """Return a figure as the contents of a PNG file, of at most 256 colours, which takes a third of the space.
 
     Args:
         figure: what to write.
         dpi: pixels an inch.
     """
-    contents = io.BytesIO()
-    figure.savefig(contents, format="png", dpi=dpi)
+    drawn, contents, origin = io.BytesIO(), io.BytesIO(), PngInfo()
+    figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
+    origin.add_text("Software", SOFTWARE)
+    of_few_colors = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    of_few_colors.save(contents, "PNG", pnginfo=origin, dpi=(dpi, dpi))
     return contents.getvalue()
+
+
+def webp(contents: bytes) -> bytes:
+    """Return the contents of a PNG file as those of a WebP file, which has the same pixels in less space."""
+    smaller = io.BytesIO()
+    Image.open(io.BytesIO(contents)).convert("RGB").save(smaller, "WEBP", lossless=True, method=2, quality=50)
+    return smaller.getvalue()
 
 
 def save(figure: Figure, path: Path, dpi: int = 130) -> None:
@@ -105,7 +117,7 @@ def save(figure: Figure, path: Path, dpi: int = 130) -> None:
         dpi: pixels an inch.
     """
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": SOFTWARE})
+        temporary.write_bytes(png(figure, dpi))
 
 
 def check_figure(path: Path) -> None:

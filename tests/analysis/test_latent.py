@@ -124,8 +124,9 @@ def test_tables_have_a_line_for_each(sample):
 
 def test_figures_name_units_and_models(sample):
     values, labels = sample
-    figure = units_figure(unit_distributions(values, labels, classes=5), "a protocol")
-    assert [axes.get_title().split(":")[0] for axes in figure.axes] == ["unit 2", "unit 1", "unit 0"]
+    units = dict(zip("abc", unit_distributions(values, labels, classes=5), strict=True))
+    figure = units_figure(units, "a protocol")
+    assert [axes.get_title().split("\n")[0] for axes in figure.axes] == ["a, unit 2", "b, unit 1", "c, unit 0"]
     assert "a protocol" in figure.get_suptitle()
     figure.draw_without_rendering()
     constant = output_distribution(np.zeros((3, 2)), np.array([0, 1, 0]))

@@ -167,7 +167,7 @@ def test_table_of_outputs():
 
 
 def test_figures(rng):
-    figure = weights_figure(np.array([[0.0, 1.0, -2.0, 0.5], [0.0] * 4]), ["a", "flat"], "a protocol")
+    figure = weights_figure(np.array([[0.0, 1.0, -2.0, 0.5], [0.0] * 4]), ["a", "flat"], "a protocol", 8)
     image = figure.axes[0].images[0]
     assert (image.norm.vmin, image.norm.vmax) == (-2, 2)  # white is 0
     assert [axes.get_title() for axes in figure.axes] == ["a", "flat"]
@@ -179,4 +179,4 @@ def test_figures(rng):
     assert ["≠" in axes.get_title() for axes in figure.axes] == [False, True]
     figure.draw_without_rendering()
     with pytest.raises(ShapeError, match="square"):
-        weights_figure(np.ones((1, 3)), ["no square"], "a protocol")
+        weights_figure(np.ones((1, 3)), ["no square"], "a protocol", 8)

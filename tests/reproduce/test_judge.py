@@ -1,6 +1,8 @@
 """Runs of other programs, judged from tables."""
 
+import hashlib
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,100 @@ def test_more_settings_than_fit_beside_one_another_are_below(table, capsys):
     shown = judge(capsys, table("\n".join([HEAD, *rows])))
     heads = [line.split() for line in shown.splitlines() if line.startswith("claim")]
     assert heads == [["claim", "#1", "#2", "#3"], ["claim", "#4", "#5"]]
+
+
+def test_two_programs_that_ran_the_same_are_compared_model_by_model(table, capsys):
+    ours = table("\n".join([HEAD, *ROWS]), "ours.csv")
+    theirs = table("\n".join([HEAD, *(row.replace(",40.", ",90.") for row in ROWS)]), "theirs.csv")
+    other = table("\n".join([HEAD, *(row.replace("5000", "600") for row in ROWS)]), "other.csv")
+    shown = judge(capsys, ours, theirs, other)
+    rows = [line.split() for line in shown.partition("model  #1")[2].partition("\n\n")[0].splitlines()[2:]]
+    # by hand: 0.1 * √(2 / 3) is the error of a difference, 2.78 of it half the interval
+    assert rows == [
+        ["ReLU", "95.10", "±", "0.10", "95.10", "±", "0.10", "+0.00", "[-0.23,", "+0.23]", "agree"],
+        ["ReLU2", "40.10", "±", "0.10", "90.10", "±", "0.10", "-50.00", "[-50.23,", "-49.77]", "differ"],
+    ]
+    assert "model  #3" not in shown
+    assert "model  #1           #3" not in shown
+
+
+def test_many_settings_are_shown_one_by_one_only_if_that_is_asked_for(table, capsys):
+    rows = [row.replace("5000", str(1000 * n)) for n in range(1, 6) for row in ROWS]
+    path = table("\n".join([HEAD, *rows]))
+    assert "test accuracy %" not in judge(capsys, path)
+    assert "the numbers that decide: --explain" in judge(capsys, path)
+    assert judge(capsys, path, "--explain").count("test accuracy %") == 5
+
+
+def test_failed_runs_count_against_a_claim(table, capsys):
+    """Of thirteen runs of ReLU ten failed: what is more than ten points above ReLU2, at 40%, is not shown to be ReLU."""
+    failed = [f"ReLU,{seed},raw,60000,5000,0.001,,diverged" for seed in range(10, 20)]
+    path = table("\n".join([f"{HEAD},status", *(f"{row},ok" for row in ROWS), *failed]))
+    shown = judge(capsys, path, "--explain")
+    assert "NOT ENOUGH EVIDENCE: 1" in shown
+    assert "2a ReLU2 fails catastrophically                    10 of 16 runs failed" in shown
+    assert "10 of 13 runs of ReLU failed, which counts against the claim" in " ".join(shown.split())
+
+
+class Ids(HTMLParser):
+    """The ids, the addresses and the text of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.addresses, self.words = [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.ids += [value for name, value in attributes if name == "id"]
+        self.addresses += [value for name, value in attributes if name in ("src", "href") and not value.startswith("#")]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_the_page_has_the_verdicts_the_pictures_and_every_run_of_all_tables(table, capsys, tmp_path):
+    failed = "ReLU2,9,raw,60000,5000,0.001,,<b>nan</b>"
+    ours = table("\n".join([f"{HEAD},status", *(f"{row},ok" for row in ROWS), failed]), "ours.csv")
+    page = tmp_path / "new" / "page.html"
+    shown = judge(capsys, ours, REFERENCE, "--out", page)
+    assert shown.endswith(f"Saved: {page}\n")
+    found = Ids(page)
+    assert len(found.ids) == len(set(found.ids))
+    assert [f"claim-{n}" in found.ids for n in ("1", "7d", "8")] == [True] * 3
+    accuracies = [name for name in found.ids if name.endswith("-accuracy")]
+    assert accuracies == [
+        f"table-{n}-{kind}-input-accuracy" for n, kind in enumerate(("raw", "raw", "raw", "normalized"), 1)
+    ]
+    assert {address.split(",")[0] for address in found.addresses} <= {
+        *("data:image/webp;base64", "data:", "https://arxiv.org/abs/2502.02103"),
+    }
+    for words in (
+        f"#1 {ours}: not the paper's protocol",
+        f"#2 {REFERENCE}: the paper's protocol: mnist, 60,000 training images",
+        "FAILED 1 run of ReLU2",
+        "ReLU2 9 raw 60000 5000 0.001 <b>nan</b>",
+        "Two programs agree on a model if",
+        "419 runs in 2 tables",
+        hashlib.sha256(REFERENCE.read_bytes()).hexdigest(),
+        "ReLU within 1 point of Abs two one-sided Welch t-tests 5,000",
+    ):
+        assert words in found.text, words
+    assert "Some runs failed" in found.text
+
+
+def test_a_page_of_runs_that_all_failed(table, capsys, tmp_path):
+    path = table("\n".join([f"{HEAD},status", "ReLU,0,raw,60000,5000,0.001,,diverged"]))
+    judge(capsys, path, "--out", tmp_path / "page.html")
+    assert "FAILED 1 run of ReLU" in Ids(tmp_path / "page.html").text
+
+
+def test_a_page_that_is_there_is_not_replaced(table, refusal, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("precious")
+    words = refusal("judge", str(table("\n".join([HEAD, *ROWS]))), "--out", str(page))
+    assert "page.html exists already, and would be lost" in words
+    assert page.read_text() == "precious"
 
 
 def test_a_table_that_is_given_twice_is_refused(table, refusal):

@@ -212,16 +212,16 @@ def outputs_table(outputs: Mapping[str, OutputDistribution]) -> str:
     return "\n".join(lines)
 
 
-def units_figure(units: Sequence[UnitDistribution], label: str, names: Sequence[str] | None = None) -> Figure:
+def units_figure(units: Mapping[str, UnitDistribution], label: str, names: Sequence[str] | None = None) -> Figure:
     """Draw a panel a unit: for each class the median, the middle half and the middle 90% of its pre-activations.
 
     Args:
-        units: of one model.
+        units: by a name, such as that of its model.
         label: model and data of the runs, shown under the title.
         names: of the classes; their numbers by default.
     """
-    figure, all_axes = panels(len(units), 3.4, 3.3, columns=3)
-    for axes, unit in zip(all_axes, units, strict=True):
+    figure, all_axes = panels(len(units), 3.1, 2.9, columns=4)
+    for axes, (name, unit) in zip(all_axes, units.items(), strict=True):
         for digit, (p5, p25, p50, p75, p95) in enumerate(unit.percentiles):
             color = class_color(digit)
             axes.plot([p5, p95], [digit, digit], color=color, lw=1)
@@ -230,11 +230,11 @@ def units_figure(units: Sequence[UnitDistribution], label: str, names: Sequence[
         axes.axvline(0, color=BLACK, ls=":", lw=1)
         axes.set_yticks(range(len(unit.percentiles)), labels=names)
         axes.invert_yaxis()
-        axes.set_title(f"unit {unit.unit}: class explains {100 * unit.separation:.0f}% of variance", fontsize=9)
+        axes.set_title(f"{name}, unit {unit.unit}\nclass explains {100 * unit.separation:.0f}% of variance", fontsize=9)
         axes.set(xlabel="pre-activation w·x + b", ylabel="class")
     set_title(
         figure,
-        f"The units that tell classes best. Tick: median; thick: middle half; thin: middle 90%\n{label}",
+        f"Pre-activations by class. Tick: median; thick: middle half; thin: middle 90%\n{label}",
         fontsize=10,
     )
     return figure

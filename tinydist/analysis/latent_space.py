@@ -15,7 +15,7 @@ from tinydist.figures import class_color, class_marker, panels, set_title
 
 Array = NDArray[Any]
 
-SHOWN = 600
+SHOWN = 300
 """Number of points drawn in a panel, at most; more hide each other."""
 
 
@@ -115,7 +115,7 @@ def planes_figure(planes: Mapping[str, PrincipalPlane], label: str, names: Seque
         axes.set(xlabel=f"axis 1 ({first:.0f}% of the variance)", ylabel=f"axis 2 ({second:.0f}%)")
     set_title(
         figure,
-        f"Hidden activations in their principal plane (at most {SHOWN} points shown; circles: class means)\n{label}",
+        f"Hidden activations in their principal plane (at most {SHOWN} points shown; boxes: class means)\n{label}",
         fontsize=10,
     )
     return figure

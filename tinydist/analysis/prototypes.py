@@ -215,23 +215,24 @@ def outputs_table(found: OutputImages) -> str:
     return "\n".join(lines)
 
 
-def weights_figure(images: Array, titles: Sequence[str], label: str) -> Figure:
+def weights_figure(images: Array, titles: Sequence[str], label: str, columns: int) -> Figure:
     """Draw weight rows or gradients as images, each on its own scale: orange is positive, purple negative, white 0.
 
     Args:
         images: (images, pixels), square.
         titles: one for each.
         label: model and data of the runs, shown under the title.
+        columns: images in a row.
 
     Raises:
         ShapeError: unless the images are square.
     """
     check_activations(images, "images")
-    figure, all_axes = panels(len(images), 1.5, 1.7, columns=8)
+    figure, all_axes = panels(len(images), 1.1, 1.25, columns=columns)
     for axes, image, title in zip(all_axes, images, titles, strict=True):
         largest = np.abs(image).max() or 1.0
         _show(axes, image, cmap="PuOr_r", vmin=-largest, vmax=largest)
-        axes.set_title(title, fontsize=8)
+        axes.set_title(title, fontsize=7)
     set_title(figure, f"Orange: positive; purple: negative; each on its own scale\n{label}", fontsize=10)
     return figure
 

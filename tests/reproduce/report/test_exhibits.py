@@ -31,9 +31,8 @@ def shown(trained):
 
 def test_every_exhibit_has_a_name_of_its_own_words_a_table_and_a_figure(shown):
     assert list(shown) == [
-        *("node-activity", "clamped-layer", "outputs", "clamped-nodes", "latent-plane", "hidden-units"),
-        *("output-gradients", "prototypes-Abs-L2"),
-        *(f"pre-activations-{model}" for model in MODELS),
+        *("node-activity", "clamped-layer", "outputs", "clamped-nodes", "latent-plane", "pre-activations"),
+        *("hidden-units", "output-gradients", "prototypes-Abs-L2"),
     ]
     for exhibit in shown.values():
         assert exhibit.title
@@ -50,7 +49,8 @@ def test_only_images_keep_their_black_and_white_on_a_dark_page(shown):
 
 
 def test_every_model_is_in_every_common_table(shown):
-    for name in ("node-activity", "clamped-layer", "clamped-nodes", "outputs", "latent-plane", "hidden-units"):
+    common = ("node-activity", "clamped-layer", "clamped-nodes", "outputs", "latent-plane", "pre-activations")
+    for name in (*common, "hidden-units"):
         assert all(model in shown[name].table for model in MODELS), name
 
 

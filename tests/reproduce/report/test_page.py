@@ -1,5 +1,6 @@
 """What the page says; test_page_in_a_browser looks at it."""
 
+import base64
 import re
 import shutil
 from dataclasses import replace
@@ -16,6 +17,9 @@ from tinydist.reproduce.report import exhibits, page
 from tinydist.reproduce.report.exhibits import Exhibit
 from tinydist.reproduce.runs.records import load_record, write_config
 from tinydist.reproduce.runs.settings import Setting
+
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+"""The smallest PNG file."""
 
 
 class Page(HTMLParser):
@@ -70,7 +74,7 @@ def test_the_answer_comes_first_a_folded_line_for_each_claim_then_a_picture_of_a
 
 
 def test_nothing_is_loaded_from_elsewhere(shown):
-    assert {attributes["src"][:22] for attributes in shown.all("img")} == {"data:image/png;base64,"}
+    assert {attributes["src"][:22] for attributes in shown.all("img")} == {"data:image/webp;base64"}
     assert [attributes["href"] for attributes in shown.all("link")] == ["data:,"]
     assert shown.all("script") == [{}]
     assert {a["href"] for a in shown.all("a") if not a["href"].startswith("#")} == {"https://arxiv.org/abs/2502.02103"}
@@ -177,7 +181,7 @@ def test_the_weights_of_one_run_that_are_lost_cost_its_own_figures_only(page_of_
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_figure_is_made_and_shown_once(jobs, page_of_a_sweep, tmp_path, monkeypatch):
-    one, other = (partial(Exhibit, name, "a title", "a text", "a table", b"png") for name in ("one", "other"))
+    one, other = (partial(Exhibit, name, "a title", "a text", "a table", PIXEL) for name in ("one", "other"))
     monkeypatch.setattr(exhibits, "from_records", lambda *_: [one])
     monkeypatch.setattr(exhibits, "first_look", lambda _: [other])
     out = tmp_path / "out"
@@ -185,6 +189,21 @@ def test_every_figure_is_made_and_shown_once(jobs, page_of_a_sweep, tmp_path, mo
     page.write_page(out, page.finished_records(out), jobs, complete=False)
     ids = re.findall(r'<figure id="([^"]*)"', (out / page.PAGE).read_text(encoding="utf-8"))
     assert ids == [f"{input}-{name}" for input in ("raw", "normalized") for name in ("one", "other")]
+
+
+def test_figures_of_settings_that_are_gone_and_of_a_fuller_page_are_removed(page_of_a_sweep, tmp_path, monkeypatch):
+    one = partial(Exhibit, "one", "a title", "a text", "a table", PIXEL)
+    monkeypatch.setattr(exhibits, "from_records", lambda *_: [one])
+    monkeypatch.setattr(exhibits, "first_look", lambda _: [])
+    out = tmp_path / "out"
+    shutil.copytree(page_of_a_sweep, out)
+    kept = out / "figures" / "raw" / "my-own.svg"
+    kept.write_text("mine")
+    for folder in out.glob("runs/*-normalized-*"):
+        shutil.rmtree(folder)
+    page.write_page(out, page.finished_records(out), complete=False)
+    left = {str(path.relative_to(out / "figures")) for path in (out / "figures").rglob("*")}
+    assert left == {"raw", "raw/one.png", "raw/one.txt", "raw/my-own.svg"}
 
 
 def test_only_failures(record, tmp_path):

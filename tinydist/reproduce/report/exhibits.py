@@ -208,6 +208,7 @@ def from_weights(trained: Trained) -> list[Callable[[], Exhibit]]:
         *first_look(trained),
         partial(_clamped_nodes, trained),
         partial(_planes, trained),
+        partial(_distributions, trained),
     ]
     if trained.drawable:
         if any(_has_unit_images(model) for model in trained.models):
@@ -216,7 +217,7 @@ def from_weights(trained: Trained) -> list[Callable[[], Exhibit]]:
     for model, network in trained.first.items():
         if trained.drawable and parse_model_name(model).prototypes:
             make.append(partial(_prototypes, trained, model, network))
-    return [*make, *(partial(_distributions, trained, model, network) for model, network in trained.first.items())]
+    return make
 
 
 def _activity(trained: Trained) -> Exhibit:
@@ -333,7 +334,7 @@ def _unit_images(trained: Trained) -> Exhibit:
         f"What training added to the weights of the {UNITS} units of each model that tell classes best. The "
         "pre-activation is the product of the image with the weights: 0 for an image on the unit's plane.",
         text_table(rows),
-        png(prototypes.weights_figure(np.array(images), titles, trained.one_run)),
+        png(prototypes.weights_figure(np.array(images), titles, trained.one_run, UNITS)),
         picture=True,
     )
 
@@ -361,7 +362,7 @@ def _output_images(trained: Trained) -> Exhibit:
         "output that is off at this image has gradient 0, so a model whose outputs are all off there has blank panels. "
         "With Neg, orange makes the class less likely.",
         "\n\n".join(tables),
-        png(prototypes.weights_figure(np.array(images), titles, trained.one_run)),
+        png(prototypes.weights_figure(np.array(images), titles, trained.one_run, trained.data.classes)),
         picture=True,
     )
 
@@ -387,14 +388,21 @@ def _prototypes(trained: Trained, model: str, network: Sequential) -> Exhibit:
     )
 
 
-def _distributions(trained: Trained, model: str, network: Sequential) -> Exhibit:
+def _distributions(trained: Trained) -> Exhibit:
     data = trained.data
-    units = latent.unit_distributions(layer_output(network, data.x_test, "linear0"), data.y_test, classes=data.classes)
+    found = {
+        model: latent.unit_distributions(
+            layer_output(network, data.x_test, "linear0"), data.y_test, classes=data.classes
+        )
+        for model, network in trained.first.items()
+    }
+    best = {model: units[0] for model, units in found.items()}
     return Exhibit(
-        f"pre-activations-{model}",
-        f"Hidden pre-activations of {model}, class by class",
-        "The six units whose class explains most of their variance. Around 0 lies the unit's plane: a class there is "
-        "what the unit knows when read as a distance, one far away what it knows when read as an intensity.",
-        latent.units_table(units, data.class_names),
-        png(latent.units_figure(units, trained.one_run, data.class_names)),
+        "pre-activations",
+        "Hidden pre-activations, class by class",
+        "Of each model the unit whose class explains most of its variance; the table has the best six. Around 0 lies "
+        "the unit's plane: a class there is what the unit knows when read as a distance, one far away what it knows "
+        "when read as an intensity.",
+        "\n\n".join(f"{model}\n{latent.units_table(units, data.class_names)}" for model, units in found.items()),
+        png(latent.units_figure(best, trained.one_run, data.class_names)),
     )

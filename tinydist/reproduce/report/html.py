@@ -11,6 +11,7 @@ import jinja2
 
 from tinydist import __version__
 from tinydist.analysis.statistics import interval_text, summarize
+from tinydist.figures import webp
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim, sizes
 from tinydist.reproduce.evidence.contradictions import found_in_the_paper
@@ -168,5 +169,6 @@ def render(page: Page) -> str:
         sizes=sizes(),
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
         version=__version__,
-        base64=lambda png: base64.b64encode(png).decode("ascii"),
+        base64=lambda contents: base64.b64encode(contents).decode("ascii"),
+        webp=webp,
     )

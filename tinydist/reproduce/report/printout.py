@@ -18,7 +18,7 @@ from tinydist.tables import WIDTH, text_table
 BRIEF, STATEMENT = 80, 53
 """Columns of the brief report, and of its column of claims with their indent."""
 NUMBERS = "In points [95% interval]: what a claim has higher, or first, minus the other."
-MOVES = "~ still moves: at the pace of the last doubling of the epochs, it could turn before the paper's last one."
+MOVES = "~ still moves: at its pace, it could turn before the paper's last epoch."
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
     "0.05, Holm-corrected over {compared}. It does not arise if a claim that it presupposes did not hold. Otherwise "
