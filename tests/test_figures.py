@@ -49,7 +49,7 @@ def test_a_file_has_few_colours_and_yet_looks_as_drawn():
     before, after = (np.asarray(Image.open(io.BytesIO(c)).convert("RGB"), int) for c in (drawn.getvalue(), contents))
     assert len(np.unique(after.reshape(-1, 3), axis=0)) <= 256
     assert np.abs(before - after).mean() < 1
-    assert np.quantile(np.abs(before - after), 0.999) < 25
+    assert np.abs(before - after).max() < 10
     assert len(contents) < 0.6 * len(drawn.getvalue())
 
 

@@ -96,7 +96,7 @@ def png(figure: Figure, dpi: int = 130) -> bytes:
     drawn, contents, origin = io.BytesIO(), io.BytesIO(), PngInfo()
     figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
     origin.add_text("Software", SOFTWARE)
-    of_few_colors = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    of_few_colors = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     of_few_colors.save(contents, "PNG", pnginfo=origin, dpi=(dpi, dpi))
     return contents.getvalue()
 
