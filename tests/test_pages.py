@@ -93,7 +93,7 @@ def dying():
 
 
 def accuracy(outcomes, model):
-    return str(outcomes[model].accuracy) if model in outcomes else "diverged"
+    return str(outcomes[model].accuracy) if outcomes[model].accuracies else "diverged"
 
 
 # --- the tables as they have to be: heading and rows -----------------------------------------------------------------

@@ -188,6 +188,85 @@ def test_the_page_has_the_verdicts_the_pictures_and_every_run_of_all_tables(tabl
     assert "Some runs failed" in found.text
 
 
+def curves_of(rows, halfway):
+    """A table of curves that reach the runs' accuracies from so many points below, halfway."""
+    lines = ["model,seed,epochs,epoch,test_accuracy"]
+    for row in rows:
+        model, seed, _, _, epochs, _, end = row.split(",")
+        lines += [
+            f"{model},{seed},{epochs},{epoch},{accuracy}"
+            for epoch, accuracy in (
+                (0, 10),
+                (int(epochs) // 2, round(float(end) - halfway.get(model, 0), 2)),
+                (epochs, end),
+            )
+        ]
+    return "\n".join(lines)
+
+
+def test_learning_curves_say_what_still_moves_and_are_shown_side_by_side(table, capsys, tmp_path):
+    """ReLU2 comes 20 points nearer to ReLU in the last doubling, and has 45 to go in the three that are left."""
+    rows = [row.replace("5000", "600") for row in ROWS]
+    ours, theirs = table("\n".join([HEAD, *rows]), "ours.csv"), table("\n".join([HEAD, *rows]), "theirs.csv")
+    of_ours = table(curves_of(rows, {"ReLU2": 20}), "curves.csv")
+    page = tmp_path / "page.html"
+    shown = judge(capsys, ours, theirs, "--curves", of_ours, "--out", page, "--explain")
+    with_curves, without = shown.partition("\n\n#1 ")[2].split("\n\n#2 ")
+    assert "2a ReLU2 fails catastrophically                    ~ +55.00 [" in with_curves
+    assert "~" not in without.partition("The paper against itself")[0]
+    words = " ".join(shown.split())
+    assert "still moves, and could turn before epoch 5,000: ReLU more than 10 points above ReLU2: 75" in words
+    found = Ids(page)
+    assert "curves-raw-600" in found.ids
+    assert "still moves" in found.text
+    assert f"#1 {ours} ReLU2 3 0: 90.00, 300: 79.90, 600: 59.90" in found.text
+
+
+def test_the_curves_of_the_reference_are_of_its_runs(capsys):
+    curves = REFERENCE.with_name("curves.csv")
+    shown = judge(capsys, REFERENCE, "--curves", curves)
+    assert "7c Abs-L2 is ahead of both baselines               ~ -0.33, +0.07" in shown
+    assert "Curves left out" not in shown
+
+
+def test_curves_of_runs_that_are_not_in_the_table_are_left_out_by_name(table, capsys):
+    rows = [*ROWS, "ReLU,7,raw,60000,5000,0.001,90.0"]
+    shown = judge(capsys, table("\n".join([HEAD, *ROWS])), "--curves", table(curves_of(rows, {}), "curves.csv"))
+    assert "runs.csv has no successful run of them: ReLU, seed 7, raw input" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("epoch,test_accuracy", "step,test_accuracy"), "has no column epoch; expected model"),
+        (lambda text: f"{text}\nReLU,0,5000,5000,95.0", "ReLU, seed 0, was measured after epoch 5,000 already"),
+        (lambda text: f"{text}\nReLU,0,5000,5001,95.0", "line 20 .* epoch: expected 0 to 5,000, got 5,001"),
+        (lambda text: f"{text}\nReLU,0,5000,-1,95.0", "epoch: expected 0 to 5,000, got -1"),
+        (lambda text: f"{text}\nReLU,0,5000,7,nan", "test_accuracy of nan"),
+        (lambda text: f"{text}\nReLU,0,5000,half,95.0", "epoch: expected a whole number, got 'half'"),
+        (lambda text: text.replace(",5000,95.1", ",5000,94.1"), "seed 1, ends at 94.1% here and at 95.1% in its table"),
+        (lambda text: text.replace(",5000,", ",4000,"), "its table has no run with epochs 4000"),
+        (lambda text: text.replace("ReLU,", "Abs,").replace("ReLU2,", "Abs,"), "no measurement of a successful run"),
+        (lambda text: text.splitlines()[0], "nothing below its first line; expected a measurement"),
+    ],
+)
+def test_curves_that_cannot_be_right_are_refused_with_their_line(change, words, table, refusal):
+    curves = table(change(curves_of(ROWS, {})), "curves.csv")
+    assert re.search(words, refusal("judge", str(table("\n".join([HEAD, *ROWS]))), "--curves", str(curves)))
+
+
+def test_curves_that_may_be_of_two_settings_are_refused(table, refusal):
+    rows = [*ROWS, *(row.replace("raw", "normalized") for row in ROWS)]
+    runs, curves = table("\n".join([HEAD, *rows])), table(curves_of(ROWS, {}), "curves.csv")
+    words = refusal("judge", str(runs), "--curves", str(curves))
+    assert "runs of several settings with epochs 5000; add the columns that tell them apart" in words
+
+
+def test_more_tables_of_curves_than_of_runs_are_refused(table, refusal):
+    runs, curves = (str(table("\n".join([HEAD, *ROWS]), name)) for name in ("runs.csv", "curves.csv"))
+    assert "--curves: got 2 tables for 1 table of runs" in refusal("judge", runs, "--curves", curves, curves)
+
+
 def test_a_page_of_runs_that_all_failed(table, capsys, tmp_path):
     path = table("\n".join([f"{HEAD},status", "ReLU,0,raw,60000,5000,0.001,,diverged"]))
     judge(capsys, path, "--out", tmp_path / "page.html")
@@ -235,7 +314,7 @@ def test_on_request_the_evidence_in_full(table, capsys):
         ),
         (lambda text: text.replace(",", ";"), "separated by commas, got 'model;seed;input;"),
         (lambda _: "", "no column model, seed, .* got nothing"),
-        (lambda text: text.splitlines()[0], "has no runs below its first line"),
+        (lambda text: text.splitlines()[0], "has nothing below its first line"),
         (lambda text: text.replace("seed,", "seed,seed,", 1), "has 2 columns 'seed'"),
         (lambda text: text.replace(",95.1", ",0.951"), "line 3 .* seems to be a fraction; expected percent, 95.1"),
         (lambda text: f"{text}\n{ROWS[0]}", "line 8 .* ReLU has a run of seed 0 under .* already"),
@@ -246,9 +325,9 @@ def test_on_request_the_evidence_in_full(table, capsys):
         (lambda text: text.replace("95.0", "high"), "test_accuracy: expected a number, got 'high'"),
         (lambda text: text.replace("95.0", "950"), "950 is not between 0 and 100 percent"),
         (lambda text: text.replace("60000", "60,000", 1), "line 2 .* other cells than the first line has columns"),
-        (lambda text: text.replace("ReLU,1", '"ReLU,1', 1), "not a table of runs .unexpected end of data"),
+        (lambda text: text.replace("ReLU,1", '"ReLU,1', 1), "not a table .unexpected end of data"),
         (lambda text: text.replace("ReLU,1", '"ReLU\n",1', 1), "a cell goes over several lines; is a quote missing"),
-        (lambda text: f"{text.splitlines()[0]}\n\n\n", "has no runs below its first line"),
+        (lambda text: f"{text.splitlines()[0]}\n\n\n", "has nothing below its first line"),
         (lambda text: text.replace("seed", "Seed,seed", 1).replace(",0,", ",0,0,"), "has a column 'Seed'; write seed"),
         (lambda text: with_column(text, "status", ""), "status is empty"),
         (lambda text: f"{with_column(text, 'status', 'nan')}\n{ROWS[0]},ok", "ReLU has a run of seed 0 under"),
@@ -271,8 +350,8 @@ def test_a_table_that_cannot_be_right_is_refused_with_its_line(change, words, ta
 
 def test_a_file_of_another_kind_or_none_at_all_is_refused(tmp_path, refusal):
     (tmp_path / "image.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
-    assert "image.csv is not a table of runs" in refusal("judge", str(tmp_path / "image.csv"))
+    assert "image.csv is not a table" in refusal("judge", str(tmp_path / "image.csv"))
     assert "No such file" in refusal("judge", str(tmp_path / "none.csv"))
-    assert f"is a folder; expected a table of runs, such as {tmp_path / 'results.csv'}" in refusal(
+    assert f"is a folder; expected a table with a line for a run, such as {tmp_path / 'results.csv'}" in refusal(
         "judge", str(tmp_path)
     )

@@ -30,18 +30,21 @@ from tinydist.files import check_replaceable
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.outcomes import COUNTS
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
+from tinydist.reproduce.evidence.tables_of_curves import NEEDED as NEEDED_OF_A_CURVE
+from tinydist.reproduce.evidence.tables_of_curves import read_curves
 from tinydist.reproduce.evidence.tables_of_runs import NEEDED, read_table
 from tinydist.reproduce.plans.plan import LR_OF_TABLES, Plan, make_plan
 from tinydist.reproduce.plans.request import Request
 from tinydist.reproduce.plans.results import carry_out
 from tinydist.reproduce.plans.studies import STUDIES
 from tinydist.reproduce.report import judgement, page, printout
-from tinydist.reproduce.runs.export import export
+from tinydist.reproduce.runs.export import CURVES, export, export_table
 from tinydist.reproduce.runs.pool import PoolError
 from tinydist.reproduce.runs.settings import LR
 from tinydist.reproduce.runs.starts import OPTIMIZERS
 from tinydist.reproduce.runs.status import status
 from tinydist.reproduce.runs.sweep import CHECKPOINT_EVERY
+from tinydist.tables import counted
 from tinydist.times import duration
 
 DESCRIPTION = """\
@@ -156,9 +159,17 @@ def _judge(options: argparse.Namespace) -> int:
             raise DataError(f"{twice[0]} is given twice; give each table once")
         if options.page:
             check_replaceable(options.page)
+        if len(options.curves) > len(options.tables):
+            ours, theirs = counted(len(options.curves), "table"), counted(len(options.tables), "table")
+            raise ValueError(f"--curves: got {ours} for {theirs} of runs; give one for each, in the same order")
         tables = {str(path): read_table(path) for path in options.tables}
-        judged = judgement.judge(tables)
+        pairs = zip(options.curves, tables.items(), strict=False)
+        read = {name: read_curves(path, table) for path, (name, table) in pairs}
+        judged = judgement.judge(tables, {name: curves for name, (curves, _) in read.items()})
         _show(judgement.in_words(judged, tables, options.explain))
+        for name, (_, left_out) in read.items():
+            if left_out:
+                print(f"\nCurves left out, as {name} has no successful run of them: {'; '.join(left_out)}")
         if options.page:
             print(f"\nSaved: {judgement.write_page(options.page, judged, tables)}")
         return 0
@@ -167,11 +178,14 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    logdir = options.logdir or options.folder / options.to
-
     def work() -> int:
-        written = export(options.folder, logdir)
-        print(f"Runs exported to {logdir}: {len(written)}. To see them: tensorboard --logdir {logdir}")
+        if options.to == "csv":
+            path = options.exported or options.folder / CURVES
+            print(f"Runs exported to {path}: {export_table(options.folder, path)}.")
+        else:
+            logdir = options.exported or options.folder / options.to
+            written = export(options.folder, logdir)
+            print(f"Runs exported to {logdir}: {len(written)}. To see them: tensorboard --logdir {logdir}")
         return 0
 
     return exit_status(work, EXPECTED)
@@ -210,9 +224,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("folder", type=Path, metavar="DIR", help="results folder")
         if run is _report:
             _add_explain(command)
-    command.add_argument("--to", choices=["tensorboard"], required=True, help="the program that is to show the runs")
     command.add_argument(
-        "--out", dest="logdir", type=Path, metavar="LOGDIR", help="where to write (default: DIR/tensorboard)"
+        "--to", choices=["tensorboard", "csv"], required=True, help="the program; csv: a table, a line a measurement"
+    )
+    command.add_argument(
+        "--out",
+        dest="exported",
+        type=Path,
+        metavar="PATH",
+        help=f"the folder, or the table, to write (default: DIR/tensorboard, DIR/{CURVES})",
     )
     judge = add(
         "judge",
@@ -226,6 +246,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.HelpFormatter,
     )
     judge.add_argument("tables", type=Path, nargs="+", metavar="FILE.csv", help="a table of runs")
+    judge.add_argument(
+        "--curves",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="CURVES.csv",
+        help="learning curves: a table for each table of runs, in the same order, as export DIR --to csv writes it, "
+        f"with the columns {', '.join(NEEDED_OF_A_CURVE)} and those that tell the runs apart; then verdicts say what "
+        "still moves, and the page shows the curves side by side",
+    )
     judge.add_argument(
         "--out", type=Path, dest="page", metavar="PAGE.html", help="write a page like report.html as well, a new file"
     )

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from tinydist.analysis.statistics import Summary
+from tinydist.reproduce.evidence import course as courses
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.comparisons import Above, MoreSpread, NeverDead, Reaches, UsuallyDead, Within
-from tinydist.reproduce.evidence.course import Before, course, halfway
+from tinydist.reproduce.evidence.course import Before, course
+from tinydist.reproduce.evidence.outcomes import curve_of
 from tinydist.training import Measurement
 
 ACTIVE = (1.0,) * 10
@@ -27,6 +29,10 @@ def run(record):
         return replace(record(model, seed, **changes), curve=curve)
 
     return make
+
+
+def halfway(runs):
+    return courses.halfway([curve_of(run) for run in runs if run.status == "ok"], runs[0].config.setting)
 
 
 def test_the_runs_halfway_are_those_at_the_last_epoch_up_to_the_half_that_all_were_measured_at(run):

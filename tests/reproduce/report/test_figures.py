@@ -69,7 +69,7 @@ def test_curves_show_the_epochs_at_which_every_run_was_measured(record):
     (line,) = figure.axes[2].lines
     assert line.get_xdata().tolist() == [1, 5]
     assert line.get_ydata().tolist() == [pytest.approx(100 - 81), pytest.approx(100 - 85)]
-    assert figures.epochs_of_all([one, other]) == [0, 1, 5]
+    assert figures.epochs_of_all([{0: 1, 1: 1, 5: 1}, {0: 1, 1: 1, 2: 1, 5: 1}]) == [0, 1, 5]
 
 
 def test_the_thick_bar_is_students_interval(runs):

@@ -1,3 +1,4 @@
+import csv
 import errno
 import json
 import struct
@@ -11,6 +12,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tinydist.reproduce import cli
 from tinydist.reproduce.runs import export
 from tinydist.reproduce.runs.records import METRICS, identity, metrics_lines, write_config
+from tinydist.reproduce.runs.settings import Setting
 
 SCALARS = {"train_loss", "train_accuracy", "test_accuracy", "dead_outputs", "dead_hidden"}
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -154,6 +156,36 @@ def test_a_real_run_is_exported_as_it_was_recorded(tmp_path):
     assert not (tmp_path / "tensorboard").exists()
 
 
+def test_the_curves_of_all_measured_runs_are_one_table(folder, record, config, capsys):
+    assert cli.main(["export", str(folder), "--to", "csv"]) == 0
+    assert f"Runs exported to {folder / 'curves.csv'}: 3." in capsys.readouterr().out
+    with (folder / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {}
+    for row in rows:
+        point = int(row["epoch"]), float(row["test_accuracy"]), float(row["train_loss"]), int(row["dead_outputs"])
+        found.setdefault((row["model"], row["seed"]), []).append(point)
+    curve = [(m.epoch, m.test_accuracy, m.train_loss, m.dead_outputs) for m in record().curve]
+    assert found["Abs", "2"] == found["ReLU", "1"] == curve[:2]
+    assert found["ReLU2-Neg", "0"] == [
+        (m.epoch, m.test_accuracy, m.train_loss, 3) for m in record(accuracy=91.25, dead=3).curve
+    ]
+    setting = config().setting
+    assert {Setting.from_row(row) for row in rows} == {setting}
+
+
+def test_a_second_table_of_curves_takes_the_place_of_the_first_and_of_nothing_else(folder, capsys):
+    path = folder / "curves.csv"
+    assert export.export_table(folder, path) == 3
+    before = path.read_bytes()
+    assert export.export_table(folder, path) == 3
+    assert path.read_bytes() == before
+    path.write_text("precious\n")
+    assert cli.main(["export", str(folder), "--to", "csv"]) == 2
+    assert "curves.csv is no export of learning curves, and would be lost" in capsys.readouterr().err
+    assert path.read_text() == "precious\n"
+
+
 def refusal(folder, capsys, *flags):
     assert cli.main(["export", str(folder), "--to", "tensorboard", *flags]) == 2
     captured = capsys.readouterr()
@@ -211,7 +243,7 @@ def test_without_the_package(folder, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["results", "--to", "wandb"], "invalid choice: 'wandb' (choose from 'tensorboard')"),
+        (["results", "--to", "wandb"], "invalid choice: 'wandb' (choose from 'tensorboard', 'csv')"),
         (["results"], "the following arguments are required: --to"),
         (["--to", "tensorboard"], "the following arguments are required: DIR"),
     ],

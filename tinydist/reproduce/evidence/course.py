@@ -9,12 +9,13 @@ that last doubling is said to have come to rest, and one that would still moves.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinydist.reproduce.evidence.comparisons import Comparison
-from tinydist.reproduce.evidence.outcomes import Outcomes, outcomes
-from tinydist.reproduce.runs.records import RunRecord
+from tinydist.reproduce.evidence.outcomes import Curve, Outcomes, by_model
+from tinydist.reproduce.runs.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,15 @@ class Course:
     words: str
 
 
-def halfway(records: Sequence[RunRecord]) -> Before | None:
-    """Return the runs of one setting at the last epoch up to the half at which all successful ones were measured.
+def halfway(curves: Sequence[Curve], setting: Setting) -> Before | None:
+    """Return the successful runs of one setting at the last epoch up to the half at which all were measured.
 
     Returns:
-        None if there is no such epoch, or no run was successful.
+        None if there is no such epoch, or no run.
     """
-    good = [record for record in records if record.status == "ok"]
-    common = set[int].intersection(*({m.epoch for m in record.curve} for record in good)) if good else set[int]()
-    epoch = max((e for e in common if 0 < 2 * e <= records[0].config.epochs), default=0)
-    if not epoch:
-        return None
-    then = [replace(record, curve=tuple(m for m in record.curve if m.epoch <= epoch)) for record in good]
-    return Before(epoch, outcomes(then))
+    common = set[int].intersection(*(set(curve) for curve in curves)) if curves else set[int]()
+    epoch = max((epoch for epoch in common if 0 < 2 * epoch <= setting.epochs), default=0)
+    return Before(epoch, by_model([curve[epoch] for curve in curves], Counter(), setting)) if epoch else None
 
 
 def course(comparison: Comparison, results: Outcomes, before: Before, epochs: int, until: int) -> Course:

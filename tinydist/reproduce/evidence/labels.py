@@ -10,6 +10,7 @@ from itertools import chain, count
 
 from tinydist.datasets import find_source, rows_are, short_name, title
 from tinydist.errors import DataError
+from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting
@@ -55,6 +56,11 @@ def protocol_notes(setting: Setting, fewest: int) -> str:
     elif reduced:
         notes.append(f"Reduced protocol: {', '.join(reduced)}. Compare directions with the paper, not decimals.")
     return "\n".join(notes)
+
+
+def place(model: str) -> int:
+    """Return the place of a model in the paper's order; others come behind."""
+    return PAPER_MODELS.index(model) if model in PAPER_MODELS else len(PAPER_MODELS)
 
 
 def run_counts(records: Sequence[RunRecord]) -> tuple[int, int]:

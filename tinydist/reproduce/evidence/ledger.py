@@ -23,7 +23,7 @@ from tinydist.reproduce.evidence.claims import CLAIMS, Claim
 from tinydist.reproduce.evidence.comparisons import Comparison
 from tinydist.reproduce.evidence.course import Before, Course, course, halfway
 from tinydist.reproduce.evidence.decisions import OPEN, REFUTED, Decision, decide
-from tinydist.reproduce.evidence.outcomes import Outcomes, grouped, outcomes
+from tinydist.reproduce.evidence.outcomes import Outcomes, curve_of, grouped, outcomes
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import LR, Setting
 
@@ -68,8 +68,11 @@ class Verdict:
 
 def judged(records: Sequence[RunRecord]) -> dict[Setting, list[Verdict]]:
     """Judge every claim on each setting among these runs, failed ones too, by their ends and their learning curves."""
-    groups = grouped(records).items()
-    return {setting: verdicts(outcomes(group), setting, halfway(group)) for setting, group in groups}
+    judged = {}
+    for setting, group in grouped(records).items():
+        curves = [curve_of(record) for record in group if record.status == "ok"]
+        judged[setting] = verdicts(outcomes(group), setting, halfway(curves, setting))
+    return judged
 
 
 def verdicts(results: Outcomes, setting: Setting, before: Before | None = None) -> list[Verdict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -134,6 +134,15 @@ class Run:
     accuracy: float
     seed: int
     counts: tuple[int | None, ...]
+
+
+Curve = Mapping[int, Run]
+"""A successful run as it was at each epoch at which it was measured."""
+
+
+def curve_of(record: RunRecord) -> Curve:
+    """Return the course of a successful run."""
+    return {m.epoch: run_from(replace(record, curve=(m,)).row()) for m in record.curve}
 
 
 def run_from(row: Mapping[str, Any]) -> Run:

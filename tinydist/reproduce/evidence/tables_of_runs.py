@@ -8,7 +8,7 @@ import hashlib
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -64,31 +64,63 @@ def read_table(path: Path) -> Table:
         DataError: if a column is missing, a row is not that of a run, or two are of the same run.
         OSError: if the file cannot be read.
     """
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected a table of runs, such as {path / CSV}")
-    contents = read_bytes(path)
     found: dict[Setting, _Runs] = {}
-    kept: list[list[str]] = []
-    try:
-        rows = csv.DictReader(io.StringIO(contents.decode("utf-8-sig"), newline=""), strict=True, skipinitialspace=True)
-        head = list(rows.fieldnames or [])
-        _check_head(head, path)
-        for row in rows:
-            try:
-                _add(row, found)
-            except ValueError as reason:
-                raise DataError(f"{path}, line {rows.line_num} is not a run: {reason}") from None
-            kept.append([row[name] for name in head])
-    except (UnicodeDecodeError, csv.Error) as reason:
-        raise DataError(f"{path} is not a table of runs ({reason}); expected text, with commas between cells") from None
-    if not found:
-        raise DataError(f"{path} has no runs below its first line; expected one in each line")
+    file = read_lines(path, NEEDED, KNOWN, "a run")
+    for line, row in file.rows:
+        try:
+            _add(row, found)
+        except ValueError as reason:
+            raise DataError(f"{path}, line {line} is not a run: {reason}") from None
     for setting, runs in found.items():
         if runs.good and 0 < max(run.accuracy for run in runs.good) <= 1:
             raise DataError(f"{path}: no test_accuracy on {setting} is above 1; expected percent, they seem fractions")
     results = {setting: by_model(runs.good, runs.failed, setting) for setting, runs in found.items()}
-    unknown = [name for name in head if name not in KNOWN]
-    return Table(results, [head, *kept], hashlib.sha256(contents).hexdigest(), unknown)
+    cells = [[row[name] for name in file.head] for _, row in file.rows]
+    return Table(results, [file.head, *cells], file.sha256, [name for name in file.head if name not in KNOWN])
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A CSV file: its first line, the number and the cells by column of every other, and the checksum."""
+
+    head: Sequence[str]
+    rows: Sequence[tuple[int, Mapping[str, str]]]
+    sha256: str
+
+
+def read_lines(path: Path, needed: Sequence[str], known: Set[str], what: str) -> Lines:
+    """Read a CSV file.
+
+    Args:
+        path: of the file.
+        needed: columns that it must have.
+        known: all columns that would be read.
+        what: a line is, in words.
+
+    Raises:
+        DataError: if it is no such file, or has no line below its first; if a column is missing, there twice, or
+            called almost as one that would be read; or if a line has other cells than the first.
+        OSError: if the file cannot be read.
+    """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a table with a line for {what}, such as {path / CSV}")
+    contents, rows = read_bytes(path), []
+    try:
+        text = io.StringIO(contents.decode("utf-8-sig"), newline="")
+        lines = csv.DictReader(text, strict=True, skipinitialspace=True)
+        head = list(lines.fieldnames or [])
+        _check_head(head, path, needed, known)
+        for row in lines:
+            if None in row or None in row.values():
+                raise DataError(
+                    f"{path}, line {lines.line_num} is not {what}: it has other cells than the first line has columns"
+                )
+            rows.append((lines.line_num, row))
+    except (UnicodeDecodeError, csv.Error) as reason:
+        raise DataError(f"{path} is not a table ({reason}); expected text, with commas between cells") from None
+    if not rows:
+        raise DataError(f"{path} has nothing below its first line; expected {what} in each line")
+    return Lines(head, rows, hashlib.sha256(contents).hexdigest())
 
 
 def read_csv(path: Path) -> Mapping[Setting, Outcomes]:
@@ -100,24 +132,19 @@ def read_csv(path: Path) -> Mapping[Setting, Outcomes]:
     return read_table(path).results
 
 
-def _check_head(head: Sequence[str], path: Path) -> None:
-    """Check the first line of a table.
-
-    Raises:
-        DataError: if a column is missing, there twice, or called almost as one that would be read.
-    """
-    if missing := [name for name in NEEDED if name not in head]:
+def _check_head(head: Sequence[str], path: Path, needed: Sequence[str], known: Set[str]) -> None:
+    if missing := [name for name in needed if name not in head]:
         near = {name: difflib.get_close_matches(name, head, n=1, cutoff=0.5) for name in missing}
         meant = "; ".join(f"is {found[0]!r} {name}?" for name, found in near.items() if found)
         raise DataError(
-            f"{path} has no column {', '.join(missing)}; expected {', '.join(NEEDED)} in the first line, separated by "
+            f"{path} has no column {', '.join(missing)}; expected {', '.join(needed)} in the first line, separated by "
             f"commas, got {', '.join(map(repr, head)) or 'nothing'}{f' ({meant})' if meant else ''}"
         )
     if twice := [name for name, count in Counter(head).items() if count > 1]:
         raise DataError(f"{path} has {head.count(twice[0])} columns {twice[0]!r}; leave all but one of them out")
     for name in head:
         plain = name.strip().lower().replace(" ", "_")
-        if name not in KNOWN and plain in KNOWN:
+        if name not in known and plain in known:
             raise DataError(f"{path} has a column {name!r}; write {plain}, or call it otherwise")
 
 
@@ -127,8 +154,6 @@ def _add(row: Mapping[str, str], found: dict[Setting, _Runs]) -> None:
     Raises:
         ValueError: if the row is not that of a run, or the run is there already.
     """
-    if None in row or None in row.values():
-        raise ValueError("it has other cells than the first line has columns")
     if any("\n" in cell for name, cell in row.items() if name != "status"):
         raise ValueError("a cell goes over several lines; is a quote missing?")
     model = str(parse_model_name(row["model"]))

@@ -21,8 +21,13 @@ from tinydist.datasets import Dataset
 from tinydist.figures import png
 from tinydist.models import build_model, parse_model_name
 from tinydist.nn import Sequential
-from tinydist.reproduce.evidence.outcomes import Outcomes, outcomes
-from tinydist.reproduce.report.figures import accuracy_figure, epochs_of_all, learning_curves_figure
+from tinydist.reproduce.evidence.outcomes import Curve, Outcomes, curve_of, outcomes
+from tinydist.reproduce.report.figures import (
+    accuracy_figure,
+    curves_side_by_side_figure,
+    epochs_of_all,
+    learning_curves_figure,
+)
 from tinydist.reproduce.report.printout import results_table
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting
@@ -166,6 +171,24 @@ def _learning_curves(records: Sequence[RunRecord], label: str) -> Exhibit:
     )
 
 
+def curves_side_by_side(setting: Setting, sources: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Exhibit:
+    """Return the exhibit of the learning curves of several programs under one setting, by program and model."""
+    rows: list[tuple[str, ...]] = [("program", "model", "runs", "mean test error % after epoch")]
+    for source, models in sources.items():
+        for model, curves in models.items():
+            epochs = epochs_of_all(curves)
+            means = (f"{epoch:,}: {summarize([100 - c[epoch].accuracy for c in curves]).mean:.2f}" for epoch in epochs)
+            rows.append((source, model, str(len(curves)), ", ".join(means)))
+    return Exhibit(
+        f"curves-{setting.input}-{setting.epochs}",
+        f"Learning curves, {setting}",
+        "Test error on a logarithmic axis: the mean of the runs at each epoch at which all were measured, and a band "
+        "from the best to the worst.",
+        text_table(rows),
+        png(curves_side_by_side_figure(sources, str(setting))),
+    )
+
+
 def _dying_outputs(lost: Sequence[RunRecord], label: str) -> Exhibit:
     dying = {
         f"{r.config.model}, seed {r.config.seed}": dying_outputs.OutputActivity(
@@ -187,7 +210,7 @@ def _dying_outputs(lost: Sequence[RunRecord], label: str) -> Exhibit:
 def _curves_table(records: Sequence[RunRecord]) -> str:
     """Return a table with a row for each model: mean test error over its runs at about eight of the measured epochs."""
     succeeded = [record for record in records if record.status == "ok"]
-    epochs = epochs_of_all(succeeded)
+    epochs = epochs_of_all([curve_of(record) for record in succeeded])
     shown = [epochs[i] for i in sorted({round(i) for i in np.linspace(0, len(epochs) - 1, 8)})]
     rows: list[tuple[str, ...]] = [("mean test error % after epoch", *(f"{epoch:,}" for epoch in shown))]
     for model in dict.fromkeys(record.config.model for record in succeeded):

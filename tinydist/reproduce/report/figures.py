@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,10 +12,13 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, set_title
+from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, panels, set_title
+from tinydist.figures import COLORS as COLORS_OF_PROGRAMS
+from tinydist.figures import MARKERS as MARKERS_OF_PROGRAMS
 from tinydist.models import parse_model_name
 from tinydist.ops import ACTIVATIONS
-from tinydist.reproduce.evidence.outcomes import Outcomes
+from tinydist.reproduce.evidence.labels import place
+from tinydist.reproduce.evidence.outcomes import Curve, Outcomes
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting
@@ -87,12 +92,12 @@ CURVES: dict[str, Callable[[Measurement], float]] = {
 """What is drawn of a measurement, by the name of the axis."""
 
 
-def epochs_of_all(runs: Sequence[RunRecord]) -> list[int]:
-    """Return the epochs at which all of these runs, at least one, were measured, in order.
+def epochs_of_all(curves: Sequence[Mapping[int, object]]) -> list[int]:
+    """Return the epochs at which all of these curves, at least one, have a point, in order.
 
     A folder that an earlier version began may have runs that were measured at others.
     """
-    return sorted(set[int].intersection(*({m.epoch for m in run.curve} for run in runs)))
+    return sorted(set[int].intersection(*(set(curve) for curve in curves)))
 
 
 def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
@@ -113,18 +118,18 @@ def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
     columns = max(len(families), 1)
     figure = canvas(10, 10)
     rows = figure.subplots(len(CURVES), columns, squeeze=False, sharex=True, sharey="row")
-    for (name, value), panels in zip(CURVES.items(), rows, strict=True):
-        for axes, runs in zip(panels, families.values(), strict=False):
+    for (name, value), row in zip(CURVES.items(), rows, strict=True):
+        for axes, runs in zip(row, families.values(), strict=False):
             for model in dict.fromkeys(record.config.model for record in runs):
                 _draw_curve(
                     axes, model, [record for record in runs if record.config.model == model], value, name.endswith("%")
                 )
             axes.grid(alpha=0.3)
-        panels[0].set_ylabel(name)
-        panels[0].set_xscale("log")
-        panels[0].set_yscale("log", nonpositive="clip")
+        row[0].set_ylabel(name)
+        row[0].set_xscale("log")
+        row[0].set_yscale("log", nonpositive="clip")
         if name.endswith("%"):
-            _plain_ticks(panels[0].yaxis, PERCENT_TICKS)
+            _plain_ticks(row[0].yaxis, PERCENT_TICKS)
     for axes, name in zip(rows[0], families, strict=False):
         axes.set_title(name, fontsize=10)
     for axes in rows[-1]:
@@ -145,8 +150,8 @@ def _plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
 def _draw_curve(
     axes: Axes, model: str, runs: Sequence[RunRecord], value: Callable[[Measurement], float], percent: bool
 ) -> None:
-    trained = [epoch for epoch in epochs_of_all(runs) if epoch > 0]
     curves = [{m.epoch: value(m) for m in run.curve} for run in runs]
+    trained = [epoch for epoch in epochs_of_all(curves) if epoch > 0]
     values = np.array([[curve[epoch] for epoch in trained] for curve in curves])  # (runs, points)
     values = np.maximum(values, 50 / runs[0].config.train_size if percent else 0.0)
     spec = parse_model_name(model)
@@ -162,3 +167,39 @@ def _draw_curve(
         ls="--" if spec.bias else "-",
         label=model,
     )
+
+
+def curves_side_by_side_figure(sources: Mapping[str, Mapping[str, Sequence[Curve]]], label: str) -> Figure:
+    """Draw test error against epochs, a panel for each model, a colour and a marker for each program.
+
+    The line is the mean over the runs at the epochs at which all of them were measured, the band goes from the best to
+    the worst.
+
+    Args:
+        sources: curves of successful runs, by program and model.
+        label: the protocol, shown under the title.
+    """
+    models = sorted({model for found in sources.values() for model in found}, key=lambda model: (place(model), model))
+    figure, all_axes = panels(len(models), 2.6, 2.3, columns=5, sharex=True, sharey=True)
+    looks = dict(zip(sources, cycle(zip(COLORS_OF_PROGRAMS, MARKERS_OF_PROGRAMS, strict=True)), strict=False))
+    for axes, model in zip(all_axes, models, strict=True):
+        for source, found in sources.items():
+            color, marker = looks[source]
+            curves = found.get(model, [])
+            epochs = [epoch for epoch in epochs_of_all(curves) if epoch > 0] if curves else []
+            errors = np.array([[100 - curve[epoch].accuracy for epoch in epochs] for curve in curves])
+            if epochs:
+                look: dict[str, Any] = {"color": color, "marker": marker, "ms": 4, "lw": 1.2, "mfc": "none"}
+                axes.fill_between(epochs, errors.min(axis=0), errors.max(axis=0), color=color, alpha=0.15, lw=0)
+                axes.plot(epochs, errors.mean(axis=0), label=source, **look)
+        axes.set_title(model, fontsize=9)
+        axes.set_yscale("log")
+        _plain_ticks(axes.yaxis, PERCENT_TICKS)
+        axes.grid(alpha=0.3)
+    handles = {line.get_label(): line for axes in all_axes for line in axes.get_lines()}
+    figure.legend(handles=list(handles.values()), loc="outside lower center", fontsize=9)
+    for lowest in all_axes[-5:]:
+        lowest.set_xlabel("epochs")
+    figure.supylabel("test error, %", fontsize=9)
+    set_title(figure, f"Learning curves side by side: mean, and band from the best to the worst run\n{label}")
+    return figure

@@ -110,6 +110,7 @@ class Page:
         origins: on what, and by which commands, the runs were computed.
         agreements: tables of where two programs agree, each with a title, headings first.
         agreement_rule: what agreeing means.
+        curves: learning curves of several programs, an exhibit for each setting.
     """
 
     lead: str
@@ -122,6 +123,7 @@ class Page:
     origins: Sequence[Mapping[str, str]] = ()
     agreements: Sequence[tuple[str, Sequence[Sequence[str]]]] = ()
     agreement_rule: str = ""
+    curves: Sequence[Exhibit] = ()
 
     @property
     def on_mnist(self) -> bool:

@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from tinydist.datasets import INPUTS
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.agreement import RULE, Agreement, agreements
 from tinydist.reproduce.evidence.claims import CLAIMS
-from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes
-from tinydist.reproduce.evidence.outcomes import Outcomes
+from tinydist.reproduce.evidence.course import halfway
+from tinydist.reproduce.evidence.labels import place, protocol_label, protocol_notes
+from tinydist.reproduce.evidence.outcomes import Curve, Outcomes
+from tinydist.reproduce.evidence.tables_of_curves import Curves
 from tinydist.reproduce.evidence.tables_of_runs import Table
-from tinydist.reproduce.report.exhibits import accuracy
+from tinydist.reproduce.report.exhibits import accuracy, curves_side_by_side
 from tinydist.reproduce.report.html import Page, Section, render
 from tinydist.reproduce.report.printout import (
     brief_lines,
     claims,
     contradictions,
-    place,
     protocol,
     results_table,
     verdicts_on,
@@ -51,6 +53,7 @@ class Judged:
         setting: what the runs share.
         results: the runs, models in the paper's order.
         verdicts: on every claim.
+        curves: learning curves of the runs, by model; empty if there are none.
     """
 
     mark: str
@@ -58,6 +61,7 @@ class Judged:
     setting: Setting
     results: Outcomes
     verdicts: Sequence[ledger.Verdict]
+    curves: Mapping[str, Sequence[Curve]]
 
     @property
     def title(self) -> str:
@@ -76,18 +80,27 @@ class Judged:
         return "\n".join(f"FAILED {counted(n, 'run')} of {model}" for model, n in failed.items())
 
 
-def judge(tables: Mapping[str, Table]) -> list[Judged]:
+def judge(tables: Mapping[str, Table], curves: Mapping[str, Curves]) -> list[Judged]:
     """Judge every setting of every table.
 
     Args:
         tables: by name.
+        curves: of the runs of some of them, by the name of the table.
     """
-    found = [(name, setting, runs) for name, table in tables.items() for setting, runs in table.results.items()]
+    found = [
+        (name, table, setting)
+        for name, table in tables.items()
+        for setting in sorted(table.results, key=lambda setting: INPUTS.index(setting.input))
+    ]
     judged = []
-    for number, (name, setting, runs) in enumerate(found, 1):
+    for number, (name, table, setting) in enumerate(found, 1):
+        runs = table.results[setting]
         results = {model: runs[model] for model in sorted(runs, key=place)}
         mark = f"#{number}" if len(found) > 1 else ""
-        judged.append(Judged(mark, name, setting, results, ledger.verdicts(results, setting)))
+        of_models = curves.get(name, {}).get(setting, {})
+        before = halfway([curve for model in of_models.values() for curve in model], setting)
+        verdicts = ledger.verdicts(results, setting, before)
+        judged.append(Judged(mark, name, setting, results, verdicts, of_models))
     return judged
 
 
@@ -189,9 +202,19 @@ def write_page(path: Path, judged: Sequence[Judged], tables: Mapping[str, Table]
             for one, other, found in pairs(judged)
         ],
         agreement_rule=RULE,
+        curves=[curves_side_by_side(setting, same) for setting, same in _with_curves(judged).items()],
     )
     write_atomically(path, render(page))
     return path
+
+
+def _with_curves(judged: Sequence[Judged]) -> dict[Setting, dict[str, Mapping[str, Sequence[Curve]]]]:
+    """Return the learning curves that there are: by setting, then by what tells the tables apart, then by model."""
+    found: dict[Setting, dict[str, Mapping[str, Sequence[Curve]]]] = {}
+    for each in judged:
+        if each.curves:
+            found.setdefault(each.setting, {})[f"{each.mark} {each.source}".strip()] = each.curves
+    return found
 
 
 def _section(judged: Judged) -> Section:

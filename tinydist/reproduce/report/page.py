@@ -15,9 +15,9 @@ from tinydist.datasets import INPUTS, find_source
 from tinydist.errors import DataError
 from tinydist.files import atomic_path, write_atomically
 from tinydist.reproduce.evidence import ledger
-from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
+from tinydist.reproduce.evidence.labels import place, protocol_label, protocol_notes, run_counts, short_names
 from tinydist.reproduce.evidence.outcomes import grouped, outcomes
-from tinydist.reproduce.report import exhibits, printout
+from tinydist.reproduce.report import exhibits
 from tinydist.reproduce.report.exhibits import Exhibit, Trained
 from tinydist.reproduce.report.html import Page, Section, render
 from tinydist.reproduce.runs.pool import side_by_side
@@ -60,12 +60,11 @@ def finished_records(out: Path) -> list[RunRecord]:
 def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
     """Sort records by setting, raw input first, then by model as in the paper, then by seed."""
 
-    def place(record: RunRecord) -> tuple[object, ...]:
+    def key(record: RunRecord) -> tuple[object, ...]:
         config = record.config
-        in_the_paper = printout.place(config.model)
-        return (INPUTS.index(config.input), str(config.setting), in_the_paper, config.model, config.seed)
+        return (INPUTS.index(config.input), str(config.setting), place(config.model), config.model, config.seed)
 
-    return sorted(records, key=place)
+    return sorted(records, key=key)
 
 
 def write_page(out: Path, records: Sequence[RunRecord], jobs: int = 1, complete: bool = True) -> Path:

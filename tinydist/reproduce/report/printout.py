@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.contradictions import found_in_the_paper
 from tinydist.reproduce.evidence.labels import protocol_label, protocol_notes, run_counts, short_names
@@ -98,11 +97,6 @@ def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
             lines += [f"{claim:{STATEMENT - 2}}  {numbers}"] if fits else [claim, f"{numbers:>{BRIEF}}"]
     moving = brief_lines(MOVES) if any(verdict.moves for verdict in judged) else []
     return "\n".join([*lines, NUMBERS, *moving])
-
-
-def place(model: str) -> int:
-    """Return the place of a model in the paper's order; others come behind."""
-    return PAPER_MODELS.index(model) if model in PAPER_MODELS else len(PAPER_MODELS)
 
 
 def brief_lines(text: str, hanging: int = 0) -> list[str]:

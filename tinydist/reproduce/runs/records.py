@@ -80,7 +80,7 @@ class RunRecord:
             rare = {f"outputs_below_{n}_percent": sum(a < n / 100 for a in final.output_activity) for n in (1, 5)}
             found = {**asdict(final), "outputs": len(final.output_activity), **rare}
             measured = {name: found[name] for name in MEASURED}
-        return {**_settings(self.config), **measured, "seconds": round(self.seconds, 3), "status": self.status}
+        return {**settings_of(self.config), **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
     def save(self, out: Path) -> None:
         """Write ``result.json`` of the run in `out`, whose other files are there: from then on the run is finished."""
@@ -95,7 +95,7 @@ class RunRecord:
         write_atomically(folder / RESULT, json.dumps(sealed(outcome), indent=1))
 
 
-def _settings(config: RunConfig) -> dict[str, object]:
+def settings_of(config: RunConfig) -> dict[str, object]:
     """Return the settings of a run as the first cells of its row of results.csv."""
     fields = asdict(config)
     named = {"model": fields.pop("model"), "seed": fields.pop("seed"), **fields}
@@ -386,7 +386,7 @@ def check_rows(out: Path, configs: Iterable[RunConfig]) -> None:
     if not _holds_something(path):
         return
     rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8", errors="replace"), newline="")))
-    ours = [_settings(config) for config in (*load_configs(out), *configs)]
+    ours = [settings_of(config) for config in (*load_configs(out), *configs)]
     columns = [column for column in ours[0] if rows and column in rows[0]]  # an older version may have had fewer
     known = {tuple(str(settings[column]) for column in columns) for settings in ours}
     if lost := sum(not columns or tuple(row[column] for column in columns) not in known for row in rows):
