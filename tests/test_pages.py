@@ -19,10 +19,12 @@ from tinydist.ops import ACTIVATIONS
 from tinydist.ops.table import OPS
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS
+from tinydist.reproduce.evidence.course import halfway
 from tinydist.reproduce.evidence.power import power
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS, FIRST_TABLE, published
-from tinydist.reproduce.evidence.tables_of_runs import read_csv
+from tinydist.reproduce.evidence.tables_of_curves import read_curves
+from tinydist.reproduce.evidence.tables_of_runs import read_csv, read_table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -351,6 +353,15 @@ def sentences():
     yield README, "one holds and five do not"
     yield "results", "On raw pixels all ten claims hold that these runs can test under the paper's protocol"
     yield "results", "On normalised pixels five of eight do not hold, two stay open"
+
+    table = read_table(ROOT / "data" / "reference" / "results.csv")
+    curves, _ = read_curves(ROOT / "data" / "reference" / "curves.csv", table)
+    setting, outcomes = reference()[0]
+    before = halfway([curve for model in curves[setting].values() for curve in model], setting)
+    verdict = next(v for v in ledger.verdicts(outcomes, setting, before) if v.claim.number == "7c")
+    assert verdict.moves
+    then, now = (found["ReLU"].mean - found["Abs-L2"].mean for found in (before.results, outcomes))
+    yield "results", f"Abs-L2 is {then:.1f} points behind ReLU after {before.epoch:,} epochs and {now:.1f} after 5,000"
 
     raw = by_input("evidence")["raw"]["ReLU2"]
     yield "results", f"{raw.mean_dead / 10:.0%} of its outputs are dead"
