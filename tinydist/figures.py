@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ def panels(
 
 
 def set_title(figure: Figure, text: str, fontsize: float = 10) -> None:
-    """Put `text` above all panels; lines that are wider than the figure are broken at spaces.
+    """Put `text` above all panels; lines that are wider than the figure are broken at spaces, and dollars are dollars.
 
     Args:
         figure: of its final width.
@@ -83,7 +84,7 @@ def set_title(figure: Figure, text: str, fontsize: float = 10) -> None:
     width_of_a_letter = 0.56 * fontsize / 72  # inches, on average, in Matplotlib's default font
     letters = max(int(figure.get_figwidth() / width_of_a_letter), 1)
     lines = (textwrap.fill(line, letters, break_long_words=False) for line in text.splitlines())
-    figure.suptitle("\n".join(lines), fontsize=fontsize)
+    figure.suptitle("\n".join(lines), fontsize=fontsize, parse_math=False)
 
 
 def png(figure: Figure, dpi: int = 130) -> bytes:
@@ -94,7 +95,9 @@ def png(figure: Figure, dpi: int = 130) -> bytes:
         dpi: pixels an inch.
     """
     drawn, contents, origin = io.BytesIO(), io.BytesIO(), PngInfo()
-    figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # in a name: it is drawn as a box
+        figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
     origin.add_text("Software", SOFTWARE)
     of_few_colors = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     of_few_colors.save(contents, "PNG", pnginfo=origin, dpi=(dpi, dpi))

@@ -50,8 +50,8 @@ class Measurement:
 
 
 def spaced_epochs(epochs: int, points: int) -> set[int]:
-    """Return 0, the last of `epochs` epochs, and about as many `points` evenly spaced between them on a log axis."""
-    return {0, *(round(e) for e in np.geomspace(1, epochs, points))}
+    """Return 0, the last of `epochs` epochs, and about so many points in all, evenly spaced on a log axis."""
+    return {0, epochs, *(round(e) for e in np.geomspace(1, epochs, points))}
 
 
 def measured_epochs(epochs: int) -> set[int]:
@@ -60,7 +60,7 @@ def measured_epochs(epochs: int) -> set[int]:
     They are 0; five a decade, evenly spaced on a log axis, up to a tenth of the run; and then every tenth of it: the
     last decade shows whether it has come to rest.
     """
-    tenths = {round(epochs * part / 10) for part in range(1, 11)} - {0}
+    tenths = {epochs * part // 10 for part in range(1, 11)} - {0}
     early = spaced_epochs(min(tenths), 1 + round(5 * math.log10(min(tenths))))
     return early | tenths
 

@@ -175,9 +175,9 @@ def test_the_page_has_the_verdicts_the_pictures_and_every_run_of_all_tables(tabl
         *("data:image/webp;base64", "data:", "https://arxiv.org/abs/2502.02103"),
     }
     for words in (
-        f"#1 {ours}: not the paper's protocol",
-        f"#2 {REFERENCE}: the paper's protocol: mnist, 60,000 training images",
-        "FAILED 1 run of ReLU2",
+        f"#1 {ours}: Not the paper's protocol",
+        f"#2 {REFERENCE}: The paper's protocol: mnist, 60,000 training images",
+        "FAILED 1 run of ReLU2 (#1)",
         "ReLU2 9 raw 60000 5000 0.001 <b>nan</b>",
         "Two programs agree on a model if",
         "419 runs in 2 tables",
@@ -217,7 +217,7 @@ def test_learning_curves_say_what_still_moves_and_are_shown_side_by_side(table, 
     words = " ".join(shown.split())
     assert "still moves, and could turn before epoch 5,000: ReLU more than 10 points above ReLU2: 75" in words
     found = Ids(page)
-    assert "curves-raw-600" in found.ids
+    assert "curves-1" in found.ids
     assert "still moves" in found.text
     assert f"#1 {ours} ReLU2 3 0: 90.00, 300: 79.90, 600: 59.90" in found.text
 
@@ -247,6 +247,10 @@ def test_curves_of_runs_that_are_not_in_the_table_are_left_out_by_name(table, ca
         (lambda text: text.replace(",5000,95.1", ",5000,94.1"), "seed 1, ends at 94.1% here and at 95.1% in its table"),
         (lambda text: text.replace(",5000,", ",4000,"), "its table has no run with epochs 4000"),
         (lambda text: text.replace("ReLU,", "Abs,").replace("ReLU2,", "Abs,"), "no measurement of a successful run"),
+        (
+            lambda text: text.replace("ReLU,0,5000,5000,95.0\n", ""),
+            "no measurement of ReLU, seed 0, after its last epoch",
+        ),
         (lambda text: text.splitlines()[0], "nothing below its first line; expected a measurement"),
     ],
 )
@@ -279,6 +283,35 @@ def test_a_page_that_is_there_is_not_replaced(table, refusal, tmp_path):
     words = refusal("judge", str(table("\n".join([HEAD, *ROWS]))), "--out", str(page))
     assert "page.html exists already, and would be lost" in words
     assert page.read_text() == "precious"
+
+
+def test_a_name_with_dollars_or_strange_letters_does_not_stop_the_page(table, capsys, tmp_path):
+    path = table("\n".join([HEAD, *ROWS]), "a$\\frac{$ 中文 _.csv")
+    curves = table(curves_of(ROWS, {}), "curves.csv")
+    judge(capsys, path, "--curves", curves, "--out", tmp_path / "page.html")
+    assert "curves-1" in Ids(tmp_path / "page.html").ids
+
+
+def test_runs_without_an_error_are_drawn(table, capsys, tmp_path):
+    rows = [f"{row.rpartition(',')[0]},100" for row in ROWS]
+    path, curves = table("\n".join([HEAD, *rows])), table(curves_of(rows, {}), "curves.csv")
+    judge(capsys, path, "--curves", curves, "--out", tmp_path / "page.html")
+
+
+def test_numbers_as_pandas_writes_them_are_read(table, capsys):
+    dead = "\n".join([f"{HEAD},dead_outputs", *(f"{row},{3.0 if 'ReLU2' in row else ''}" for row in ROWS)])
+    assert "dead in 3 of 3 runs" in judge(capsys, table(dead.replace(",60000,5000,", ",60000.0,5000.0,")))
+
+
+def test_accuracies_that_are_equal_but_for_the_rounding_of_floats_decide_nothing(table, capsys, tmp_path):
+    rows = [f"{row.rpartition(',')[0]},{54.13580246802 + 1e-14 * seed}" for seed, row in enumerate(ROWS)]
+    shown = judge(capsys, table("\n".join([HEAD, *rows])), "--out", tmp_path / "page.html")
+    assert "HELD" not in shown
+
+
+def test_a_folder_in_place_of_a_page_is_refused(table, refusal, tmp_path):
+    words = refusal("judge", str(table("\n".join([HEAD, *ROWS]))), "--out", str(tmp_path))
+    assert f"--out: {tmp_path} is a folder; name a file, such as {tmp_path / 'report.html'}" in words
 
 
 def test_a_table_that_is_given_twice_is_refused(table, refusal):
@@ -332,6 +365,10 @@ def test_on_request_the_evidence_in_full(table, capsys):
         (lambda text: with_column(text, "status", ""), "status is empty"),
         (lambda text: f"{with_column(text, 'status', 'nan')}\n{ROWS[0]},ok", "ReLU has a run of seed 0 under"),
         (lambda text: with_column(text, "outputs", "0"), "line 2 .* more than its 0 outputs"),
+        (
+            lambda text: f"{with_column(text, 'outputs', '10')}\nAbs,0,raw,60000,5000,0.001,90.0,2",
+            "got 2, and 10 before",
+        ),
         (lambda text: with_column(text, "outputs", "ten"), "outputs: expected a whole number, got 'ten'"),
         (lambda text: with_column(text, "dead_hidden", "129"), "it counts 129 dead of 128 hidden units"),
         (lambda text: with_column(text, "batch_size", "0"), "batch_size: expected a number above 0, got 0"),

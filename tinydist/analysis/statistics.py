@@ -17,6 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+OF_FLOATS = 1e-12
+"""Deviation, relative to the mean, that rounding in double precision may leave of equal values."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -42,8 +45,9 @@ class Summary:
 
     @property
     def varies(self) -> bool:
-        """Return whether the values lie further apart than rounding alone would put them."""
-        return self.n > 1 and self.sd > self.rounding and not math.isclose(self.sd, self.rounding)
+        """Return whether the values lie further apart than rounding alone would put them, or the rounding of floats."""
+        least = max(self.rounding, OF_FLOATS * abs(self.mean))
+        return self.n > 1 and self.sd > least and not math.isclose(self.sd, least)
 
     @property
     def variance_of_mean(self) -> float:

@@ -30,6 +30,7 @@ from tinydist.files import check_replaceable
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.outcomes import COUNTS
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
+from tinydist.reproduce.evidence.tables_judged import judge
 from tinydist.reproduce.evidence.tables_of_curves import NEEDED as NEEDED_OF_A_CURVE
 from tinydist.reproduce.evidence.tables_of_curves import read_curves
 from tinydist.reproduce.evidence.tables_of_runs import NEEDED, read_table
@@ -37,7 +38,7 @@ from tinydist.reproduce.plans.plan import LR_OF_TABLES, Plan, make_plan
 from tinydist.reproduce.plans.request import Request
 from tinydist.reproduce.plans.results import carry_out
 from tinydist.reproduce.plans.studies import STUDIES
-from tinydist.reproduce.report import judgement, page, printout
+from tinydist.reproduce.report import page, page_of_tables, printout, printout_of_tables
 from tinydist.reproduce.runs.export import CURVES, export, export_table
 from tinydist.reproduce.runs.pool import PoolError
 from tinydist.reproduce.runs.settings import LR
@@ -157,6 +158,10 @@ def _judge(options: argparse.Namespace) -> int:
         twice = [path for path, count in Counter(path.resolve() for path in options.tables).items() if count > 1]
         if twice:
             raise DataError(f"{twice[0]} is given twice; give each table once")
+        if options.page and options.page.is_dir():
+            raise IsADirectoryError(
+                f"--out: {options.page} is a folder; name a file, such as {options.page / page.PAGE}"
+            )
         if options.page:
             check_replaceable(options.page)
         if len(options.curves) > len(options.tables):
@@ -165,13 +170,13 @@ def _judge(options: argparse.Namespace) -> int:
         tables = {str(path): read_table(path) for path in options.tables}
         pairs = zip(options.curves, tables.items(), strict=False)
         read = {name: read_curves(path, table) for path, (name, table) in pairs}
-        judged = judgement.judge(tables, {name: curves for name, (curves, _) in read.items()})
-        _show(judgement.in_words(judged, tables, options.explain))
+        judged = judge(tables, {name: curves for name, (curves, _) in read.items()})
+        _show(printout_of_tables.in_words(judged, tables, options.explain))
         for name, (_, left_out) in read.items():
             if left_out:
                 print(f"\nCurves left out, as {name} has no successful run of them: {'; '.join(left_out)}")
         if options.page:
-            print(f"\nSaved: {judgement.write_page(options.page, judged, tables)}")
+            print(f"\nSaved: {page_of_tables.write_page(options.page, judged, tables)}")
         return 0
 
     return exit_status(work, EXPECTED)
@@ -234,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help=f"the folder, or the table, to write (default: DIR/tensorboard, DIR/{CURVES})",
     )
-    judge = add(
+    judging = add(
         "judge",
         _judge,
         "judge runs of any program, from tables",
@@ -245,21 +250,22 @@ def _parser() -> argparse.ArgumentParser:
         "shown side by side.",
         formatter_class=argparse.HelpFormatter,
     )
-    judge.add_argument("tables", type=Path, nargs="+", metavar="FILE.csv", help="a table of runs")
-    judge.add_argument(
+    judging.add_argument("tables", type=Path, nargs="+", metavar="FILE.csv", help="a table of runs")
+    judging.add_argument(
         "--curves",
         type=Path,
         nargs="+",
+        action="extend",
         default=[],
         metavar="CURVES.csv",
-        help="learning curves: a table for each table of runs, in the same order, as export DIR --to csv writes it, "
-        f"with the columns {', '.join(NEEDED_OF_A_CURVE)} and those that tell the runs apart; then verdicts say what "
-        "still moves, and the page shows the curves side by side",
+        help="learning curves: a table for each table of runs, or for the first ones, in the same order, as "
+        f"export DIR --to csv writes it, with the columns {', '.join(NEEDED_OF_A_CURVE)} and those that tell the runs "
+        "apart; then verdicts say what still moves, and the page shows the curves side by side",
     )
-    judge.add_argument(
+    judging.add_argument(
         "--out", type=Path, dest="page", metavar="PAGE.html", help="write a page like report.html as well, a new file"
     )
-    _add_explain(judge)
+    _add_explain(judging)
     return parser
 
 

@@ -44,8 +44,8 @@ def test_the_runs_halfway_are_those_at_the_last_epoch_up_to_the_half_that_all_we
     assert halfway([one]).epoch == 50
 
 
-@pytest.mark.parametrize("epochs", [{0: 10, 100: 90}, {0: 10, 60: 80, 100: 90}])
-def test_runs_without_a_measurement_in_the_first_half_have_no_course(run, epochs):
+@pytest.mark.parametrize("epochs", [{0: 10, 100: 90}, {0: 10, 60: 80, 100: 90}, {0: 10, 24: 50, 100: 90}])
+def test_runs_without_a_measurement_in_the_second_quarter_have_no_course(run, epochs):
     assert halfway([run("ReLU", 0, epochs)]) is None
 
 
@@ -75,7 +75,9 @@ def test_a_difference_moves_if_it_would_pass_its_size_before_the_papers_last_epo
     results = of(runs, ReLU2_Neg=90 + now, ReLU=90)
     found = course(Within("ReLU2-Neg", "ReLU", 1), results, before, 250, 5_000)
     assert found.moves == moves
-    assert found.words == f"ReLU2-Neg within 1 point of ReLU: {then:.3g} after 125 epochs, {now:.3g} after 250"
+    word = "still moves, and could turn before epoch 5,000" if moves else "has come to rest"
+    numbers = f"{then:.3g} after 125 epochs, {now:.3g} after 250"
+    assert found.words == f"{word}: ReLU2-Neg within 1 point of ReLU: {numbers}"
     above = course(Above("ReLU2-Neg", "ReLU", -1), results, before, 250, 5_000)
     assert above.moves == (moves and now < 0)
 
@@ -104,7 +106,32 @@ def test_each_kind_of_comparison_has_a_number_that_can_pass_its_size(runs):
     assert spread.quantity({"ReLU": runs(50, 6, 5), "Abs": runs(90, 2, 5)}) == pytest.approx(3)
     still = {"ReLU": runs(50, 6, 5), "Abs": runs(90, 0, 5)}
     assert math.isnan(spread.quantity(still))
-    assert not course(spread, still, Before(50, still), 100, 5_000).moves
+    assert course(spread, still, Before(50, still), 100, 5_000) is None
+
+
+def test_what_is_not_known_of_all_runs_at_both_times_has_no_course(runs):
+    now = {"ReLU": runs(90, 1, 4), "ReLU2": runs(40, 1, 4)}
+    above, dead = Above("ReLU", "ReLU2", 10), UsuallyDead("ReLU2")
+    assert course(above, now, Before(50, now), 100, 5_000)
+    assert course(dead, now, Before(50, now), 100, 5_000)
+    fewer = now | {"ReLU2": runs(30, 1, 3)}
+    uncounted = now | {"ReLU2": replace(now["ReLU2"], dead_outputs=None)}
+    failed = now | {"ReLU2": replace(now["ReLU2"], failed=1)}
+    for comparison, results, before in (
+        (above, now, fewer),
+        (above, now, {"ReLU": now["ReLU"]}),
+        (above, failed, now),
+        (dead, now, uncounted),
+        (dead, uncounted, now),
+    ):
+        assert course(comparison, results, Before(50, before), 100, 5_000) is None
+
+
+def test_a_number_that_is_just_where_its_statement_turns_may_move(runs):
+    """Dead in 2 of 8 runs, then in 4: more than half is not shown yet, and is, if it goes on so."""
+    then, now = ({"ReLU2": runs(50, 1, 8, dead=[1] * n + [0] * (8 - n))} for n in (2, 4))
+    assert course(UsuallyDead("ReLU2"), now, Before(50, then), 100, 5_000).moves
+    assert not course(UsuallyDead("ReLU2"), now, Before(50, now), 100, 5_000).moves
 
 
 def falling_behind(run, **changes):
@@ -120,9 +147,9 @@ def test_a_verdict_on_fewer_epochs_says_what_still_moves(run):
     assert (verdicts["3b"].result, verdicts["3b"].moves) == ("did not hold", True)
     assert (verdicts["1"].result, verdicts["1"].moves) == ("did not hold", False)
     assert (verdicts["2a"].result, verdicts["2a"].moves) == ("held", False)
-    assert [c.words for c in verdicts["3b"].courses] == [
-        "ReLU2-Neg within 1 point of ReLU: -10 after 50 epochs, -6 after 100"
-    ]
+    (found,) = verdicts["3b"].courses
+    assert found.words.startswith("still moves, and could turn before epoch 5,000: ReLU2-Neg within 1 point of ReLU: ")
+    assert found.words.endswith(": -10 after 50 epochs, -6 after 100")
 
 
 @pytest.mark.parametrize("changes", [{"lr": 0.01}, {"dataset": "fashion-mnist"}])

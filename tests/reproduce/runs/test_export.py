@@ -182,7 +182,7 @@ def test_a_second_table_of_curves_takes_the_place_of_the_first_and_of_nothing_el
     assert path.read_bytes() == before
     path.write_text("precious\n")
     assert cli.main(["export", str(folder), "--to", "csv"]) == 2
-    assert "curves.csv is no export of learning curves, and would be lost" in capsys.readouterr().err
+    assert "curves.csv has other columns than these curves, and would be lost" in capsys.readouterr().err
     assert path.read_text() == "precious\n"
 
 

@@ -19,11 +19,12 @@ Pair = TypeVar("Pair", bound=Hashable)
 
 
 def learned(results: Outcomes, baseline: str) -> bool:
-    """Return whether a baseline's mean test accuracy is at least ten points above chance, so that a model can collapse.
+    """Return whether a baseline has learned, so that a model can collapse: at least ten points more than guessing.
 
-    Chance is that of classes of equal size: 10 percent for ten, 50 for two.
+    A baseline that has failed runs has not.
     """
-    return baseline in results and results[baseline].mean >= 100 / results[baseline].outputs + CATASTROPHE
+    found = results.get(baseline)
+    return found is not None and not found.failed and found.mean >= found.guessing + CATASTROPHE
 
 
 def collapses(pairs: Mapping[Pair, tuple[Outcomes, str, str]]) -> dict[Pair, str]:

@@ -5,9 +5,9 @@ often runs would speak for the statement at least this much if it were false, an
 denial. So each statement can be shown, refuted, or left open, by the same rule in both directions.
 
 Runs whose accuracies do not vary by more than rounding (:mod:`tinydist.analysis.statistics`) cannot decide: both p are
-1. A failed run counts against the statement, and never for it. It has learned nothing: where that speaks against the
-statement, it counts as guessing, in both p. Where guessing would speak for the statement, `for_it` takes the best for
-it, 100 percent, as the failure may be that of a number format, not of the model. It had no dead node that is known.
+1. A failed run counts against the statement, and never for it. Where the statement is that a model is good, or near to
+another, a failed run is one that guesses. Where guessing would speak for the statement, `for_it` takes the worst case:
+an accuracy of 100 percent or, of spreads and dead nodes, one that forbids to show it.
 """
 
 from __future__ import annotations
@@ -118,8 +118,10 @@ class Within(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         test = welch(*(_guessing(results[model]) for model in self.models))
-        p = test.p_within(self.margin), test.p_outside(self.margin)
-        return Finding(*p, _difference(results, *self.models), _brief(results, *self.models))
+        for_it = 1.0 if _failed(self.models, results) else test.p_within(self.margin)
+        return Finding(
+            for_it, test.p_outside(self.margin), _difference(results, *self.models), _brief(results, *self.models)
+        )
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,8 @@ class Reaches(Comparison):
         test, measured = self._test(_guessing(results[self.model])), results[self.model].accuracy
         numbers = f"{measured}, {_with_interval(self._test(measured))}, n {measured.n}" if measured.n > 1 else ""
         brief = _failed_briefly(self.models, results) or _difference_briefly(test)
-        return Finding(
-            test.p_within(self.margin), test.p_outside(self.margin), _and_failed(numbers, self.models, results), brief
-        )
+        for_it = 1.0 if _failed(self.models, results) else test.p_within(self.margin)
+        return Finding(for_it, test.p_outside(self.margin), _and_failed(numbers, self.models, results), brief)
 
     def _test(self, measured: Summary) -> TTest:
         # A published deviation is part of the error, but does not say that the runs here vary.
@@ -186,14 +187,15 @@ class MoreSpread(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         wider, narrower = (results[model].accuracy for model in self.models)
-        narrower_with_failed = _guessing(results[self.narrower])
-        for_it = spread_p(wider, narrower_with_failed, self.ratio)[0] if wider.n > 1 else 1.0
-        against_it = spread_p(_guessing(results[self.wider]), narrower_with_failed, self.ratio)[1]
-        numbers = f"{wider.sd:.2f} and {narrower.sd:.2f} points, n {wider.n} and {narrower.n}"
-        if min(wider.n, narrower.n) < 2:
-            numbers = ""
-        elif not (wider.varies and narrower.varies):
-            numbers += "; too small to tell from rounding"
+        for_it = against_it = 1.0
+        numbers = ""
+        if min(wider.n, narrower.n) > 1:
+            numbers = f"{wider.sd:.2f} and {narrower.sd:.2f} points, n {wider.n} and {narrower.n}"
+            more, less = spread_p(wider, narrower, self.ratio)
+            for_it = 1.0 if results[self.narrower].failed else more
+            against_it = 1.0 if results[self.wider].failed else less
+            if not (wider.varies and narrower.varies):
+                numbers += "; too small to tell from rounding"
         brief = _failed_briefly(self.models, results) or f"±{wider.sd:.2f}/{narrower.sd:.2f}"
         return Finding(for_it, against_it, _and_failed(numbers, self.models, results), brief)
 
@@ -228,17 +230,18 @@ class UsuallyDead(Comparison):
 
     def examine(self, results: Outcomes) -> Finding:
         outcome = results[self.model]
-        hit, runs = _hits(outcome.dead_outputs or ()), outcome.runs
+        hit, runs = _hits(outcome.dead_outputs or ()), outcome.accuracy.n
         rarely = ""
         if outcome.below_1 and outcome.below_5:
             below_1, below_5 = (summarize(c).mean / outcome.outputs for c in (outcome.below_1, outcome.below_5))
             rarely = f", {below_1:.0%} active on < 1% of the training rows, {below_5:.0%} on < 5%"
-        numbers = _share_of_runs(hit, runs)
-        if outcome.accuracies:
-            numbers += f"; of all outputs {outcome.mean_dead / outcome.outputs:.0%} dead{rarely}"
-        numbers = _and_failed(numbers, self.models, results)
-        more, less = (float(scipy.stats.binomtest(hit, runs, 0.5, side).pvalue) for side in ("greater", "less"))
-        return Finding(more, less, numbers, f"dead in {_runs(hit, runs)}")
+        numbers = ""
+        if runs:
+            outputs = f"of all outputs {outcome.mean_dead / outcome.outputs:.0%} dead{rarely}"
+            numbers = f"{_share_of_runs(hit, runs)}; {outputs}"
+        more, less = (float(scipy.stats.binomtest(hit, outcome.runs, 0.5, side).pvalue) for side in ("greater", "less"))
+        brief = _failed_briefly(self.models, results) or f"dead in {_runs(hit, runs)}"
+        return Finding(more, less, _and_failed(numbers, self.models, results), brief)
 
 
 @dataclass(frozen=True)
@@ -267,17 +270,20 @@ class NeverDead(Comparison):
         return (0.5,)
 
     def quantity(self, results: Outcomes) -> float:
-        return _hits(count for model in self.models for count in results[model].dead_nodes)
+        return _hits(self._counts(results))
+
+    def _counts(self, results: Outcomes) -> list[int]:
+        return [count for model in self.models for count in results[model].dead_nodes]
 
     def examine(self, results: Outcomes) -> Finding:
-        hit = round(self.quantity(results))
-        runs = sum(results[model].runs for model in self.models)
-        numbers = _and_failed(_share_of_runs(hit, runs), self.models, results)
-        brief = f"dead in {_runs(hit, runs)}"
+        counts = self._counts(results)
+        hit, runs = _hits(counts), len(counts)
+        numbers = _and_failed(_share_of_runs(hit, runs) if runs else "", self.models, results)
         if hit:
-            return Finding(1.0, 0.0, numbers, brief)
-        if any(results[model].failed for model in self.models):
-            return Finding(1.0, 1.0, numbers, brief)
+            return Finding(1.0, 0.0, numbers, f"dead in {_runs(hit, runs)}")
+        if failed := _failed_briefly(self.models, results):
+            return Finding(1.0, 1.0, numbers, failed)
+        brief = f"dead in {_runs(hit, runs)}"
         return Finding(float(scipy.stats.binomtest(0, runs, 0.1, "less").pvalue), 1.0, numbers, brief)
 
 
@@ -301,9 +307,14 @@ def _and_failed(numbers: str, models: Sequence[str], results: Outcomes) -> str:
     return "; ".join([*([numbers] if numbers else []), *counted])
 
 
+def _failed(models: Sequence[str], results: Outcomes) -> int:
+    """Count the failed runs of these models."""
+    return sum(results[model].failed for model in models)
+
+
 def _failed_briefly(models: Sequence[str], results: Outcomes) -> str:
     """Return how many of all runs failed; empty if none did."""
-    failed = sum(results[model].failed for model in models)
+    failed = _failed(models, results)
     return f"{failed} of {sum(results[model].runs for model in models)} runs failed" if failed else ""
 
 
@@ -316,10 +327,9 @@ def _difference(results: Outcomes, a: str, b: str) -> str:
     if min(one.accuracy.n, other.accuracy.n) < 2:
         return _and_failed("", (a, b), results)
     test = welch(one.accuracy, other.accuracy)
-    text = f"{_with_interval(test)}, n {one.accuracy.n} and {other.accuracy.n}"
+    size = f", d {cohens_d(one.accuracies, other.accuracies):z.1f}" if test.varies else ""
+    text = f"{_with_interval(test)}{size}, n {one.accuracy.n} and {other.accuracy.n}"
     if test.varies:
-        d = cohens_d(one.accuracies, other.accuracies)
-        text = f"{_with_interval(test)}, d {d:z.1f}, n {one.accuracy.n} and {other.accuracy.n}"
         text += f"; not 0: Welch p {p_text(test.p_differs())}"
         if sorted(one.seeds) == sorted(other.seeds):
             rounding, overlap = max(one.rounding, other.rounding), max(one.overlap, other.overlap)

@@ -7,7 +7,8 @@ Then a claim
 * held, if every one of its comparisons was shown;
 * did not hold, if one of them was refuted;
 * has not enough evidence otherwise: the runs are too few, or too far apart, to tell;
-* does not arise, if a claim that it presupposes did not hold: where nothing failed, nothing was rescued;
+* does not arise, if a claim that it presupposes did not hold, and not for failed runs: where no model was at fault,
+  nothing was rescued;
 * is not tested where a model has no run, or the claim is about a protocol that was not run.
 
 So a false claim is said to have held in at most 5% of such ledgers, and a true one not to have held in at most 5%, as
@@ -28,9 +29,9 @@ from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import LR, Setting
 
 PAPERS_PROTOCOL, REDUCED = "the paper's protocol", "reduced protocol"
-HELD, NOT_HELD, NOT_ARISING, NOT_ENOUGH, NOT_TESTED = RESULTS = (
-    *("held", "did not hold", "does not arise", "not enough evidence", "not tested"),
-)
+HELD, NOT_HELD, NOT_ARISING = "held", "did not hold", "does not arise"
+NOT_ENOUGH, NOT_TESTED = "not enough evidence", "not tested"
+RESULTS = (HELD, NOT_HELD, NOT_ARISING, NOT_ENOUGH, NOT_TESTED)
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ class Verdict:
 
 def judged(records: Sequence[RunRecord]) -> dict[Setting, list[Verdict]]:
     """Judge every claim on each setting among these runs, failed ones too, by their ends and their learning curves."""
-    judged = {}
+    found = {}
     for setting, group in grouped(records).items():
         curves = [curve_of(record) for record in group if record.status == "ok"]
-        judged[setting] = verdicts(outcomes(group), setting, halfway(curves, setting))
-    return judged
+        found[setting] = verdicts(outcomes(group), setting, halfway(curves, setting))
+    return found
 
 
 def verdicts(results: Outcomes, setting: Setting, before: Before | None = None) -> list[Verdict]:
@@ -88,11 +89,16 @@ def verdicts(results: Outcomes, setting: Setting, before: Before | None = None) 
     found: dict[str, Verdict] = {}
     for claim in CLAIMS:
         verdict = _verdict(claim, results, setting, before, decided)
-        fallen = [found[number] for number in claim.presupposes if found[number].result == NOT_HELD]
+        fallen = [found[number] for number in claim.presupposes if _fell(found[number], results)]
         if fallen and verdict.result != NOT_TESTED:
             verdict = _not_arising(verdict, fallen)
         found[claim.number] = verdict
     return list(found.values())
+
+
+def _fell(verdict: Verdict, results: Outcomes) -> bool:
+    """Return whether a claim did not hold, and not for runs that failed."""
+    return verdict.result == NOT_HELD and not any(results[model].failed for model in verdict.claim.models)
 
 
 def _verdict(
@@ -108,12 +114,10 @@ def _verdict(
     decisions = tuple(decided.get(comparison) or _too_few(comparison) for comparison in claim.comparisons)
     words = [decision.word for decision in decisions]
     result = NOT_HELD if REFUTED in words else NOT_ENOUGH if OPEN in words else HELD
-    courses: tuple[Course, ...] = ()
-    until = claim.protocol.epochs
-    if before and protocol == REDUCED and setting.epochs < until:
-        known = [c for c in claim.comparisons if all(model in before.results for model in c.models)]
-        courses = tuple(course(c, results, before, setting.epochs, until) for c in known)
-    return Verdict(claim, result, decisions, setting, protocol, courses)
+    courses: list[Course | None] = []
+    if before and protocol == REDUCED and setting.epochs < claim.protocol.epochs:
+        courses = [course(c, results, before, setting.epochs, claim.protocol.epochs) for c in claim.comparisons]
+    return Verdict(claim, result, decisions, setting, protocol, tuple(found for found in courses if found))
 
 
 def _not_arising(verdict: Verdict, fallen: Sequence[Verdict]) -> Verdict:

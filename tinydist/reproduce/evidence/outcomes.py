@@ -140,6 +140,14 @@ Curve = Mapping[int, Run]
 """A successful run as it was at each epoch at which it was measured."""
 
 
+def epochs_of_all(curves: Sequence[Mapping[int, object]]) -> list[int]:
+    """Return the epochs at which all of these curves have a point, in order; none if there is no curve.
+
+    A folder that an earlier version began may have runs that were measured at others.
+    """
+    return sorted(set[int].intersection(*map(set[int], curves))) if curves else []
+
+
 def curve_of(record: RunRecord) -> Curve:
     """Return the course of a successful run."""
     return {m.epoch: run_from(replace(record, curve=(m,)).row()) for m in record.curve}
@@ -164,8 +172,10 @@ def run_from(row: Mapping[str, Any]) -> Run:
     return Run(row["model"], outputs, accuracy, read_number("seed", row["seed"], int), counts)
 
 
-def by_model(runs: Sequence[Run], failed: Counter[str], setting: Setting) -> dict[str, Outcome]:
+def by_model(runs: Sequence[Run], failed: Counter[str], setting: Setting, outputs: int = 10) -> dict[str, Outcome]:
     """Group the successful runs of one setting by model; `failed` counts the others, also of models that have no more.
+
+    `outputs` is how many the models have, if no run was successful.
 
     Raises:
         DataError: if a model has two runs of the same seed.
@@ -174,7 +184,7 @@ def by_model(runs: Sequence[Run], failed: Counter[str], setting: Setting) -> dic
     for run in runs:
         groups.setdefault(run.model, []).append(run)
     rows = rows_counted([run.accuracy for run in runs])
-    outputs = max((run.outputs for run in runs), default=10)  # the classes of the data, of every model
+    outputs = runs[0].outputs if runs else outputs  # the classes of the data, of every model
     about = {"rounding": rounding(rows), "overlap": overlap(rows, setting)}
     found = {}
     for model in dict.fromkeys([*groups, *failed]):

@@ -36,8 +36,8 @@ def read_curves(path: Path, table: Table) -> tuple[Curves, list[str]]:
         The curves; and the runs whose curves are left out, as they failed or are not in the table, being half done.
 
     Raises:
-        DataError: if a column is missing, a line is no measurement, an epoch is there twice, a run ends otherwise than
-            in the table, or no run is one of the table's.
+        DataError: if a column is missing, a line is no measurement, an epoch is there twice, a run has no end or
+            another one than in the table, or no run is one of the table's.
         OSError: if the file cannot be read.
     """
     found: dict[tuple[Setting, str, int], dict[int, Run]] = {}
@@ -49,19 +49,24 @@ def read_curves(path: Path, table: Table) -> tuple[Curves, list[str]]:
             told = tuple(row.get(name) for name in OF_A_SETTING)
             setting = settings[told] = settings.get(told) or _setting(row, table)
             epoch = read_number("epoch", row["epoch"], int)
-            run = run_from({**row, "model": str(parse_model_name(row["model"]))})
-            outcome = table.results[setting].get(run.model)
-            if outcome is None or run.seed not in outcome.seeds:
-                left_out[f"{run.model}, seed {run.seed}, {setting.input} input"] = None
+            model, seed = str(parse_model_name(row["model"])), read_number("seed", row["seed"], int)
+            outcome = table.results[setting].get(model)
+            if outcome is None or seed not in outcome.seeds:
+                left_out[f"{model}, seed {seed}, {setting.input} input"] = None
                 continue
-            end = outcome.accuracies[outcome.seeds.index(run.seed)]
-            _add(run, epoch, found.setdefault((setting, run.model, run.seed), {}), setting, end)
+            run, end = run_from({**row, "model": model}), outcome.accuracies[outcome.seeds.index(seed)]
+            _add(run, epoch, found.setdefault((setting, model, seed), {}), setting, end)
         except ValueError as reason:
             raise DataError(f"{path}, line {line} is not a measurement: {reason}") from None
     if not found:
         raise DataError(f"{path} has no measurement of a successful run of its table; give the curves of these runs")
     curves: dict[Setting, dict[str, list[Curve]]] = {}
-    for (setting, model, _), curve in found.items():
+    for (setting, model, seed), curve in found.items():
+        if setting.epochs not in curve:
+            raise DataError(
+                f"{path} has no measurement of {model}, seed {seed}, after its last epoch, {setting.epochs:,}, which "
+                "tells whether a curve is of a run in the table; add it"
+            )
         curves.setdefault(setting, {}).setdefault(model, []).append(dict(sorted(curve.items())))
     return curves, list(left_out)
 
@@ -96,6 +101,6 @@ def _add(run: Run, epoch: int, curve: dict[int, Run], setting: Setting, end: flo
         raise ValueError(f"epoch: expected 0 to {setting.epochs:,}, got {epoch:,}")
     if epoch in curve:
         raise ValueError(f"{run.model}, seed {run.seed}, was measured after epoch {epoch:,} already")
-    if epoch == setting.epochs and abs(run.accuracy - end) > SAME:
+    if epoch == setting.epochs and abs(run.accuracy - end) > SAME + 1e-9:  # by which floats may be off
         raise ValueError(f"{run.model}, seed {run.seed}, ends at {run.accuracy:g}% here and at {end:g}% in its table")
     curve[epoch] = run

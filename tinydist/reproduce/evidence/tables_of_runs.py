@@ -47,11 +47,12 @@ class Table:
 
 @dataclass
 class _Runs:
-    """The runs of one setting that have been read so far."""
+    """The runs of one setting that have been read so far, and how many outputs they have, once a line says so."""
 
     good: list[Run] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     seen: set[tuple[str, int]] = field(default_factory=set)
+    outputs: int | None = None
 
 
 def read_table(path: Path) -> Table:
@@ -74,7 +75,7 @@ def read_table(path: Path) -> Table:
     for setting, runs in found.items():
         if runs.good and 0 < max(run.accuracy for run in runs.good) <= 1:
             raise DataError(f"{path}: no test_accuracy on {setting} is above 1; expected percent, they seem fractions")
-    results = {setting: by_model(runs.good, runs.failed, setting) for setting, runs in found.items()}
+    results = {s: by_model(runs.good, runs.failed, s, runs.outputs or 10) for s, runs in found.items()}
     cells = [[row[name] for name in file.head] for _, row in file.rows]
     return Table(results, [file.head, *cells], file.sha256, [name for name in file.head if name not in KNOWN])
 
@@ -117,7 +118,7 @@ def read_lines(path: Path, needed: Sequence[str], known: Set[str], what: str) ->
                 )
             rows.append((lines.line_num, row))
     except (UnicodeDecodeError, csv.Error) as reason:
-        raise DataError(f"{path} is not a table ({reason}); expected text, with commas between cells") from None
+        raise DataError(f"{path} is not a table ({reason}); expected text in UTF-8, not packed") from None
     if not rows:
         raise DataError(f"{path} has nothing below its first line; expected {what} in each line")
     return Lines(head, rows, hashlib.sha256(contents).hexdigest())
@@ -164,6 +165,11 @@ def _add(row: Mapping[str, str], found: dict[Setting, _Runs]) -> None:
     if (model, seed) in runs.seen:
         raise ValueError(f"{model} has a run of seed {seed} under {setting} already; {ONE_OF_EACH_SEED}")
     runs.seen.add((model, seed))
+    if row.get("outputs", "").strip():
+        outputs = read_number("outputs", row["outputs"], int)
+        if runs.outputs not in (None, outputs):
+            raise ValueError(f"outputs: got {outputs}, and {runs.outputs} before, under the same setting")
+        runs.outputs = outputs
     if not status:
         raise ValueError("status is empty; expected ok, or how the run failed")
     if status.lower() != "ok":
@@ -187,7 +193,7 @@ def _check(setting: Setting) -> None:
     Raises:
         ValueError: if one of them cannot be; names what is expected.
     """
-    with suppress(DataError):  # data that are not here
+    with suppress(DataError, OSError):  # data that are not here
         find_source(setting.dataset)
     named: tuple[tuple[str, Iterable[str]], ...] = (
         ("input", INPUTS),

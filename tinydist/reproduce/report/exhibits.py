@@ -21,11 +21,10 @@ from tinydist.datasets import Dataset
 from tinydist.figures import png
 from tinydist.models import build_model, parse_model_name
 from tinydist.nn import Sequential
-from tinydist.reproduce.evidence.outcomes import Curve, Outcomes, curve_of, outcomes
+from tinydist.reproduce.evidence.outcomes import Curve, Outcomes, epochs_of_all, outcomes
 from tinydist.reproduce.report.figures import (
     accuracy_figure,
     curves_side_by_side_figure,
-    epochs_of_all,
     learning_curves_figure,
 )
 from tinydist.reproduce.report.printout import results_table
@@ -171,8 +170,8 @@ def _learning_curves(records: Sequence[RunRecord], label: str) -> Exhibit:
     )
 
 
-def curves_side_by_side(setting: Setting, sources: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Exhibit:
-    """Return the exhibit of the learning curves of several programs under one setting, by program and model."""
+def curves_side_by_side(name: str, setting: Setting, sources: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Exhibit:
+    """Return an exhibit, named, of the learning curves of several programs under one setting, by program and model."""
     rows: list[tuple[str, ...]] = [("program", "model", "runs", "mean test error % after epoch")]
     for source, models in sources.items():
         for model, curves in models.items():
@@ -180,7 +179,7 @@ def curves_side_by_side(setting: Setting, sources: Mapping[str, Mapping[str, Seq
             means = (f"{epoch:,}: {summarize([100 - c[epoch].accuracy for c in curves]).mean:.2f}" for epoch in epochs)
             rows.append((source, model, str(len(curves)), ", ".join(means)))
     return Exhibit(
-        f"curves-{setting.input}-{setting.epochs}",
+        name,
         f"Learning curves, {setting}",
         "Test error on a logarithmic axis: the mean of the runs at each epoch at which all were measured, and a band "
         "from the best to the worst.",
@@ -210,11 +209,12 @@ def _dying_outputs(lost: Sequence[RunRecord], label: str) -> Exhibit:
 def _curves_table(records: Sequence[RunRecord]) -> str:
     """Return a table with a row for each model: mean test error over its runs at about eight of the measured epochs."""
     succeeded = [record for record in records if record.status == "ok"]
-    epochs = epochs_of_all([curve_of(record) for record in succeeded])
+    measured = {record.config: {m.epoch: m for m in record.curve} for record in succeeded}
+    epochs = epochs_of_all([*measured.values()])
     shown = [epochs[i] for i in sorted({round(i) for i in np.linspace(0, len(epochs) - 1, 8)})]
     rows: list[tuple[str, ...]] = [("mean test error % after epoch", *(f"{epoch:,}" for epoch in shown))]
     for model in dict.fromkeys(record.config.model for record in succeeded):
-        curves = [{m.epoch: m for m in record.curve} for record in succeeded if record.config.model == model]
+        curves = [curve for config, curve in measured.items() if config.model == model]
         means = (summarize([100 - curve[epoch].test_accuracy for curve in curves]).mean for epoch in shown)
         rows.append((model, *(f"{mean:.2f}" for mean in means)))
     return text_table(rows)

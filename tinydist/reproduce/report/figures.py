@@ -18,7 +18,7 @@ from tinydist.figures import MARKERS as MARKERS_OF_PROGRAMS
 from tinydist.models import parse_model_name
 from tinydist.ops import ACTIVATIONS
 from tinydist.reproduce.evidence.labels import place
-from tinydist.reproduce.evidence.outcomes import Curve, Outcomes
+from tinydist.reproduce.evidence.outcomes import Curve, Outcomes, epochs_of_all
 from tinydist.reproduce.evidence.published import published
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting
@@ -32,23 +32,27 @@ EPOCH_TICKS = tuple(first * 10**zeros for zeros in range(6) for first in (1, 3))
 PERCENT_TICKS = (0.01, 0.1, 1, 2, 3, 5, 10, 20, 30, 50, 100)
 
 
+NO_ERROR = 0.005
+"""Where an error of 0 percent is drawn on a logarithmic axis: at half of one of MNIST's 10,000 test images."""
+
+
 def family(model: str) -> str:
     """Return the activation of a model, and whether a convolution is in front: "ReLU", "Conv-ReLU"."""
     spec = parse_model_name(model)
     return f"{'Conv-' if spec.conv else ''}{spec.activation}"
 
 
-def accuracy_figure(outcomes: Outcomes, setting: Setting, label: str) -> Figure:
+def accuracy_figure(results: Outcomes, setting: Setting, label: str) -> Figure:
     """Draw test accuracy: every run a dot; mean, 95% interval and standard deviation below; dead outputs at the edge.
 
     On MNIST the published mean and standard deviation are a hollow diamond above the dots.
 
     Args:
-        outcomes: the runs; failed ones cannot be drawn.
+        results: the runs; failed ones cannot be drawn.
         setting: of the runs.
         label: the protocol, shown under the title.
     """
-    results = {model: outcome for model, outcome in outcomes.items() if outcome.accuracies}
+    results = {model: outcome for model, outcome in results.items() if outcome.accuracies}
     after = set[str]()  # so many epochs, where there are published numbers
     figure = canvas(9, 1.6 + 0.42 * max(len(results), 2))
     axes = figure.subplots()
@@ -68,7 +72,7 @@ def accuracy_figure(outcomes: Outcomes, setting: Setting, label: str) -> Figure:
             axes.errorbar(
                 theirs.mean, row - 0.3, xerr=theirs.sd, fmt="D", mfc="none", ms=6, color="0.35", lw=1, capsize=2
             )
-        dead = f"{outcome.mean_dead:.1f} dead" if outcome.mean_dead else "–"
+        dead = f"{outcome.mean_dead:.1f} dead" if outcome.dead_outputs else "–"
         axes.text(1.01, row, f"{summary}   {dead}", transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.set_yticks(range(len(results)), labels=list(results))
     axes.set_ylim(len(results) - 0.4, -0.6)
@@ -90,14 +94,6 @@ CURVES: dict[str, Callable[[Measurement], float]] = {
     "test error, %": lambda m: 100 - m.test_accuracy,
 }
 """What is drawn of a measurement, by the name of the axis."""
-
-
-def epochs_of_all(curves: Sequence[Mapping[int, object]]) -> list[int]:
-    """Return the epochs at which all of these curves, at least one, have a point, in order.
-
-    A folder that an earlier version began may have runs that were measured at others.
-    """
-    return sorted(set[int].intersection(*(set(curve) for curve in curves)))
 
 
 def learning_curves_figure(records: Sequence[RunRecord], label: str) -> Figure:
@@ -186,8 +182,8 @@ def curves_side_by_side_figure(sources: Mapping[str, Mapping[str, Sequence[Curve
         for source, found in sources.items():
             color, marker = looks[source]
             curves = found.get(model, [])
-            epochs = [epoch for epoch in epochs_of_all(curves) if epoch > 0] if curves else []
-            errors = np.array([[100 - curve[epoch].accuracy for epoch in epochs] for curve in curves])
+            epochs = [epoch for epoch in epochs_of_all(curves) if epoch > 0]
+            errors = np.array([[max(100 - curve[epoch].accuracy, NO_ERROR) for epoch in epochs] for curve in curves])
             if epochs:
                 look: dict[str, Any] = {"color": color, "marker": marker, "ms": 4, "lw": 1.2, "mfc": "none"}
                 axes.fill_between(epochs, errors.min(axis=0), errors.max(axis=0), color=color, alpha=0.15, lw=0)
@@ -197,7 +193,10 @@ def curves_side_by_side_figure(sources: Mapping[str, Mapping[str, Sequence[Curve
         _plain_ticks(axes.yaxis, PERCENT_TICKS)
         axes.grid(alpha=0.3)
     handles = {line.get_label(): line for axes in all_axes for line in axes.get_lines()}
-    figure.legend(handles=list(handles.values()), loc="outside lower center", fontsize=9)
+    if len(sources) > 1:
+        legend = figure.legend(handles=list(handles.values()), loc="outside lower center", fontsize=9)
+        for name in legend.get_texts():
+            name.set_parse_math(False)
     for lowest in all_axes[-5:]:
         lowest.set_xlabel("epochs")
     figure.supylabel("test error, %", fontsize=9)

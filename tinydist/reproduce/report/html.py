@@ -25,10 +25,7 @@ ACCURACY_HEAD = (
     *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
     "published on MNIST",
 )
-SYMBOLS = {
-    **{ledger.HELD: "✓", ledger.NOT_HELD: "✗", ledger.NOT_ARISING: "⊘"},
-    **{ledger.NOT_ENOUGH: "?", ledger.NOT_TESTED: "–"},
-}
+SYMBOLS = dict(zip(ledger.RESULTS, "✓✗⊘?–", strict=True))
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,13 @@ class Section:
         title: what tells it from the others, such as "raw input".
         label: the protocol in a line.
         notes: what a reader has to know about the numbers.
-        reading: what was read of the data set; empty if it is missing.
         results: the runs.
         verdicts: one for each claim, by its number.
         exhibits: figures, each with a table and a text.
+        reading: what was read of the data set; empty if it is missing.
         missing: which trained weights are in no exhibit, and why; empty if all are.
         left_out: which of these exhibits are left out, and why; empty if none is.
+        source: where the runs are from, if not from a results folder.
     """
 
     setting: Setting
@@ -54,12 +52,13 @@ class Section:
     title: str
     label: str
     notes: str
-    reading: str
     results: Outcomes
     verdicts: Mapping[str, ledger.Verdict]
     exhibits: Sequence[Exhibit]
+    reading: str = ""
     missing: str = ""
     left_out: str = ""
+    source: str = ""
 
     @property
     def counts(self) -> list[tuple[str, int]]:
@@ -91,8 +90,10 @@ class Section:
         outcome = self.results.get(model)
         if outcome is None:
             return "no run"
+        if not outcome.accuracies:
+            return f"all {outcome.failed} failed"
         failed = f", {outcome.failed} failed" if outcome.failed else ""
-        return f"{outcome.accuracy}, n {outcome.accuracy.n}{failed}" if outcome.accuracies else f"all{failed[1:]}"
+        return f"{outcome.accuracy}, n {outcome.accuracy.n}{failed}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,6 @@ def render(page: Page) -> str:
         symbols=SYMBOLS,
         numbers=printout.NUMBERS,
         deciding=printout.deciding,
-        courses=printout.courses,
         accuracy_head=ACCURACY_HEAD,
         contradictions=found_in_the_paper(),
         rule=printout.RULE.format(compared="all comparisons made of one setting"),

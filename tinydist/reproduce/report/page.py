@@ -99,8 +99,8 @@ def write_page(out: Path, records: Sequence[RunRecord], jobs: int = 1, complete:
         checksums={name: sha for r in records for name, sha in data_checksums(r.config.folder(out)).items()},
         spent=f"{counted(len(records), 'run')}, {duration(sum(r.seconds for r in records))} of computing in all",
     )
-    _remove_other_figures(out / FIGURES, sections)
     write_atomically(out / PAGE, render(page))
+    _remove_other_figures(out / FIGURES, sections)
     return out / PAGE
 
 
@@ -135,7 +135,7 @@ def _section(
     verdicts = {verdict.claim.number: verdict for verdict in ledger.judged(records)[setting]}
     notes = protocol_notes(setting, fewest)
     title = f"{name} input"
-    return Section(setting, name, title, label, notes, reading, results, verdicts, shown, missing, left_out)
+    return Section(setting, name, title, label, notes, results, verdicts, shown, reading, missing, left_out)
 
 
 def _missing(lost: Sequence[str], some: bool) -> str:

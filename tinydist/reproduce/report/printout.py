@@ -138,16 +138,7 @@ def _verdict_lines(verdict: ledger.Verdict) -> list[str]:
         word = f"{decision.word}: " if decision.numbers else ""
         lines += _wrapped(f"{word}{decision.text}", indent, indent + 2)
         lines += _wrapped(decision.numbers, indent + 2, indent + 2)
-    return lines + [line for text in courses(verdict) for line in _wrapped(text, indent, indent + 2)]
-
-
-def courses(verdict: ledger.Verdict) -> list[str]:
-    """Return in words whether the numbers that decide still move, each with what it was and is."""
-    until = f"{verdict.claim.protocol.epochs:,}"
-    return [
-        f"{f'still moves, and could turn before epoch {until}' if course.moves else 'has come to rest'}: {course.words}"
-        for course in verdict.courses
-    ]
+    return lines + [line for course in verdict.courses for line in _wrapped(course.words, indent, indent + 2)]
 
 
 def contradictions() -> str:

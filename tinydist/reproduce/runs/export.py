@@ -72,7 +72,7 @@ def export_table(out: Path, path: Path) -> int:
     ]
     head = ",".join(rows[0])
     if path.exists() and path.read_text(encoding="utf-8", errors="replace").partition("\n")[0] != head:
-        raise DataError(f"{path} is no export of learning curves, and would be lost. Name another file with --out")
+        raise DataError(f"{path} has other columns than these curves, and would be lost. Name another file with --out")
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, rows[0], lineterminator="\n")
         table.writeheader()

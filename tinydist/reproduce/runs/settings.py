@@ -101,13 +101,13 @@ def _read(name: str, text: str, kind: Any) -> Any:
 
 
 def read_number(name: str, text: str, kind: Callable[[str], Number]) -> Number:
-    """Return a number from a cell of the column `name`.
+    """Return a number from a cell of the column `name`; a whole number may be written as 1.0, as pandas does.
 
     Raises:
         ValueError: if it is none of this kind, int or float.
     """
     try:
-        return kind(text)
+        return kind(str(text).strip().removesuffix(".0") if kind is int else text)
     except ValueError:
         expected = "a whole number" if kind is int else "a number"
         raise ValueError(f"{name}: expected {expected}, got {text!r}") from None

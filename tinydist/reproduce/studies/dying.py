@@ -438,7 +438,8 @@ def arms_figure(results: Mapping[str, Outcomes], label: str) -> Figure:
         above.set_visible(True)
         below.set_visible(True)
         _draw_group(above, below, group, results)
-    outputs = max((outcome.outputs for found in results.values() for outcome in found.values()), default=10)
+    trained = (outcome for found in results.values() for outcome in found.values() if outcome.accuracies)
+    outputs = max((outcome.outputs for outcome in trained), default=10)
     for row, name in enumerate(("test accuracy %", f"dead outputs of {outputs}") * 2):
         panels[row, 0].set_ylabel(name)
         panels[row, 0].set_ylim(*((0, 100) if row % 2 == 0 else (-0.4, outputs + 0.4)))
@@ -452,7 +453,9 @@ def _draw_group(above: Axes, below: Axes, group: str, results: Mapping[str, Outc
     """Draw the runs of one group of arms: accuracies above, dead outputs below."""
     arms = [arm for arm in GROUPS[group] if arm in results]
     for number, (model, (color, marker)) in enumerate(LOOKS.items()):
-        found = [(at, results[arm][model]) for at, arm in enumerate(arms) if model in results[arm]]
+        found = [
+            (at, r[model]) for at, r in enumerate(results[arm] for arm in arms) if model in r and r[model].accuracies
+        ]
         shift = 0.09 * (number - 1.5)
         for at, outcome in found:
             for axes, dots in ((above, outcome.accuracies), (below, outcome.dead_outputs or ())):
