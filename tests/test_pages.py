@@ -18,7 +18,7 @@ from tinydist.models import PAPER_MODELS, model_names
 from tinydist.ops import ACTIVATIONS
 from tinydist.ops.table import OPS
 from tinydist.reproduce.evidence import ledger
-from tinydist.reproduce.evidence.claims import CLAIMS
+from tinydist.reproduce.evidence.claims import CLAIMS, sizes
 from tinydist.reproduce.evidence.course import halfway
 from tinydist.reproduce.evidence.power import power
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
@@ -221,6 +221,7 @@ def in_words(verdict):
 
 
 TABLES = {
+    "sizes": lambda: [list(row) for row in sizes()],
     "reference-accuracies": reference_accuracies,
     "reference-verdicts": reference_verdicts,
     "quick": quick_on_its_page,

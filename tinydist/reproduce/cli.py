@@ -248,6 +248,7 @@ def _parser() -> argparse.ArgumentParser:
         f"{', '.join(COUNTS)}, dataset (default: mnist), status (ok, or how the run failed), and those of results.csv "
         "that say how it was trained. Several tables, and several settings in one, are judged each on its own, and "
         "shown side by side.",
+        usage="%(prog)s FILE.csv [FILE.csv ...] [--curves CURVES.csv [CURVES.csv ...]] [--out PAGE.html] [--explain]",
         formatter_class=argparse.HelpFormatter,
     )
     judging.add_argument("tables", type=Path, nargs="+", metavar="FILE.csv", help="a table of runs")
