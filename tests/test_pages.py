@@ -203,6 +203,36 @@ def reference_accuracies():
     return [["model", *REFERENCE_COLUMNS], *rows]
 
 
+def own_runs():
+    """Of raw and of normalised input our runs of the paper's protocol, and those of the other program."""
+    ours = by_input("paper")
+    theirs = {setting.input: outcomes for setting, outcomes in reference() if setting.epochs == 5_000}
+    return [(ours.get(name, {}), theirs[name]) for name in ("raw", "normalized")]
+
+
+def own():
+    pairs = own_runs()
+    models = [model for model in PAPER_MODELS if any(model in ours for ours, _ in pairs)]
+    rows = [
+        [model, *(str(found[model].accuracy) if model in found else "no run" for pair in pairs for found in pair)]
+        for model in models
+    ]
+    heads = (f"{name}, {whose}" for name in ("raw", "normalised") for whose in ("tinydist", "the other"))
+    return [["model", *heads], *rows]
+
+
+def own_within():
+    """How many of our runs lie between the lowest and the highest of the other program's, and how many there are."""
+    both = [
+        (a, theirs[m].accuracies)
+        for ours, theirs in own_runs()
+        for m in ours
+        if m in theirs
+        for a in ours[m].accuracies
+    ]
+    return sum(min(others) <= accuracy <= max(others) for accuracy, others in both), len(both)
+
+
 def reference_verdicts():
     columns = [
         {verdict.claim.number: verdict for verdict in ledger.verdicts(outcomes, setting)}
@@ -221,6 +251,7 @@ def in_words(verdict):
 
 
 TABLES = {
+    "own": own,
     "sizes": lambda: [list(row) for row in sizes()],
     "reference-accuracies": reference_accuracies,
     "reference-verdicts": reference_verdicts,
@@ -350,6 +381,7 @@ def sentences():
     raw, _, normalised = (Counter(map(in_words, ledger.verdicts(o, s))) for s, o in reference())
     assert (raw[ledger.HELD], raw[ledger.NOT_HELD]) == (10, 0)
     assert (normalised[ledger.HELD], normalised[ledger.NOT_HELD], normalised[ledger.NOT_ENOUGH]) == (1, 5, 2)
+    yield "results", "{} of {} lie between the lowest and the highest of its 20".format(*own_within())
     yield README, "all ten claims hold that these runs can test"
     yield README, "one holds and five do not"
     yield "results", "On raw pixels all ten claims hold that these runs can test under the paper's protocol"

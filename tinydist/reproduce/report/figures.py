@@ -190,6 +190,7 @@ def curves_side_by_side_figure(sources: Mapping[str, Mapping[str, Sequence[Curve
                 axes.plot(epochs, errors.mean(axis=0), label=source, **look)
         axes.set_title(model, fontsize=9)
         axes.set_yscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         _plain_ticks(axes.yaxis, PERCENT_TICKS)
         axes.grid(alpha=0.3)
     handles = {line.get_label(): line for axes in all_axes for line in axes.get_lines()}
