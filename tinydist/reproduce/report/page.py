@@ -33,7 +33,6 @@ from tinydist.reproduce.runs.records import (
     no_runs,
 )
 from tinydist.reproduce.runs.run import data_in_memory
-from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.runs.trained import trained_models
 from tinydist.tables import counted
 from tinydist.times import duration
@@ -86,9 +85,11 @@ def write_page(out: Path, records: Sequence[RunRecord], jobs: int = 1, complete:
     """
     check_folder(out)
     records = in_order(records)
-    groups = grouped(records)
+    groups, judged = grouped(records), ledger.judged(records)
     names = short_names(list(groups))
-    sections = [_section(names[setting], setting, group, out, jobs, complete) for setting, group in groups.items()]
+    sections = [
+        _section(names[setting], judged[setting], group, out, jobs, complete) for setting, group in groups.items()
+    ]
     page = Page(
         lead="run again with tinydist",
         sections=sections,
@@ -105,8 +106,9 @@ def write_page(out: Path, records: Sequence[RunRecord], jobs: int = 1, complete:
 
 
 def _section(
-    name: str, setting: Setting, records: Sequence[RunRecord], out: Path, jobs: int, complete: bool
+    name: str, judged: Sequence[ledger.Verdict], records: Sequence[RunRecord], out: Path, jobs: int, complete: bool
 ) -> Section:
+    setting = records[0].config.setting
     fewest, most = run_counts(records)
     label = protocol_label(setting, fewest, most)
     results = outcomes(records)
@@ -132,7 +134,7 @@ def _section(
         made = steps(side_by_side(calls, jobs), f"figures, {name} input", len(calls))
         with closing(made):
             shown += _saved(made, out / FIGURES / name)
-    verdicts = {verdict.claim.number: verdict for verdict in ledger.judged(records)[setting]}
+    verdicts = {verdict.claim.number: verdict for verdict in judged}
     notes = protocol_notes(setting, fewest)
     title = f"{name} input"
     return Section(setting, name, title, label, notes, results, verdicts, shown, reading, missing, left_out)
