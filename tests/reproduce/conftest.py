@@ -1,3 +1,4 @@
+import base64
 import csv
 import json
 
@@ -35,6 +36,14 @@ def record(config):
         return RunRecord(config(model, seed, **changes), status, 1.25, curve if status == "ok" else ())
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pixel():
+    """The smallest PNG file."""
+    return base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+    )
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ def out(tmp_path, capsys):
 
 
 @pytest.fixture
-def no_exhibits(monkeypatch):
+def no_exhibits(monkeypatch, pixel):
     """Reports with one small figure, since many take seconds."""
-    figure = Exhibit("one", "One figure", "a text", "a table", b"png")
+    figure = Exhibit("one", "One figure", "a text", "a table", pixel)
     monkeypatch.setattr(exhibits, "from_records", lambda *_: [lambda: figure])
     monkeypatch.setattr(exhibits, "first_look", lambda _: [])
 

@@ -270,8 +270,8 @@ def test_all_three_are_saved_and_show_something(tmp_path, field):
 @pytest.mark.parametrize("problem", [OSError("disk full"), KeyboardInterrupt()])
 def test_a_figure_that_cannot_be_written_leaves_no_half_file(tmp_path, problem):
     class Failing:
-        def savefig(self, path, **_):
-            path.write_bytes(b"half")
+        def savefig(self, file, **_):
+            file.write(b"half")
             raise problem
 
     old = tmp_path / "old.png"

@@ -25,7 +25,7 @@ ACCURACY_HEAD = (
     *("model", "test accuracy, %", "95% interval of the mean", "runs", "dead outputs", "dead hidden units"),
     "published on MNIST",
 )
-SYMBOLS = dict(zip(ledger.RESULTS, "✓✗⊘?–", strict=True))
+SYMBOLS = dict(zip(ledger.RESULTS, "✓✗/?–", strict=True))
 
 
 @dataclass(frozen=True)
