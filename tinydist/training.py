@@ -57,11 +57,11 @@ def spaced_epochs(epochs: int, points: int) -> set[int]:
 def measured_epochs(epochs: int) -> set[int]:
     """Return the epochs at which a run is measured, few, since measuring takes longer than an epoch.
 
-    They are 0; five a decade, evenly spaced on a log axis, up to a tenth of the run; and then every tenth of it: the
+    They are 0; three a decade, evenly spaced on a log axis, up to a tenth of the run; and then every tenth of it: the
     last decade shows whether it has come to rest.
     """
     tenths = {epochs * part // 10 for part in range(1, 11)} - {0}
-    early = spaced_epochs(min(tenths), 1 + round(5 * math.log10(min(tenths))))
+    early = spaced_epochs(min(tenths), 1 + round(3 * math.log10(min(tenths))))
     return early | tenths
 
 

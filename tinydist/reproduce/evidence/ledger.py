@@ -152,7 +152,7 @@ def _missing(claim: Claim, results: Outcomes, setting: Setting) -> Decision | No
         )
     absent = [model for model in claim.models if model not in results]
     if absent:
-        return Decision(f"needs a run of {', '.join(absent)}", brief=f"no run of {absent[0]}")
+        return Decision(f"needs a run of {', '.join(absent)}", brief=f"no {absent[0]} run")
     needed = {
         (model, name) for comparison in claim.comparisons for model in comparison.models for name in comparison.needs
     }

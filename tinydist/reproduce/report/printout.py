@@ -17,7 +17,7 @@ from tinydist.tables import WIDTH, text_table
 BRIEF, STATEMENT = 80, 53
 """Columns of the brief report, and of its column of claims with their indent."""
 NUMBERS = "In points [95% interval]: what a claim has higher, or first, minus the other."
-MOVES = "~ still moves: at its pace, it could turn before the paper's last epoch."
+MOVING = "In points [95% interval], first minus other; ~ still moves, and may turn later."
 RULE = (
     "A claim held if every comparison it comes down to is shown, did not hold if one of them is refuted: p below "
     "0.05, Holm-corrected over {compared}. It does not arise if a claim that it presupposes did not hold. Otherwise "
@@ -95,8 +95,7 @@ def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
             numbers = f"{'~ ' if verdict.moves else ''}{deciding(verdict)}"
             fits = max(len(claim) + 2, STATEMENT) + len(numbers) <= BRIEF
             lines += [f"{claim:{STATEMENT - 2}}  {numbers}"] if fits else [claim, f"{numbers:>{BRIEF}}"]
-    moving = brief_lines(MOVES) if any(verdict.moves for verdict in judged) else []
-    return "\n".join([*lines, NUMBERS, *moving])
+    return "\n".join([*lines, MOVING if any(verdict.moves for verdict in judged) else NUMBERS])
 
 
 def brief_lines(text: str, hanging: int = 0) -> list[str]:
