@@ -138,7 +138,7 @@ def test_failed_runs_count_against_a_claim(table, capsys):
     shown = judge(capsys, path, "--explain")
     assert "DID NOT HOLD: 1" in shown
     assert "2a ReLU2 fails catastrophically                    10 of 16 runs failed" in shown
-    assert "10 of 13 runs of ReLU failed, which counts against the claim" in " ".join(shown.split())
+    assert "10 of 13 runs of ReLU failed, which counts against it" in " ".join(shown.split())
 
 
 class Ids(HTMLParser):

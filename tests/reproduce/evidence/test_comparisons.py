@@ -112,7 +112,7 @@ def test_a_published_number_is_reached_within_its_margin(runs):
     assert str(reaches) == "Abs-L2 within 0.5 points of the published 97.61 ± 0.07"
     failed = reaches.examine({"Abs-L2": replace(a, failed=1)})  # which counts as guessing: 93.3% on average
     assert failed.for_it > 0.5
-    assert failed.numbers == f"{finding.numbers}; 1 of 21 runs of Abs-L2 failed, which counts against the claim"
+    assert failed.numbers == f"{finding.numbers}; 1 of 21 runs of Abs-L2 failed, which counts against it"
     assert reaches.examine({"Abs-L2": replace(a, failed=30)}).against_it < 0.01
 
 

@@ -136,7 +136,7 @@ def test_failed_runs_count_against_a_statement_and_never_for_it(comparison, fail
     assert word(comparison, results) == expected
     found = comparison.examine(results)
     assert found.brief == "30 of 70 runs failed"
-    assert f"30 of 50 runs of {failing} failed, which counts against the claim" in found.numbers
+    assert f"30 of 50 runs of {failing} failed, which counts against it" in found.numbers
 
 
 @pytest.mark.parametrize("comparison", [Within("ReLU", "Abs", 1), Reaches("ReLU", Summary(10, 1, 20), 1)])
@@ -174,7 +174,7 @@ def test_a_failed_run_is_no_reason_to_doubt_what_would_hold_whatever_it_had_been
 def test_a_model_whose_runs_all_failed_is_judged_as_one_that_guesses(comparison):
     results = {"ReLU": outcome([], 100, IN_THE_PAPER, failed=20), "Abs": outcome([80, 81] * 10, 100, IN_THE_PAPER)}
     assert word(comparison, results) == REFUTED
-    assert comparison.examine(results).numbers == "20 of 20 runs of ReLU failed, which counts against the claim"
+    assert comparison.examine(results).numbers == "20 of 20 runs of ReLU failed, which counts against it"
     assert word(MoreSpread("ReLU", "Abs", 2), results) == OPEN
     assert word(UsuallyDead("ReLU"), results) == REFUTED
     assert word(NeverDead(("ReLU",)), results) == OPEN
@@ -213,7 +213,7 @@ def test_a_failed_run_leaves_never_dead_open_unless_another_was_dead():
     none = "0 of 60 runs, 95% [0%, 6%]"
     assert never.examine(results) == Finding(pytest.approx(0.9**60), 1, none, "dead in 0 of 60 runs")
     results["Abs2"] = replace(results["Abs2"], failed=1)
-    failed = "; 1 of 21 runs of Abs2 failed, which counts against the claim"
+    failed = "; 1 of 21 runs of Abs2 failed, which counts against it"
     assert never.examine(results) == Finding(1, 1, none + failed, "1 of 61 runs failed")
     results["Abs"] = outcome([50] * 20, 100, IN_THE_PAPER, dead=1)
     assert never.examine(results) == Finding(1, 0, "20 of 60 runs, 95% [22%, 47%]" + failed, "dead in 20 of 60 runs")
@@ -230,7 +230,7 @@ def test_failed_runs_of_both_models_are_named():
     assert finding.brief == "3 of 43 runs failed"
     assert finding.numbers == (  # deviations of 10 and 0.5 from the mean, each times √(20 / 19)
         "10.26 and 0.51 points, n 20 and 20; 2 of 22 runs of ReLU failed and 1 of 21 runs of Abs failed, which counts "
-        "against the claim"
+        "against it"
     )
 
 

@@ -303,7 +303,7 @@ def _and_failed(numbers: str, models: Sequence[str], results: Outcomes) -> str:
         for model in models
         if (outcome := results[model]).failed
     ]
-    counted = [f"{' and '.join(failed)}, which counts against the claim"] if failed else []
+    counted = [f"{' and '.join(failed)}, which counts against it"] if failed else []
     return "; ".join([*([numbers] if numbers else []), *counted])
 
 
