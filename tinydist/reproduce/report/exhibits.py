@@ -385,7 +385,7 @@ def _output_images(trained: Trained) -> Exhibit:
         "output that is off at this image has gradient 0, so a model whose outputs are all off there has blank panels. "
         "With Neg, orange makes the class less likely.",
         "\n\n".join(tables),
-        png(prototypes.weights_figure(np.array(images), titles, trained.one_run, trained.data.classes)),
+        png(prototypes.weights_figure(np.array(images), titles, trained.one_run, min(trained.data.classes, 10))),
         picture=True,
     )
 
