@@ -40,16 +40,29 @@ def test_saving_without_a_display(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
 
 
-def test_a_file_has_few_colours_and_yet_looks_as_drawn():
-    figure, (axes,) = figures.panels(1, 3, 2)
+def draw_many_shades(axes):
     axes.imshow(np.linspace(0, 1, 600).reshape(20, 30), cmap="viridis")
+
+
+def draw_bands(axes):
+    """Translucent bands that lie on one another, as those of learning curves do."""
+    x = np.linspace(0, 1, 100)
+    for place, color in enumerate(figures.COLORS):
+        axes.fill_between(x, place * x**3, place * np.sqrt(x) + 1, color=color, alpha=0.15, lw=0)
+        axes.plot(x, place * x, color=color, marker="o", ms=4, lw=1.4)
+
+
+@pytest.mark.parametrize(("draw", "most"), [(draw_many_shades, 10), (draw_bands, 30)])
+def test_a_file_has_few_colours_and_yet_looks_as_drawn(draw, most):
+    figure, (axes,) = figures.panels(1, 6, 5)
+    draw(axes)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=130)
     contents = figures.png(figure)
     before, after = (np.asarray(Image.open(io.BytesIO(c)).convert("RGB"), int) for c in (drawn.getvalue(), contents))
     assert len(np.unique(after.reshape(-1, 3), axis=0)) <= 256
-    assert np.abs(before - after).mean() < 1
-    assert np.abs(before - after).max() < 10
+    assert np.abs(before - after).mean() < 0.5
+    assert np.abs(before - after).max() < most
     assert len(contents) < 0.6 * len(drawn.getvalue())
 
 
