@@ -99,10 +99,9 @@ def png(figure: Figure, dpi: int = 130) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # in a name: it is drawn as a box
         figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
     origin.add_text("Software", SOFTWARE)
+    whole = Image.open(drawn).convert("RGB")
     # Colours that cover the picture alone shift those of large areas; one round of k-means moves them back.
-    of_few_colors = Image.open(drawn).convert("RGB").quantize(
-        256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
-    )
+    of_few_colors = whole.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     of_few_colors.save(contents, "PNG", pnginfo=origin, dpi=(dpi, dpi))
     return contents.getvalue()
 

@@ -244,7 +244,10 @@ def test_curves_of_runs_that_are_not_in_the_table_are_left_out_by_name(table, ca
         (lambda text: f"{text}\nReLU,0,5000,-1,95.0", "epoch: expected 0 to 5,000, got -1"),
         (lambda text: f"{text}\nReLU,0,5000,7,nan", "test_accuracy of nan"),
         (lambda text: f"{text}\nReLU,0,5000,half,95.0", "epoch: expected a whole number, got 'half'"),
-        (lambda text: text.replace(",5000,95.1", ",5000,94.1"), "seed 1, ends at 94.1% here and at 95.1% in its table"),
+        (
+            lambda text: text.replace(",5000,95.1", ",5000,94.1"),
+            "seed 1, ends at 94.1% here and at 95.1% in its table; give each",
+        ),
         (lambda text: text.replace(",5000,", ",4000,"), "its table has no run with epochs 4000"),
         (lambda text: text.replace("ReLU,", "Abs,").replace("ReLU2,", "Abs,"), "no measurement of a successful run"),
         (

@@ -259,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="CURVES.csv",
-        help="learning curves: a table for each table of runs, or for the first ones, in the same order, as "
+        help="behind the tables, learning curves: a table for each table of runs, or for the first ones, in order, as "
         f"export DIR --to csv writes it, with the columns {', '.join(NEEDED_OF_A_CURVE)} and those that tell the runs "
         "apart; then verdicts say what still moves, and the page shows the curves side by side",
     )

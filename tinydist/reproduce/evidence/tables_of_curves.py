@@ -102,5 +102,8 @@ def _add(run: Run, epoch: int, curve: dict[int, Run], setting: Setting, end: flo
     if epoch in curve:
         raise ValueError(f"{run.model}, seed {run.seed}, was measured after epoch {epoch:,} already")
     if epoch == setting.epochs and abs(run.accuracy - end) > SAME + 1e-9:  # by which floats may be off
-        raise ValueError(f"{run.model}, seed {run.seed}, ends at {run.accuracy:g}% here and at {end:g}% in its table")
+        raise ValueError(
+            f"{run.model}, seed {run.seed}, ends at {run.accuracy:g}% here and at {end:g}% in its table; give each "
+            "table the curves of its own runs, in the same order"
+        )
     curve[epoch] = run

@@ -7,7 +7,7 @@ together what :mod:`tinydist.reproduce.report.figures` and :mod:`tinydist.analys
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from tinydist.activity import layer_output, node_layers
 from tinydist.analysis import dead_nodes, dying_outputs, latent, latent_space, perturbation, prototypes
 from tinydist.analysis.statistics import summarize
 from tinydist.datasets import Dataset
-from tinydist.figures import png
+from tinydist.figures import png, webp
 from tinydist.models import build_model, parse_model_name
 from tinydist.nn import Sequential
 from tinydist.reproduce.evidence.outcomes import Curve, Outcomes, epochs_of_all, outcomes
@@ -56,6 +56,7 @@ class Exhibit:
         table: the numbers behind the figure, as lines of text.
         png: the figure, as the contents of a PNG file.
         picture: whether it shows images, whose black and white must not be swapped on a dark page.
+        webp: the figure for the page, as the contents of a WebP file, made where the figure is drawn.
     """
 
     name: str
@@ -64,6 +65,10 @@ class Exhibit:
     table: str
     png: bytes
     picture: bool = False
+    webp: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "webp", webp(self.png))
 
 
 @dataclass(frozen=True)

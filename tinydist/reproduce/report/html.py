@@ -11,7 +11,6 @@ import jinja2
 
 from tinydist import __version__
 from tinydist.analysis.statistics import interval_text, summarize
-from tinydist.figures import webp
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, Claim, sizes
 from tinydist.reproduce.evidence.contradictions import found_in_the_paper
@@ -172,5 +171,4 @@ def render(page: Page) -> str:
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
         version=__version__,
         base64=lambda contents: base64.b64encode(contents).decode("ascii"),
-        webp=webp,
     )
