@@ -100,8 +100,9 @@ def png(figure: Figure, dpi: int = 130) -> bytes:
         figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
     origin.add_text("Software", SOFTWARE)
     whole = Image.open(drawn).convert("RGB")
-    # Colours that cover the picture alone shift those of large areas; one round of k-means moves them back.
-    of_few_colors = whole.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    # Colours that cover the picture alone shift those of large areas. k-means moves them back, in a few rounds: it
+    # stops once a round gives less than 10,000 pixels another colour.
+    of_few_colors = whole.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=10_000, dither=Image.Dither.NONE)
     of_few_colors.save(contents, "PNG", pnginfo=origin, dpi=(dpi, dpi))
     return contents.getvalue()
 
