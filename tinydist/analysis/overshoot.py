@@ -40,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.activity import check_activations, check_labels
+from tinydist.errors import DivergedError
 from tinydist.nn import Activation, Linear, Module, OffsetL2, Sequential, linear
 from tinydist.optim import Optimizer
 from tinydist.recording import no_grad
@@ -99,14 +100,17 @@ def measure_overshoot(model: Sequential, optimizer: Optimizer, x: Images, labels
 
     Raises:
         ShapeError, ValueError: if labels or images do not fit, or a pre-activation is not finite.
-        DivergedError: if the loss or a gradient is not finite.
+        DivergedError: if the loss, a gradient, or a pre-activation after the step is not finite.
     """
     before = pre_activations(model, x)
     weights, state = model.state_dict(), optimizer.state_dict()
     with _gradients_kept(model):
         try:
             training_step(_loss(model, x, labels, before.shape[1]), optimizer)
-            after = pre_activations(model, x)
+            try:
+                after = pre_activations(model, x)
+            except ValueError as problem:
+                raise DivergedError(f"after one step {problem}") from None
         finally:
             model.load_state_dict(weights)
             optimizer.load_state_dict(state)

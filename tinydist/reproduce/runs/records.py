@@ -45,10 +45,10 @@ RESULTS = (CSV, "report.html", "figures", "study")
 
 MEASURED = (
     *("test_accuracy", "train_accuracy", "train_loss", "outputs", "dead_outputs", "dead_hidden"),
-    *("outputs_below_1_percent", "outputs_below_5_percent"),
+    *("outputs_below_1_percent", "outputs_below_5_percent", "overshoot"),
 )
-"""Columns of results.csv for what was measured of the trained model; the last two count the outputs that are active on
-less than so many percent of the training images, the dead ones among them."""
+"""Columns of results.csv for what was measured: of the trained model, but for the last, which is of the first step. Two
+count the outputs that are active on less than so many percent of the training images, the dead ones among them."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,15 @@ class RunRecord:
         status: "ok", or how it failed.
         seconds: wall time.
         curve: measurements over training, the last of the trained model; empty if the run failed.
+        overshoot: κ of the first step, see :mod:`tinydist.analysis.overshoot`; None if the run failed, or an older
+            version did it.
     """
 
     config: RunConfig
     status: str
     seconds: float
     curve: tuple[Measurement, ...]
+    overshoot: float | None = None
 
     @property
     def final(self) -> Measurement:
@@ -78,7 +81,8 @@ class RunRecord:
         if self.curve:
             final = self.final
             rare = {f"outputs_below_{n}_percent": sum(a < n / 100 for a in final.output_activity) for n in (1, 5)}
-            found = {**asdict(final), "outputs": len(final.output_activity), **rare}
+            overshoot = "" if self.overshoot is None else self.overshoot
+            found = {**asdict(final), "outputs": len(final.output_activity), **rare, "overshoot": overshoot}
             measured = {name: found[name] for name in MEASURED}
         return {**settings_of(self.config), **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
@@ -90,6 +94,7 @@ class RunRecord:
             "status": self.status,
             "seconds": self.seconds,
             "curve": [asdict(m) for m in self.curve],
+            "overshoot": self.overshoot,
             "files": {name: _sha256(read_bytes(folder / name)) for name in sorted({METRICS, WEIGHTS} & _names(folder))},
         }
         write_atomically(folder / RESULT, json.dumps(sealed(outcome), indent=1))
@@ -198,7 +203,8 @@ def _read_result(folder: Path) -> tuple[RunRecord, dict[str, str]]:
         curve = tuple(map(Measurement.from_json, outcome["curve"]))
         if not curve and outcome["status"] == "ok":
             raise ValueError("no measurement")
-        return RunRecord(config, outcome["status"], outcome["seconds"], curve), outcome["files"]
+        overshoot = outcome.get("overshoot")
+        return RunRecord(config, outcome["status"], outcome["seconds"], curve, overshoot), outcome["files"]
     except (ValueError, TypeError, KeyError) as reason:
         raise DataError(f"{path} is damaged ({reason}); {_remedy(folder)}") from None
 

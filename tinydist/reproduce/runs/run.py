@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinydist import datasets
+from tinydist.analysis.overshoot import measure_overshoot
 from tinydist.batches import Batching
 from tinydist.errors import DataError, DivergedError
 from tinydist.files import write_atomically
@@ -115,6 +118,7 @@ def execute(
             return load_record(folder)
         recorder = _Recorder(config, out, model, optimizer, checkpoint_every)
         recorder.begin(environment)
+        overshoot = first_overshoot(config)
 
         def after_epoch(epoch: int) -> None:
             recorder.on_epoch(epoch)
@@ -123,13 +127,34 @@ def execute(
         try:
             train(model, optimizer, data, config.epochs, after_epoch, recorder.on_measurement, recorder.start, batching)
             save_arrays(folder / WEIGHTS, model.state_dict())
-            record = RunRecord(config, "ok", recorder.seconds(), tuple(recorder.curve))
+            record = RunRecord(config, "ok", recorder.seconds(), tuple(recorder.curve), overshoot)
         except DivergedError as failure:
             record = RunRecord(config, f"diverged: {failure}", recorder.seconds(), ())
         recorder.end()
         record.save(out)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return record
+
+
+def first_overshoot(config: RunConfig) -> float | None:
+    """Return the overshoot κ of the first step of a run, of a step on all rows where its steps are mini-batches.
+
+    It is measured on the training rows, on the first 10,000 where they are in chunks or on disk, and with the weights
+    that the run began with, also if it goes on from a checkpoint. It is None if something is not finite, which ends
+    the run as well.
+
+    Raises:
+        DataError, ValueError: as :func:`data_of`.
+    """
+    data = data_in_memory(config)
+    model, optimizer = start(config, data)
+    x, labels = data.x_train, data.y_train
+    if isinstance(x, np.ndarray) and config.chunk_size is not None:
+        x, labels = x[:10_000], labels[:10_000]
+    try:
+        return measure_overshoot(model, optimizer, x, labels).kappa
+    except (DivergedError, ValueError):
+        return None
 
 
 class _Recorder:
