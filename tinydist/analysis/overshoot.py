@@ -117,6 +117,31 @@ def measure_overshoot(model: Sequential, optimizer: Optimizer, x: Images, labels
     return _overshoot(before, after - before)
 
 
+def descending_overshoots(model: Sequential, optimizer: Optimizer, x: Images, labels: Array, steps: int) -> list[float]:
+    """Take full-batch steps, and return the overshoot κ of each, (steps,); infinite from where something is not finite.
+
+    Args:
+        model: layers in a row, trained in place.
+        optimizer: of its parameters.
+        x, labels: as for :func:`measure_overshoot`.
+        steps: how many.
+
+    Raises:
+        ShapeError, ValueError: if labels or images do not fit, or a pre-activation at the start is not finite.
+    """
+    before = pre_activations(model, x)
+    kappas: list[float] = []
+    for _ in range(steps):
+        try:
+            training_step(_loss(model, x, labels, before.shape[1]), optimizer)
+            after = pre_activations(model, x)
+        except (DivergedError, ValueError):
+            return kappas + [math.inf] * (steps - len(kappas))
+        kappas.append(_overshoot(before, after - before).kappa)
+        before = after
+    return kappas
+
+
 def _overshoot(z: Array, change: Array) -> Overshoot:
     return Overshoot(np.abs(z).mean(axis=0), np.maximum(z, 0).mean(axis=0), np.abs(change).mean(axis=0))
 

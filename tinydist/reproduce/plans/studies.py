@@ -8,7 +8,7 @@ from pathlib import Path
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.report import page, printout
 from tinydist.reproduce.runs.records import RunRecord
-from tinydist.reproduce.studies import activations, dying, other_data
+from tinydist.reproduce.studies import activations, dying, other_data, overshoot
 from tinydist.reproduce.studies.study import Study
 
 
@@ -18,5 +18,10 @@ def _write_report(records: Sequence[RunRecord], out: Path, jobs: int) -> tuple[s
 
 
 PAPER = Study(models=PAPER_MODELS, write=_write_report)
-STUDIES: dict[str, Study] = {"activations": activations.STUDY, "dying": dying.STUDY, **other_data.STUDIES}
+STUDIES: dict[str, Study] = {
+    "activations": activations.STUDY,
+    "dying": dying.STUDY,
+    "overshoot": overshoot.STUDY,
+    **other_data.STUDIES,
+}
 """The studies beyond the paper, by name."""

@@ -1,0 +1,405 @@
+"""The study of the overshoot: does κ, known before the first step, say which outputs of a network will die?
+
+Its question, its arms and its predictions were fixed in ``data/results/overshoot/HYPOTHESIS.md`` before the first run;
+this module runs the arms, computes what that file names, and says of each prediction whether it came out. κ is that of
+:mod:`tinydist.analysis.overshoot`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import stats
+
+from tinydist.activity import layer_outputs
+from tinydist.analysis.overshoot import THRESHOLD, descending_overshoots
+from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, panels, save, set_title
+from tinydist.files import write_atomically
+from tinydist.reproduce.evidence.protocols import Protocol
+from tinydist.reproduce.runs.records import RunRecord, failures
+from tinydist.reproduce.runs.run import data_in_memory
+from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
+from tinydist.reproduce.runs.starts import start
+from tinydist.reproduce.studies.study import Study
+from tinydist.tables import text_table
+
+Array = NDArray[np.float64]
+
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+"""Learning rates of every arm on raw pixels."""
+SMALL = tuple(300 * rate for rate in RATES)
+"""Those for rows of normalised columns, 0.03 to 3."""
+CONTROLS = ("ELU2", "LeakyReLU2")
+"""Models whose outputs cannot fall silent."""
+SPLIT = (0.0, 0.35, THRESHOLD, 2.0, 13.0, math.inf)
+"""Ends of the ranges of κ that are counted."""
+STEPS = 10
+"""First steps of which the largest κ is taken."""
+SAMPLES = 2_000
+"""Bootstrap samples of an interval."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One kind of network and data, trained at several learning rates.
+
+    Attributes:
+        name: of its runs.
+        group: what sets it apart, for the figure's colours.
+        model: its name.
+        rates: learning rates.
+        changes: fields of the run's settings that differ from the paper's.
+        rows: how many training rows its data set has at most.
+    """
+
+    name: str
+    group: str
+    model: str = "ReLU2"
+    rates: tuple[float, ...] = RATES
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    rows: int = 60_000
+
+
+def _table(dataset: str, rows: int, input: str, rates: tuple[float, ...]) -> Arm:
+    changes = {"dataset": dataset, "input": input, "layout": "dense"}
+    return Arm(dataset, "tables", rates=rates, changes=changes, rows=rows)
+
+
+ARMS = (
+    Arm("base", "ReLU2"),
+    Arm("32-units", "width, start", changes={"hidden": 32}),
+    Arm("512-units", "width, start", changes={"hidden": 512}),
+    Arm("he-init", "width, start", changes={"initialization": "he"}),
+    Arm("positive-init", "width, start", changes={"initialization": "positive"}),
+    Arm("small-start", "width, start", changes={"first_init": 1 / 255}),
+    Arm("small-step", "width, start", changes={"first_step": 1 / 255**2}),
+    Arm("batches", "width, start", changes={"batch_size": 100, "layout": "dense"}),
+    Arm("neg", "Neg", "ReLU2-Neg"),
+    Arm("gelu", "other activations", "GELU2"),
+    Arm("gelu-neg", "Neg", "GELU2-Neg"),
+    Arm("silu", "other activations", "SiLU2"),
+    Arm("elu", "controls", "ELU2"),
+    Arm("leaky-relu", "controls", "LeakyReLU2"),
+    Arm("normalized", "normalised pixels", rates=SMALL, changes={"input": "normalized"}),
+    Arm("normalized-neg", "Neg", "ReLU2-Neg", SMALL, {"input": "normalized"}),
+    _table("digits", 1_257, "raw", tuple(30 * rate for rate in RATES)),
+    _table("wine", 124, "normalized", SMALL),
+    _table("breast-cancer", 398, "normalized", SMALL),
+)
+LOOKS = {
+    "ReLU2": (BLACK, "o"),
+    "width, start": (BLUE, "s"),
+    "Neg": (VERMILION, "v"),
+    "other activations": (GREEN, "^"),
+    "normalised pixels": (PINK, "P"),
+    "tables": (ORANGE, "D"),
+}
+"""Colour and marker of each group."""
+
+
+def arms(config: RunConfig) -> Iterable[RunConfig]:
+    """Return a run of every arm with the model of `config`, at each of the arm's learning rates."""
+    return [_run(config, arm, rate) for arm in ARMS if arm.model == config.model for rate in arm.rates]
+
+
+def _run(config: RunConfig, arm: Arm, rate: float) -> RunConfig:
+    rows = min(config.train_size, arm.rows)
+    batch = arm.changes.get("batch_size")
+    epochs = max(1, config.epochs * batch // rows) if batch else config.epochs
+    changes = {**arm.changes, "train_size": rows, "epochs": epochs, "lr": rate}
+    return replace(config, arm=f"{arm.name}-lr-{rate:g}", **changes)
+
+
+def check(settings: Sequence[Setting]) -> None:
+    """Raise a ValueError unless the settings are those that the arms are defined by, all but the sizes."""
+    for setting in settings:
+        if (setting.dataset, setting.input, setting.lr, setting.changes) != ("mnist", "raw", LR, ""):
+            raise ValueError(
+                f"the study overshoot sets its own data, inputs, learning rates and networks; got {setting}. Leave out "
+                "all but --train-size, --epochs, --runs and --seed, or run models without --study"
+            )
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known of a run before its first step and, of the last field, after ten; and what became of it.
+
+    Attributes:
+        arm: which it belongs to.
+        deaths: outputs that fell silent on all training rows.
+        outputs: how many there are.
+        predictors: by name, see :data:`PREDICTORS`.
+        later: the largest overshoot of the first ten steps.
+    """
+
+    arm: Arm
+    deaths: int
+    outputs: int
+    predictors: Mapping[str, float]
+    later: float
+
+    @property
+    def kappa(self) -> float:
+        """Return the overshoot of the first step."""
+        return self.predictors[KAPPA]
+
+
+KAPPA, RATE, SCALE, HIDDEN = "κ", "learning rate", "mean |x|²", "learning rate × mean |h|²"
+LATER = f"largest κ of {STEPS} steps"
+PREDICTORS = (KAPPA, RATE, SCALE, HIDDEN)
+"""What is known before the first step, by name."""
+
+
+def starts_of(records: Iterable[RunRecord]) -> list[Start]:
+    """Return what is known of every finished run; its first ten steps are taken again, on all rows at once.
+
+    Raises:
+        DataError: if the data cannot be loaded again.
+    """
+    by_name = {arm.name: arm for arm in ARMS}
+    found = []
+    for record in sorted((r for r in records if r.curve), key=lambda record: record.config.dataset):
+        config = record.config
+        arm = by_name[config.arm.split("-lr-")[0]]
+        data = data_in_memory(config)
+        model, optimizer = start(config, data)
+        x = np.asarray(data.x_train) if isinstance(data.x_train, np.ndarray) else data.x_train.dense()
+        hidden = layer_outputs(model, data.x_train)["act0"]
+        predictors = {
+            RATE: config.lr,
+            SCALE: _mean_square(x) * config.first_init**2,
+            HIDDEN: config.lr * _mean_square(hidden),
+        }
+        overshoots = descending_overshoots(model, optimizer, data.x_train, data.y_train, min(STEPS, config.epochs))
+        first, last = record.curve[0], record.final
+        found.append(
+            Start(
+                arm=arm,
+                deaths=max(0, last.dead_outputs - first.dead_outputs),
+                outputs=len(last.output_activity),
+                predictors={KAPPA: overshoots[0], **predictors},
+                later=max(overshoots),
+            )
+        )
+    return found
+
+
+def _mean_square(rows: NDArray[Any]) -> float:
+    """Return the mean squared length of a row."""
+    return float(np.square(rows, dtype=np.float64).sum(axis=1).mean())
+
+
+def area_under_roc(scores: Array, positive: NDArray[np.bool_]) -> float:
+    """Return the probability that a positive one has a higher score than another, a tie counted as half; or NaN."""
+    ranks, count = stats.rankdata(scores), int(positive.sum())
+    others = len(scores) - count
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others)) if count * others else math.nan
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic over all runs, and the ends of its 95% interval by bootstrap of the arms."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def estimate(starts: Sequence[Start], statistic: Callable[[Sequence[Start]], float]) -> Estimate:
+    """Return a statistic of the runs, with an interval from samples of arms; samples without one are left out."""
+    rng = np.random.default_rng(0)
+    by_arm: dict[str, list[Start]] = {}
+    for each in starts:
+        by_arm.setdefault(each.arm.name, []).append(each)
+    groups = list(by_arm.values())
+    samples = []
+    for _ in range(SAMPLES):
+        drawn = [each for place in rng.integers(len(groups), size=len(groups)) for each in groups[place]]
+        samples.append(statistic(drawn))
+    low, high = np.nanpercentile(samples, [2.5, 97.5]) if not np.isnan(samples).all() else (math.nan, math.nan)
+    return Estimate(statistic(starts), float(low), float(high))
+
+
+def _auc(name: str) -> Callable[[Sequence[Start]], float]:
+    return lambda starts: area_under_roc(_values(starts, name), np.array([each.deaths > 0 for each in starts]))
+
+
+def _rank_correlation(name: str) -> Callable[[Sequence[Start]], float]:
+    def correlation(starts: Sequence[Start]) -> float:
+        values, shares = _values(starts, name), [each.deaths / each.outputs for each in starts]
+        varies = len(set(values.tolist())) > 1 and len(set(shares)) > 1
+        return float(stats.spearmanr(values, shares).statistic) if varies else math.nan
+
+    return correlation
+
+
+def _values(starts: Sequence[Start], name: str) -> Array:
+    return np.array([each.later if name == LATER else each.predictors[name] for each in starts])
+
+
+def _less(name: str, other: str) -> Callable[[Sequence[Start]], float]:
+    return lambda starts: _auc(name)(starts) - _auc(other)(starts)
+
+
+def findings(starts: Sequence[Start]) -> str:
+    """Return the statistics, then each prediction with what came out, as text."""
+    tested = [each for each in starts if each.arm.model not in CONTROLS]
+    controls = [each for each in starts if each.arm.model in CONTROLS]
+    parts = [_counts_table(tested), _predictors_table(tested), _arms_table(starts), _verdicts(tested)]
+    if controls:
+        died = sum(each.deaths > 0 for each in controls)
+        parts.append(f"Controls, whose outputs cannot fall silent: {died} of {len(controls)} runs are deadly.")
+    return "\n\n".join(parts)
+
+
+def _counts_table(starts: Sequence[Start]) -> str:
+    rows: list[tuple[str, ...]] = [("κ", "runs", "deadly", "outputs that died, %")]
+    for low, high in itertools.pairwise(SPLIT):
+        group = [each for each in starts if low <= each.kappa < high]
+        share = f"{100 * np.mean([each.deaths / each.outputs for each in group]):.0f}" if group else "–"
+        name = f"below {high:g}" if low == 0 else f"{low:g} to {high:g}" if math.isfinite(high) else f"from {low:g}"
+        rows.append((name, str(len(group)), str(sum(each.deaths > 0 for each in group)), share))
+    return text_table(rows)
+
+
+def _predictors_table(starts: Sequence[Start]) -> str:
+    rows: list[tuple[str, ...]] = [("predictor", "AUC (95%)", "AUC of κ less this (95%)", "rank correlation (95%)")]
+    for name in (*PREDICTORS, LATER):
+        less = "" if name == KAPPA else str(estimate(starts, _less(KAPPA, name)))
+        auc, correlation = estimate(starts, _auc(name)), estimate(starts, _rank_correlation(name))
+        rows.append((name, str(auc), less, str(correlation)))
+    return text_table(rows)
+
+
+def _arms_table(starts: Sequence[Start]) -> str:
+    rows: list[tuple[str, ...]] = [("arm", "model", "κ", "deadly runs", "largest κ without", "smallest κ with")]
+    for arm in ARMS:
+        group = [each for each in starts if each.arm is arm]
+        if group:
+            kappas = [each.kappa for each in group]
+            deadly = [each.kappa for each in group if each.deaths]
+            spared = [each.kappa for each in group if not each.deaths]
+            rows.append(
+                (
+                    *(arm.name, arm.model, f"{min(kappas):.2g} to {max(kappas):.2g}", f"{len(deadly)} of {len(group)}"),
+                    *(f"{max(spared):.2g}" if spared else "–", f"{min(deadly):.2g}" if deadly else "–"),
+                )
+            )
+    return text_table(rows)
+
+
+def _verdicts(starts: Sequence[Start]) -> str:
+    """Return the six predictions of the hypothesis, each with what came out."""
+    auc = estimate(starts, _auc(KAPPA))
+    others = {name: estimate(starts, _less(KAPPA, name)) for name in PREDICTORS[1:]}
+    later = estimate(starts, _less(LATER, KAPPA))
+    below, above = (_deadly(starts, *ends) for ends in ((0, SPLIT[2]), (SPLIT[-2], math.inf)))
+    lines = [
+        (auc.value >= 0.9, f"the AUC of κ is at least 0.9: {auc}"),
+        (
+            all(difference.low > 0 for difference in others.values()),
+            "it is above that of each other predictor, by "
+            + ", ".join(f"{difference} for {name}" for name, difference in others.items()),
+        ),
+        (_share(below) <= 0.05, f"at most 5% of the runs below {SPLIT[2]:g} are deadly: {below[0]} of {below[1]}"),
+        (_share(above) >= 0.9, f"at least 90% of those above {SPLIT[-2]:g} are: {above[0]} of {above[1]}"),
+        (later.low > 0, f"the largest κ of {STEPS} steps does better than the first, by {later}"),
+        _one_threshold(starts),
+    ]
+    return "\n".join(
+        f"{number}. {'Came out' if held else 'Did not come out'}: {words}."
+        for number, (held, words) in enumerate(lines, start=1)
+    )
+
+
+def _deadly(starts: Sequence[Start], low: float, high: float) -> tuple[int, int]:
+    group = [each for each in starts if low <= each.kappa < high]
+    return sum(each.deaths > 0 for each in group), len(group)
+
+
+def _share(counted: tuple[int, int]) -> float:
+    return counted[0] / counted[1] if counted[1] else math.nan
+
+
+def _one_threshold(starts: Sequence[Start], low: float = 0.35, high: float = 2.8) -> tuple[bool, str]:
+    outside, asked = [], 0
+    for arm in ARMS:
+        kappas = [each.kappa for each in starts if each.arm is arm]
+        deadly = [each.kappa for each in starts if each.arm is arm and each.deaths]
+        if deadly and min(kappas) < low and max(kappas) > high:
+            asked += 1
+            if not low <= min(deadly) <= high:
+                outside.append(f"{arm.name} {min(deadly):.2g}")
+    words = f"the smallest κ with a death is between {low:g} and {high:g} in each of {asked} arms"
+    return asked > 0 and not outside, words + (f", but for {', '.join(outside)}" if outside else "")
+
+
+def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, list[Path]]:
+    """Write figure and findings into ``out/study``.
+
+    Args:
+        records: of finished runs in `out`.
+        out: results folder.
+        _jobs: not used, as the figure is drawn in this process.
+
+    Returns:
+        The findings as text, and the files.
+
+    Raises:
+        DataError: if the data cannot be loaded again, which the first steps need.
+        OSError: if a file cannot be written.
+    """
+    starts = starts_of(records)
+    failed = failures([record for record in records if record.status != "ok"])
+    rows = max(record.config.train_size for record in records)
+    steps = max(record.config.epochs for record in records)
+    label = f"not the paper's protocol: {len(starts)} runs of {len(ARMS)} arms, at most {rows:,} rows and {steps} steps"
+    text = "\n\n".join(part for part in (f"{label[0].upper()}{label[1:]}", findings(starts), failed) if part)
+    paths = [out / "study" / name for name in ("overshoot.txt", "overshoot.png")]
+    write_atomically(paths[0], text + "\n")
+    save(overshoot_figure(starts, label), paths[1])
+    return text, paths
+
+
+def overshoot_figure(starts: Sequence[Start], label: str) -> Figure:
+    """Draw the share of outputs that died in every run, against κ and, beside it, against the learning rate."""
+    figure, (left, right) = panels(2, 6, 4.6, sharey=True)
+    for axes, name in ((left, KAPPA), (right, RATE)):
+        _draw_deaths(axes, starts, name)
+        axes.set(xscale="log", xlabel=name)
+        axes.grid(alpha=0.3)
+    left.axvline(THRESHOLD, color=BLACK, lw=1, ls="--")
+    left.set(ylabel="outputs that died, %", xlabel="κ of the first step (dashed: the threshold)")
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(LOOKS), fontsize=9)
+    set_title(figure, f"Which outputs die, by what is known before the first step: a dot a run\n{label}")
+    return figure
+
+
+def _draw_deaths(axes: Axes, starts: Sequence[Start], name: str) -> None:
+    rng = np.random.default_rng(0)
+    for group, (color, marker) in LOOKS.items():
+        runs = [each for each in starts if each.arm.group == group]
+        heights = [100 * each.deaths / each.outputs + rng.uniform(-1.5, 1.5) for each in runs]
+        axes.plot(_values(runs, name), heights, marker, color=color, ms=4, alpha=0.6, mew=0, label=group)
+
+
+STUDY = Study(
+    models=tuple(dict.fromkeys(arm.model for arm in ARMS)),
+    write=write,
+    arms=arms,
+    check=check,
+    protocol=Protocol(train_size=2_000, epochs=100, runs=4),
+)
