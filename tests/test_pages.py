@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import tinydist
 from tinydist import datasets, trace
@@ -44,6 +45,14 @@ ARMS = {
     "raw pixels, 512 hidden units": "512-units",
 }
 """Rows of the table on dying outputs, and the arms they are about."""
+ABLATIONS = {
+    "as trained": "test_accuracy",
+    "all prototypes to the origin": "mu = 0",
+    "prototypes exchanged between classes": "prototypes exchanged",
+    "scales exchanged between classes": "alpha exchanged",
+    "all scales 1": "alpha = 1",
+}
+"""Rows of the table on what OffsetL2 rests on, and the changes that they are about."""
 FORCED = {
     "": "nothing (baseline)",
     "2": "intensity",
@@ -156,6 +165,41 @@ def arms():
     return rows
 
 
+def rows_of(path):
+    with (RESULTS / path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def span(values):
+    return f"{min(values):.1f} to {max(values):.1f}"
+
+
+def fitted():
+    rows = [row for row in rows_of("overshoot/fitted.csv") if row["epochs"] == "5000"]
+    table = [["model", "normalised", "raw"]]
+    for model in ("ReLU", "Abs", "ReLU2", "Abs2", "ReLU2-Neg", "Abs2-Neg"):
+        by_input = defaultdict(list)
+        for row in rows:
+            if row["model"] == model:
+                by_input[row["input"]].append(float(row["test_accuracy"]))
+        assert [len(found) for found in by_input.values()] == [5, 5]
+        table.append([model, span(by_input["normalized"]), span(by_input["raw"])])
+    return table
+
+
+def ablation():
+    by_input = defaultdict(list)
+    for row in rows_of("ablation/ablation.csv"):
+        if row["epochs"] == "5000":
+            by_input[row["input"]].append(row)
+    assert [len(by_input[input]) for input in ("raw", "unit", "normalized")] == [12, 12, 12]
+    rows = [
+        [words, *(span([float(row[change]) for row in by_input[input]]) for input in ("raw", "unit", "normalized"))]
+        for words, change in ABLATIONS.items()
+    ]
+    return [["change", "raw pixels", "pixels up to 1", "normalised"], *rows]
+
+
 def other_data(folder):
     found = by_dataset(folder)
     rows = [[model, *(accuracy(outcomes, model) for outcomes in found.values())] for model in PAPER_MODELS]
@@ -262,6 +306,8 @@ TABLES = {
     "activations-raw": lambda: activations("results.csv"),
     "activations-normalized": lambda: activations("results-normalized.csv"),
     "dying": arms,
+    "fitted": fitted,
+    "ablation": ablation,
     "sequential": lambda: other_data("sequential"),
     "tabular": lambda: other_data("tabular"),
     "datasets": lambda: other_data("datasets"),
@@ -418,6 +464,8 @@ def sentences():
     failed = {arm for arm, _ in accuracies if (arm, "Abs2") not in accuracies}
     yield "studies", f"it diverges in {('no arm', 'one', 'two')[len(failed)]}"
 
+    yield from overshoot_sentences()
+
     (fashion,) = by_dataset("datasets").values()
     offset = [fashion[model].mean for model in PAPER_MODELS if "L2" in model]
     yield "studies", f"ReLU2-Neg is at {fashion['ReLU2-Neg'].accuracy}%"
@@ -427,6 +475,78 @@ def sentences():
     reached = [fashion["ReLU"].mean, *offset]
     least, most = min(baselines.values()) - max(reached), max(baselines.values()) - min(reached)
     yield "studies", f"behind scikit-learn's four classifiers, by {least:.0f} to {most:.0f} points"
+
+
+def overshoot_sentences():
+    """What the pages and the folder say of the overshoot's test, from the rows of its runs."""
+    folder = RESULTS / "overshoot" / "README.md"
+    runs = [row for row in rows_of("overshoot/results.csv") if row["model"] not in ("ELU2", "LeakyReLU2")]
+    assert len(rows_of("overshoot/results.csv")) == 380
+    text = (RESULTS / "overshoot" / "study" / "overshoot.txt").read_text(encoding="utf-8")
+    verdicts = re.findall(r"^\d\. (Came out|Did not come out): ", text, flags=re.MULTILINE)
+    assert verdicts == ["Did not come out"] * 6
+    area = re.search(r"the AUC of κ is at least 0\.9: (.*)\.\n", text)[1]
+    below, of = re.search(r"below 0\.7 are deadly: (\d+) of (\d+)", text).groups()
+    assert int(of) == sum(float(row["overshoot"]) < 0.7 for row in runs)
+    yield "studies", f"The area under the ROC curve is {area}, not 0.9, and of {of} runs below the threshold {below}"
+    yield folder, f'"an output has died after 100 steps" is {area}, not 0.9'
+
+    rows = [row for row in rows_of("overshoot/deaths.csv") if row["model"] not in ("ELU2", "LeakyReLU2")]
+    kappas = [float(row["overshoot"]) for row in rows]
+    after = {n: [int(row[f"after_{n}"]) > int(row["before"]) for row in rows] for n in (1, 100)}
+    first = roc_auc_score(after[1], kappas)
+    back = sum(one and not end for one, end in zip(after[1], after[100], strict=True))
+    late = sum(end and not one for one, end in zip(after[1], after[100], strict=True))
+    yield "studies", f'for "silent after one step" the area is {first:.2f}'
+    yield folder, f'For "an output is silent after *one* step" the area is {first:.2f}'
+    yield "studies", f"of {sum(after[1])} runs that lost an output in that step {back} have none the less in the end"
+    yield "studies", f"and {late} others lose some later"
+    yield folder, f"Of {sum(after[1])} runs that lost an output in the first step, {back} have none the less"
+    middle = [place for place, kappa in enumerate(kappas) if 2 <= kappa < 13]
+    counts = {n: sum(after[n][place] for place in middle) for n in after}
+    yield (
+        folder,
+        f"From 2 to 13, {counts[1]} of {len(middle)} runs have lost an output after one step, but {counts[100]}",
+    )
+    areas = {
+        neg: roc_auc_score(
+            *zip(
+                *((a, k) for a, k, row in zip(after[100], kappas, rows, strict=True) if ("Neg" in row["model"]) is neg),
+                strict=True,
+            )
+        )
+        for neg in (True, False)
+    }
+    yield folder, f"the area is {areas[True]:.2f} in the end, for plain heads {areas[False]:.2f}"
+    rates = defaultdict(list)
+    for row in rows_of("overshoot/fitted.csv"):
+        rates[row["input"]].append(float(row["lr"]))
+    assert not [
+        row for row in rows_of("overshoot/fitted.csv") if row["epochs"] == "5000" and row["dead_outputs"] != "0"
+    ]
+    low, high = min(rates["normalized"]), max(rates["normalized"])
+    yield folder, f"On normalised pixels this is {low:.2f} to {high:.2f}"
+    yield folder, f"on raw pixels {min(rates['raw']):.4f} to {max(rates['raw']):.4f}"
+    raw, normalized = (found for setting, found in reference() if setting.epochs == 5_000)
+    yield folder, f"ReLU2 reaches {normalized['ReLU2'].accuracy.mean:.1f} ± {normalized['ReLU2'].accuracy.sd:.1f}"
+    yield folder, f"ReLU2-Neg {normalized['ReLU2-Neg'].accuracy.mean:.1f} ± {normalized['ReLU2-Neg'].accuracy.sd:.1f}"
+    yield folder, f"where {raw['ReLU2'].mean_dead:.1f} of 10 are at the paper's learning rate"
+    yield "studies", f"where {raw['ReLU2'].mean_dead:.1f} of 10 are at the paper's learning rate"
+    longest = {row["input"]: row for row in rows_of("ablation/ablation.csv") if row["epochs"] == "50000"}
+    exchanged = ("test_accuracy", "prototypes exchanged", "alpha exchanged")
+    for input, words in (
+        ("raw", "{} as trained, {} with exchanged prototypes, {} with exchanged scales"),
+        ("normalized", "{} as trained, {} with exchanged prototypes, {} with exchanged scales"),
+    ):
+        numbers = [f"{float(longest[input][column]):.1f}" for column in exchanged]
+        yield RESULTS / "ablation" / "README.md", words.format(*numbers)
+
+
+@pytest.mark.parametrize("folder", ["overshoot", "ablation"])
+def test_a_folder_of_results_has_the_numbers_of_the_page(folder):
+    (table,) = markdown_tables(RESULTS / folder / "README.md")
+    expected = {"overshoot": fitted, "ablation": ablation}[folder]()
+    assert [row[1:] for row in table[1:]] == [row[1:] for row in expected[1:]]
 
 
 @pytest.mark.parametrize(("page", "words"), [*sentences()], ids=lambda value: getattr(value, "name", value)[:40])

@@ -206,6 +206,7 @@ def ablation_figure(ablations: Mapping[str, Sequence[Sequence[Ablation]]], label
         axes.axvline(0, color=GREY, ls=":", lw=1)
         axes.set_title(f"{model}: {np.mean([run[0].before for run in runs]):.1f}% as trained", fontsize=9)
         axes.set_xlabel("drop of accuracy, % points")
+        axes.tick_params(labelbottom=True)
         axes.grid(axis="x", alpha=0.3)
     all_axes[0].set_yticks(range(len(names)), names)
     all_axes[0].invert_yaxis()

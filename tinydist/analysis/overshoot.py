@@ -20,7 +20,8 @@ off on all of them). With ``h >= 0`` the hidden activations, V the last weights,
   ``η = N max_i z[i, k] / (c_k · h_i)`` on it is dead.
 * **Stays dead.** A dead output passes no gradient on, so its own weights rest. Only the hidden activations can bring it
   back, and they move only while another output is alive: once all are dead, nothing moves any more.
-* **May die:** everything between. Here only runs can tell.
+* **May die:** everything between. Here only runs can tell, and they tell that κ orders what the first step does, and
+  much less what is left after a hundred: outputs come back, and others die late (``data/results/overshoot``).
 
 Relatives: "dying ReLU" looks at hidden units, mostly at the start (Lu et al., arXiv 1903.06733); the edge of stability
 (Cohen et al., arXiv 2103.00065) compares the learning rate with the curvature of the loss, later in training; maximal
