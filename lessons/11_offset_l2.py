@@ -162,8 +162,8 @@ for name, model in trained.items():
         print(f"{name:11} {change:21} {found[change].before:5.1f}% before, {found[change].after:5.1f}% after")
 
 # %% [markdown]
-# **Notice.** The prototypes hardly matter: with those of other classes, or all at the origin, the accuracy changes by two
-# points at most. All is in the scales. What the layer computes here is a norm of the hidden activations, around the
+# **Notice.** The prototypes hardly matter: with those of other classes, or all at the origin, the accuracy changes by
+# two points at most. All is in the scales. What the layer computes here is a norm of the hidden activations, around the
 # origin, weighted for each class. Each weight may grow or shrink, so "large" and "small" are equally easy to reach, and
 # the layer does not care about the sign.
 #
