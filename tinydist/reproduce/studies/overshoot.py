@@ -267,11 +267,16 @@ def findings(starts: Sequence[Start]) -> str:
 def _counts_table(starts: Sequence[Start]) -> str:
     rows: list[tuple[str, ...]] = [("κ", "runs", "deadly", "outputs that died, %")]
     for low, high in itertools.pairwise(SPLIT):
-        group = [each for each in starts if low <= each.kappa < high]
+        group = _between(starts, low, high)
         share = f"{100 * np.mean([each.deaths / each.outputs for each in group]):.0f}" if group else "–"
         name = f"below {high:g}" if low == 0 else f"{low:g} to {high:g}" if math.isfinite(high) else f"from {low:g}"
         rows.append((name, str(len(group)), str(sum(each.deaths > 0 for each in group)), share))
     return text_table(rows)
+
+
+def _between(starts: Sequence[Start], low: float, high: float) -> list[Start]:
+    """Return the runs with κ from `low` to below `high`; an infinite end includes an infinite κ."""
+    return [each for each in starts if low <= each.kappa and (each.kappa < high or high == math.inf)]
 
 
 def _predictors_table(starts: Sequence[Start]) -> str:
@@ -325,7 +330,7 @@ def _verdicts(starts: Sequence[Start]) -> str:
 
 
 def _deadly(starts: Sequence[Start], low: float, high: float) -> tuple[int, int]:
-    group = [each for each in starts if low <= each.kappa < high]
+    group = _between(starts, low, high)
     return sum(each.deaths > 0 for each in group), len(group)
 
 
