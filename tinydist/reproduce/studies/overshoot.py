@@ -22,6 +22,7 @@ from scipy import stats
 
 from tinydist.activity import layer_outputs
 from tinydist.analysis.overshoot import THRESHOLD, descending_overshoots
+from tinydist.batches import Batching
 from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, panels, save, set_title
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence.protocols import Protocol
@@ -114,8 +115,9 @@ def arms(config: RunConfig) -> Iterable[RunConfig]:
 def _run(config: RunConfig, arm: Arm, rate: float) -> RunConfig:
     rows = min(config.train_size, arm.rows)
     batch = arm.changes.get("batch_size")
-    epochs = max(1, config.epochs * batch // rows) if batch else config.epochs
-    changes = {**arm.changes, "train_size": rows, "epochs": epochs, "lr": rate}
+    epochs = max(1, config.epochs // Batching(batch).steps_an_epoch(rows))
+    chunks = None if batch else config.chunk_size
+    changes = {**arm.changes, "train_size": rows, "epochs": epochs, "chunk_size": chunks, "lr": rate}
     return replace(config, arm=f"{arm.name}-lr-{rate:g}", **changes)
 
 
@@ -179,7 +181,8 @@ def starts_of(records: Iterable[RunRecord]) -> list[Start]:
             SCALE: _mean_square(x) * config.first_init**2,
             HIDDEN: config.lr * _mean_square(hidden),
         }
-        overshoots = descending_overshoots(model, optimizer, data.x_train, data.y_train, min(STEPS, config.epochs))
+        steps = config.epochs * Batching(config.batch_size).steps_an_epoch(config.train_size)
+        overshoots = descending_overshoots(model, optimizer, data.x_train, data.y_train, min(STEPS, steps))
         first, last = record.curve[0], record.final
         found.append(
             Start(
