@@ -373,7 +373,8 @@ def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, lis
     failed = failures([record for record in records if record.status != "ok"])
     rows = max(record.config.train_size for record in records)
     steps = max(record.config.epochs for record in records)
-    label = f"not the paper's protocol: {len(starts)} runs of {len(ARMS)} arms, at most {rows:,} rows and {steps} steps"
+    found = len({each.arm.name for each in starts})
+    label = f"not the paper's protocol: {len(starts)} runs of {found} arms, at most {rows:,} rows and {steps} steps"
     text = "\n\n".join(part for part in (f"{label[0].upper()}{label[1:]}", findings(starts), failed) if part)
     paths = [out / "study" / name for name in ("overshoot.txt", "overshoot.png")]
     write_atomically(paths[0], text + "\n")
