@@ -1,5 +1,6 @@
 """One run, stopped between two epochs in this process; test_interruption kills real ones."""
 
+import csv
 import json
 import random
 import shutil
@@ -9,13 +10,15 @@ import numpy as np
 import pytest
 
 from tinydist import datasets
+from tinydist.analysis.overshoot import measure_overshoot
 from tinydist.errors import DataError
 from tinydist.reproduce.runs import run
 from tinydist.reproduce.runs.checkpoints import Checkpoint, ForeignCheckpointError, load_checkpoint, save_arrays
 from tinydist.reproduce.runs.environment import environment
 from tinydist.reproduce.runs.pool import LocalPool
-from tinydist.reproduce.runs.records import load_config, write_config
-from tinydist.reproduce.runs.run import execute
+from tinydist.reproduce.runs.records import load_config, load_record, write_config, write_csv
+from tinydist.reproduce.runs.run import execute, first_overshoot
+from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.runs.sweep import sweep
 
 EPOCHS = 12
@@ -273,3 +276,74 @@ def test_what_a_killed_writer_left_is_removed(stopped, tmp_path):
     half.write_bytes(b"PK")
     do(config, tmp_path)
     assert not half.exists()
+
+
+# --- the overshoot of the first step --------------------------------------------------------------------------------
+
+
+def overshoot_by_hand(config):
+    """The overshoot of the first step of a ReLU2, taken in plain NumPy on all rows."""
+    data = datasets.load("mnist", config.input, config.train_size, "dense")
+    model, _ = start(config, data)
+    weight, bias, last = (parameter.data.astype(np.float64) for parameter in model.parameters())
+    x, wanted = data.x_train.astype(np.float64), np.eye(10)[data.y_train]
+
+    def forward():
+        hidden = np.maximum(x @ weight.T + bias, 0)
+        return hidden, hidden @ last.T
+
+    hidden, z = forward()
+    shares = np.exp(np.maximum(z, 0) - np.maximum(z, 0).max(axis=1, keepdims=True))
+    by_output = (z > 0) * (shares / shares.sum(axis=1, keepdims=True) - wanted) / len(x)
+    by_hidden = (hidden > 0) * (by_output @ last)
+    weight -= config.lr * config.first_step * by_hidden.T @ x
+    bias -= config.lr * by_hidden.sum(axis=0)
+    last -= config.lr * by_output.T @ hidden
+    return np.median(np.abs(forward()[1] - z).mean(axis=0) / np.abs(z).mean(axis=0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"layout": "sparse"}, {"batch_size": 16}, {"chunk_size": 20}, {"first_init": 0.1, "first_step": 0.01}],
+)
+def test_a_run_records_the_overshoot_of_its_first_step(config, tmp_path, change):
+    settings = config("ReLU2", seed=4, **change)
+    record = do(settings, tmp_path)
+    assert record.overshoot == pytest.approx(overshoot_by_hand(settings), rel=1e-3)
+    assert load_record(settings.folder(tmp_path)).overshoot == record.overshoot
+    with write_csv(tmp_path).open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["overshoot"]) == record.overshoot
+
+
+@pytest.mark.parametrize("change", [{}, {"optimizer": "adam", "batch_size": 16}])
+def test_a_run_that_was_stopped_has_the_overshoot_of_the_step_that_it_began_with(stopped, tmp_path, change):
+    config = stopped(7, "ReLU2", **change)
+    resumed, at_once = do(config, tmp_path), do(config, tmp_path / "at-once")
+    assert [part["start"] for part in load_config(config.folder(tmp_path))[1]] == [0, 7]
+    assert resumed.overshoot == at_once.overshoot > 0
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_whose_first_step_overflows_has_no_overshoot(config, tmp_path):
+    settings = config("ReLU2", lr=1e35)
+    assert first_overshoot(settings) is None
+    record = do(settings, tmp_path)
+    assert record.status.startswith("diverged")
+    assert record.overshoot is None
+    assert load_record(settings.folder(tmp_path)).overshoot is None
+    with write_csv(tmp_path).open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["overshoot"] == ""
+
+
+def test_with_chunks_the_overshoot_is_that_of_ten_thousand_rows(config, rng, monkeypatch):
+    x, labels = rng.normal(size=(10_500, 6)).astype(np.float32), rng.integers(10, size=10_500)
+    data = replace(datasets.load("wine"), x_train=x, y_train=labels, classes=10)
+    monkeypatch.setattr(run, "data_in_memory", lambda _: data)
+    whole = config("ReLU2", hidden=4)
+    model, optimizer = start(whole, data)
+    first, every = (measure_overshoot(model, optimizer, x[:rows], labels[:rows]).kappa for rows in (10_000, 10_500))
+    assert first != every
+    assert first_overshoot(replace(whole, chunk_size=3_000)) == first
+    assert first_overshoot(whole) == every
