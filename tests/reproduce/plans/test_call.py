@@ -61,6 +61,13 @@ def test_failed_runs_are_among_the_records_and_named(tmp_path):
     assert results.failures in repr(results)
 
 
+def test_a_first_step_that_may_switch_outputs_off_is_told_after_the_runs(tmp_path, capsys):
+    reproduce.run(models=["ReLU2", "ReLU"], out=tmp_path / "long", train_size=40, epochs=1, runs=1, jobs=1, lr=0.1)
+    assert "The first step may switch outputs off (κ above 0.7): ReLU2 " in capsys.readouterr().err
+    reproduce.run(models=["ReLU2", "ReLU"], out=tmp_path / "short", train_size=40, epochs=1, runs=1, jobs=1, lr=1e-6)
+    assert "switch outputs off" not in capsys.readouterr().err
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # Square overflows on raw pixels
 def test_a_study_gives_its_own_text(tmp_path):
     results = reproduce.run(study="activations", out=tmp_path, train_size=40, epochs=1, runs=1, jobs=1)
@@ -82,7 +89,7 @@ def test_a_study_gives_its_own_text(tmp_path):
         ({"input": "normalised"}, "unknown input 'normalised'; expected some of raw, unit, normalized"),
         ({"optimizer": "sdg"}, "optimizer: expected one of sgd, momentum, adam, got 'sdg'"),
         ({"protocol": "fast"}, "protocol: expected one of quick, paper, extended, got 'fast'"),
-        ({"study": "activation"}, "study: expected one of activations, dying, datasets, tabular, sequential, got"),
+        ({"study": "activation"}, "study: expected one of activations, dying, overshoot, datasets, tabular, seq"),
         ({"study": ""}, "study: expected one of activations"),
         ({"models": []}, "models: expected at least one name, got []"),
         ({"input": ()}, "input: expected at least one name, got ()"),

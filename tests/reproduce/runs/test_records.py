@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from tinydist.reproduce.runs.records import (
     load_configs,
     load_finished,
     load_record,
+    long_first_steps,
     write_config,
     write_csv,
 )
@@ -155,3 +157,15 @@ def test_arms_of_a_study_have_folders_of_their_own(config, tmp_path):
     assert names == ["ReLU-raw-lr0.01-seed0", "ReLU-raw-lr0.1-seed0"]
     assert set(load_configs(tmp_path)) == set(arms)
     assert str(arms[0]) == "ReLU raw lr0.1 seed 0"
+
+
+def test_models_whose_first_step_may_switch_outputs_off_are_named_with_their_largest_overshoot(record):
+    def run(model, overshoot):
+        return replace(record(model), overshoot=overshoot)
+
+    safe = [run("ReLU", 9.0), run("Abs2", 9.0), run("ELU2-Neg", 9.0), run("ReLU-L2", 9.0), run("ReLU2", 0.7)]
+    assert long_first_steps([*safe, run("SiLU2", None)]) == ""
+    long = [run("ReLU2", 0.9), run("ReLU2", 1.53), run("GELU2-Neg", 0.71)]
+    assert long_first_steps([*safe, *long]) == (
+        "The first step may switch outputs off (κ above 0.7): ReLU2 1.5, GELU2-Neg 0.71"
+    )

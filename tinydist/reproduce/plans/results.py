@@ -15,7 +15,8 @@ from tinydist.reproduce.plans.plan import Plan
 from tinydist.reproduce.plans.studies import PAPER
 from tinydist.reproduce.report import printout
 from tinydist.reproduce.runs.pool import LocalPool, Pool, PoolError
-from tinydist.reproduce.runs.records import RunRecord, failures
+from tinydist.reproduce.runs.records import RunRecord, failures, long_first_steps
+from tinydist.reproduce.runs.run import tell
 from tinydist.reproduce.runs.settings import Setting
 from tinydist.reproduce.runs.sweep import sweep
 
@@ -70,6 +71,8 @@ def carry_out(plan: Plan) -> Results:
             for name, reading in plan.readings.items():
                 write_atomically(plan.out / f"data-{short_name(name)}.txt", f"{reading}\n")
             records = sweep(plan.configs, plan.out, pool, plan.checkpoint_every)
+            if warning := long_first_steps(records):
+                tell(warning)
         text, files = plan.study.write(records, plan.out, plan.jobs) if plan.report else (printout.brief(records), [])
     except PoolError as problem:
         raise PoolError(f"{problem}. {plan.saved}; the same command goes on from there.") from None

@@ -29,8 +29,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tinydist.analysis.overshoot import THRESHOLD
 from tinydist.errors import DataError
 from tinydist.files import read_bytes, unreadable, write_atomically
+from tinydist.models import parse_model_name
 from tinydist.reproduce.runs.seals import SEAL, UnsealedError, digest, opened, sealed
 from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.training import Measurement
@@ -42,6 +44,9 @@ FILES = {CONFIG, METRICS, CHECKPOINT, WEIGHTS, RESULT}
 CSV = "results.csv"
 RESULTS = (CSV, "report.html", "figures", "study")
 """What is written into a results folder beside the runs, from them."""
+
+SILENT = ("ReLU", "GELU", "GELUTanh", "SiLU")
+"""Activations that are 0, or nearly, on all of their negative side but for a part near 0."""
 
 MEASURED = (
     *("test_accuracy", "train_accuracy", "train_loss", "outputs", "dead_outputs", "dead_hidden"),
@@ -419,6 +424,22 @@ def write_csv(out: Path) -> Path:
     path = out / CSV
     write_atomically(path, text.getvalue())
     return path
+
+
+def long_first_steps(records: Iterable[RunRecord]) -> str:
+    """Return in a line which models have outputs that their first step may switch off; empty if none has.
+
+    They have an activation behind the outputs that is silent on one side, and an overshoot κ above the threshold, of
+    which the line has the largest.
+    """
+    found: dict[str, list[float]] = {}
+    for record in records:
+        spec = parse_model_name(record.config.model)
+        if record.overshoot is not None and spec.again and spec.activation in SILENT:
+            found.setdefault(record.config.model, []).append(record.overshoot)
+    long = {model: max(values) for model, values in found.items() if max(values) > THRESHOLD}
+    named = ", ".join(f"{model} {kappa:.2g}" for model, kappa in long.items())
+    return f"The first step may switch outputs off (κ above {THRESHOLD:g}): {named}" if named else ""
 
 
 def failures(records: Sequence[RunRecord]) -> str:

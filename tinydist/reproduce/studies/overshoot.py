@@ -383,7 +383,7 @@ def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, lis
 
 
 def overshoot_figure(starts: Sequence[Start], label: str) -> Figure:
-    """Draw the share of outputs that died in every run, against κ and, beside it, against the learning rate."""
+    """Draw the share of outputs that died, against κ and, beside it, the learning rate; a dot a run, no controls."""
     figure, (left, right) = panels(2, 6, 4.6, sharey=True)
     for axes, name in ((left, KAPPA), (right, RATE)):
         _draw_deaths(axes, starts, name)
@@ -393,7 +393,7 @@ def overshoot_figure(starts: Sequence[Start], label: str) -> Figure:
     left.set(ylabel="outputs that died, %", xlabel="κ of the first step (dashed: the threshold)")
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=len(LOOKS), fontsize=9)
-    set_title(figure, f"Which outputs die, by what is known before the first step: a dot a run\n{label}")
+    set_title(figure, f"Which outputs die, by what is known before the first step: a dot a run, no controls\n{label}")
     return figure
 
 
