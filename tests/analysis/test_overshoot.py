@@ -7,6 +7,7 @@ import pytest
 
 import tinydist as td
 from tinydist.analysis.overshoot import (
+    descending_overshoots,
     first_order_change,
     fitting_lr,
     measure_overshoot,
@@ -223,5 +224,35 @@ def test_errors_say_what_is_expected(data):
     with pytest.raises(ValueError, match="below 4"):
         measure_overshoot(linear, sgd(linear, 0.1), x, y + 1)
     linear.linear1.weight.data[0, 0] = np.nan
-    with pytest.raises((ValueError, DivergedError)):
+    with pytest.raises(DivergedError, match="not finite"):
         measure_overshoot(linear, sgd(linear, 0.1), x, y)
+
+
+def test_first_steps_tell_a_mistake_from_a_divergence(data):
+    x, y = data
+    model = build("ReLU2")
+    kappas = descending_overshoots(model, sgd(model, 0.1), x, y, 3)
+    again = build("ReLU2")
+    for kappa in kappas:
+        assert measure_overshoot(again, sgd(again, 0.1), x, y).kappa == pytest.approx(kappa)
+        stepped(again, x, y, 0.1)
+    square = build("Square2", scale=9)
+    with np.errstate(all="ignore"):
+        assert descending_overshoots(square, sgd(square, 1e9), x, y, 30)[-1] == math.inf
+    with pytest.raises(ShapeError):
+        descending_overshoots(model, sgd(model, 0.1), x, y[:5], 3)
+
+
+def test_the_safe_learning_rate_keeps_its_digits_where_an_output_rises():
+    """With one image, one hidden unit and an output that the step raises, the bound is a root that is known."""
+    model = td.build_model("ReLU2", in_features=1, hidden=1, classes=2, seed=0)
+    for parameter, value in zip(model.parameters(), ([[1.0]], [0.0], [[1e-13], [-1.0]]), strict=True):
+        parameter.data = np.array(value)
+    x, y = np.array([[1.0]]), np.array([0])
+    step = stepped  # the gradient: p = 1/2, so g = -1/2 for the output that is on
+    change, v = 0.5, 1e-13  # of V by a step of 1, and V; u changes by v / 2 for the weight and as much for the bias
+    moved = 2 * v * 0.5
+    a, b, z = moved * change, moved * v - change, v
+    expected = (math.sqrt(b * b + 4 * a * z) - b) / (2 * a)
+    assert safe_lr(model, x, y) == pytest.approx(expected, rel=1e-9)
+    assert step(model, x, y, 0.1)[0, 0] > 0

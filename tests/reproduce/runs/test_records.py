@@ -167,5 +167,5 @@ def test_models_whose_first_step_may_switch_outputs_off_are_named_with_their_lar
     assert long_first_steps([*safe, run("SiLU2", None)]) == ""
     long = [run("ReLU2", 0.9), run("ReLU2", 1.53), run("GELU2-Neg", 0.71)]
     assert long_first_steps([*safe, *long]) == (
-        "The first step may switch outputs off (κ above 0.7): ReLU2 1.5, GELU2-Neg 0.71"
+        "The first step may have switched outputs off (κ above 0.7): ReLU2 1.5, GELU2-Neg 0.71"
     )

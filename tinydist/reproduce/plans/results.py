@@ -71,7 +71,7 @@ def carry_out(plan: Plan) -> Results:
             for name, reading in plan.readings.items():
                 write_atomically(plan.out / f"data-{short_name(name)}.txt", f"{reading}\n")
             records = sweep(plan.configs, plan.out, pool, plan.checkpoint_every)
-            if warning := long_first_steps(records):
+            if plan.study is PAPER and (warning := long_first_steps(records)):
                 tell(warning)
         text, files = plan.study.write(records, plan.out, plan.jobs) if plan.report else (printout.brief(records), [])
     except PoolError as problem:

@@ -23,13 +23,14 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydist.analysis.overshoot import THRESHOLD
+from tinydist.analysis.overshoot import SILENT, THRESHOLD
 from tinydist.errors import DataError
 from tinydist.files import read_bytes, unreadable, write_atomically
 from tinydist.models import parse_model_name
@@ -45,15 +46,13 @@ CSV = "results.csv"
 RESULTS = (CSV, "report.html", "figures", "study")
 """What is written into a results folder beside the runs, from them."""
 
-SILENT = ("ReLU", "GELU", "GELUTanh", "SiLU")
-"""Activations that are 0, or nearly, on all of their negative side but for a part near 0."""
-
 MEASURED = (
     *("test_accuracy", "train_accuracy", "train_loss", "outputs", "dead_outputs", "dead_hidden"),
     *("outputs_below_1_percent", "outputs_below_5_percent", "overshoot"),
 )
-"""Columns of results.csv for what was measured: of the trained model, but for the last, which is of the first step. Two
-count the outputs that are active on less than so many percent of the training images, the dead ones among them."""
+"""Columns of results.csv for what was measured: of the trained model, but for the last, which is of the first step.
+`outputs_below_N_percent` counts outputs that are active on less than N percent of the training images, the dead ones
+among them."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class RunRecord:
             "status": self.status,
             "seconds": self.seconds,
             "curve": [asdict(m) for m in self.curve],
-            "overshoot": self.overshoot,
+            "overshoot": self.overshoot if self.overshoot is None or math.isfinite(self.overshoot) else None,
             "files": {name: _sha256(read_bytes(folder / name)) for name in sorted({METRICS, WEIGHTS} & _names(folder))},
         }
         write_atomically(folder / RESULT, json.dumps(sealed(outcome), indent=1))
@@ -427,10 +426,10 @@ def write_csv(out: Path) -> Path:
 
 
 def long_first_steps(records: Iterable[RunRecord]) -> str:
-    """Return in a line which models have outputs that their first step may switch off; empty if none has.
+    """Return in a line which models have outputs that their first step may have switched off; empty if none has.
 
     They have an activation behind the outputs that is silent on one side, and an overshoot κ above the threshold, of
-    which the line has the largest.
+    which the line has the largest. Below the threshold a step does it less often, but it may.
     """
     found: dict[str, list[float]] = {}
     for record in records:
@@ -439,7 +438,7 @@ def long_first_steps(records: Iterable[RunRecord]) -> str:
             found.setdefault(record.config.model, []).append(record.overshoot)
     long = {model: max(values) for model, values in found.items() if max(values) > THRESHOLD}
     named = ", ".join(f"{model} {kappa:.2g}" for model, kappa in long.items())
-    return f"The first step may switch outputs off (κ above {THRESHOLD:g}): {named}" if named else ""
+    return f"The first step may have switched outputs off (κ above {THRESHOLD:g}): {named}" if named else ""
 
 
 def failures(records: Sequence[RunRecord]) -> str:

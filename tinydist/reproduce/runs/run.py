@@ -140,8 +140,7 @@ def first_overshoot(config: RunConfig) -> float | None:
     """Return the overshoot κ of the first step of a run, of a step on all rows where its steps are mini-batches.
 
     It is measured on the training rows, on the first 10,000 where they are in chunks or on disk, and with the weights
-    that the run began with, also if it goes on from a checkpoint. It is None if something is not finite, which ends
-    the run as well.
+    that the run began with, also if it goes on from a checkpoint. It is None if something is not finite.
 
     Raises:
         DataError, ValueError: as :func:`data_of`.
@@ -153,7 +152,7 @@ def first_overshoot(config: RunConfig) -> float | None:
         x, labels = x[:10_000], labels[:10_000]
     try:
         return measure_overshoot(model, optimizer, x, labels).kappa
-    except (DivergedError, ValueError):
+    except DivergedError:
         return None
 
 
