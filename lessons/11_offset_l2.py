@@ -168,8 +168,8 @@ for name, model in trained.items():
 # the layer does not care about the sign.
 #
 # This differs from the statement "the network measures how close an image is to its prototype". But mind the input. On
-# pixels up to 1 it is the other way round: the hidden activations are as long as the prototypes then, and exchanged
-# prototypes cost everything. `data/results/ablation` has both, after all of the paper's 5,000 epochs.
+# pixels up to 1 it is the other way round: the hidden activations are hardly longer than the prototypes then, and
+# exchanged prototypes cost everything. `data/results/ablation` has both, on all images after 5,000 epochs.
 #
 # **Exercise.** Begin with paper and pencil, and work out seven gradients of ReLU2, Abs2 and OffsetL2. Then write the op
 # with its three gradient rules, and the layer:

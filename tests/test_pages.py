@@ -279,7 +279,8 @@ def own_within():
 
 
 def agreement():
-    ours, theirs = own_runs()[0]
+    found, theirs = own_runs()[0]
+    ours = {model: found[model] for model in PAPER_MODELS if model in found}
     rows = [[each.model, str(each.one), str(each.other), each.numbers, each.word] for each in agreements(ours, theirs)]
     return [["model", "tinydist", "the other", "what decides", "result"], *rows]
 
@@ -533,16 +534,16 @@ def overshoot_sentences():
         folder,
         f"From 2 to 13, {counts[1]} of {len(middle)} runs have lost an output after one step, but {counts[100]}",
     )
-    areas = {
-        neg: roc_auc_score(
-            *zip(
-                *((a, k) for a, k, row in zip(after[100], kappas, rows, strict=True) if ("Neg" in row["model"]) is neg),
-                strict=True,
-            )
-        )
-        for neg in (True, False)
-    }
-    yield folder, f"the area is {areas[True]:.2f} in the end, for plain heads {areas[False]:.2f}"
+    areas = []
+    for arm in ("neg", "gelu-neg", "normalized-neg"):
+        places = [place for place, row in enumerate(rows) if row["arm"].startswith(f"{arm}-lr-")]
+        areas.append(roc_auc_score([after[100][place] for place in places], [kappas[place] for place in places]))
+    neg, gelu, normalised = areas
+    yield (
+        folder,
+        f"the area is {neg:.2f} for ReLU2-Neg and {gelu:.2f} for GELU2-Neg in the end. On normalised ones it is",
+    )
+    yield folder, f"On normalised ones it is {normalised:.2f}"
     rates = defaultdict(list)
     for row in rows_of("overshoot/fitted.csv"):
         rates[row["input"]].append(float(row["lr"]))
@@ -553,6 +554,8 @@ def overshoot_sentences():
     yield folder, f"On normalised pixels this is {low:.2f} to {high:.2f}"
     yield folder, f"on raw pixels {min(rates['raw']):.4f} to {max(rates['raw']):.4f}"
     raw, normalized = (found for setting, found in reference() if setting.epochs == 5_000)
+    others = [raw[model].mean for model in ("ReLU", "Abs", "ReLU2-Neg")]
+    yield folder, f"ReLU, Abs and ReLU2-Neg reach {min(others):.1f} to {max(others):.1f} at the paper's"
     yield folder, f"ReLU2 reaches {normalized['ReLU2'].accuracy.mean:.1f} ± {normalized['ReLU2'].accuracy.sd:.1f}"
     yield folder, f"ReLU2-Neg {normalized['ReLU2-Neg'].accuracy.mean:.1f} ± {normalized['ReLU2-Neg'].accuracy.sd:.1f}"
     yield folder, f"where {raw['ReLU2'].mean_dead:.1f} of 10 are at the paper's learning rate"
