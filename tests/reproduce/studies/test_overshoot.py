@@ -84,9 +84,9 @@ def test_a_tiny_study_end_to_end(study, records):
     assert set(records) == {f"{name}-lr-{rate:g}" for name in FEW for rate in BY_NAME[name].rates[-1:]}
     text = (study / "study" / "overshoot.txt").read_text()
     assert text.startswith("Not the paper's protocol: 5 runs of 5 arms, at most 130 rows and 6 steps\n")
-    assert [line[:2] for line in text.splitlines() if re.match(r"\d\. (Came out|Did not come out): ", line)] == [
-        *("1.", "2.", "3.", "4.", "5.", "6.")
-    ]
+    assert [
+        line[:2] for line in text.splitlines() if re.match(r"\d\. (Came out|Did not come out|Cannot be said): ", line)
+    ] == [*("1.", "2.", "3.", "4.", "5.", "6.")]
     assert text.endswith("Controls, whose outputs cannot fall silent: 0 of 1 runs are deadly.\n")
     assert (study / "study" / "overshoot.png").stat().st_size > 10_000
     with (study / "results.csv").open(newline="") as file:
@@ -183,10 +183,10 @@ def test_a_failed_run_is_named_and_not_counted(ended, tmp_path):
     assert paths[0].read_text() == text + "\n"
 
 
-def test_where_all_runs_failed_no_prediction_came_out(ended, tmp_path):
+def test_where_all_runs_failed_nothing_can_be_said_of_any_prediction(ended, tmp_path):
     failed = [replace(ended(rate=rate), status="diverged: at once", curve=()) for rate in (3, 4)]
     text, paths = write(failed, tmp_path, 1)
-    assert text.count("Did not come out") == 6
+    assert text.count("Cannot be said") == 6
     assert text.count("FAILED") == 2
     assert all(path.exists() for path in paths)
 
@@ -376,7 +376,9 @@ def all_arms(changed=(), first=()):
 def verdicts(starts):
     """Which of the six predictions came out, and the words on each."""
     part = next(part for part in findings(starts).split("\n\n") if part.startswith("1. "))
-    lines = [re.fullmatch(r"(\d)\. (Came out|Did not come out): (.*)\.", line) for line in part.splitlines()]
+    lines = [
+        re.fullmatch(r"(\d)\. (Came out|Did not come out|Cannot be said): (.*)\.", line) for line in part.splitlines()
+    ]
     assert [line[1] for line in lines] == list("123456")
     return {int(line[1]) for line in lines if line[2] == "Came out"}, [line[3] for line in lines]
 
@@ -468,6 +470,7 @@ def test_one_threshold_is_asked_of_every_arm_with_runs_on_both_sides(first, held
 
 def test_where_nothing_can_be_asked_nothing_came_out():
     assert verdicts([])[0] == set()
+    assert findings([]).count("Cannot be said") == 6
     lone = [made_up("base", 1.0, 1), made_up("base", 0.9)]  # none below 0.7, none above 13
     assert not verdicts(lone)[0] & {3, 4, 6}
 

@@ -43,6 +43,8 @@ CONTROLS = ("ELU2", "LeakyReLU2")
 """Models whose outputs cannot fall silent."""
 SPLIT = (0.0, 0.35, THRESHOLD, 2.0, 13.0, math.inf)
 """Ends of the ranges of κ that are counted."""
+WORDS = {True: "Came out", False: "Did not come out", None: "Cannot be said"}
+"""What is said of a prediction."""
 STEPS = 10
 """First steps of which the largest κ is taken."""
 SAMPLES = 2_000
@@ -315,21 +317,32 @@ def _verdicts(starts: Sequence[Start]) -> str:
     later = estimate(starts, _less(LATER, KAPPA))
     below, above = (_deadly(starts, *ends) for ends in ((0, SPLIT[2]), (SPLIT[-2], math.inf)))
     lines = [
-        (auc.value >= 0.9, f"the AUC of κ is at least 0.9: {auc}"),
+        (_known(auc.value >= 0.9, auc.value), f"the AUC of κ is at least 0.9: {auc}"),
         (
-            all(difference.low > 0 for difference in others.values()),
+            _known(
+                all(difference.low > 0 for difference in others.values()),
+                *(difference.low for difference in others.values()),
+            ),
             "it is above that of each other predictor, by "
             + ", ".join(f"{difference} for {name}" for name, difference in others.items()),
         ),
-        (_share(below) <= 0.05, f"at most 5% of the runs below {SPLIT[2]:g} are deadly: {below[0]} of {below[1]}"),
-        (_share(above) >= 0.9, f"at least 90% of those above {SPLIT[-2]:g} are: {above[0]} of {above[1]}"),
-        (later.low > 0, f"the largest κ of {STEPS} steps does better than the first, by {later}"),
+        (
+            _known(_share(below) <= 0.05, _share(below)),
+            f"at most 5% of the runs below {SPLIT[2]:g} are deadly: {below[0]} of {below[1]}",
+        ),
+        (
+            _known(_share(above) >= 0.9, _share(above)),
+            f"at least 90% of those above {SPLIT[-2]:g} are: {above[0]} of {above[1]}",
+        ),
+        (_known(later.low > 0, later.low), f"the largest κ of {STEPS} steps does better than the first, by {later}"),
         _one_threshold(starts),
     ]
-    return "\n".join(
-        f"{number}. {'Came out' if held else 'Did not come out'}: {words}."
-        for number, (held, words) in enumerate(lines, start=1)
-    )
+    return "\n".join(f"{number}. {WORDS[held]}: {words}." for number, (held, words) in enumerate(lines, start=1))
+
+
+def _known(held: bool, *numbers: float) -> bool | None:
+    """Return whether a prediction came out, or None where one of the numbers that decide could not be computed."""
+    return None if any(map(math.isnan, numbers)) else held
 
 
 def _deadly(starts: Sequence[Start], low: float, high: float) -> tuple[int, int]:
@@ -341,7 +354,7 @@ def _share(counted: tuple[int, int]) -> float:
     return counted[0] / counted[1] if counted[1] else math.nan
 
 
-def _one_threshold(starts: Sequence[Start], low: float = 0.35, high: float = 2.8) -> tuple[bool, str]:
+def _one_threshold(starts: Sequence[Start], low: float = 0.35, high: float = 2.8) -> tuple[bool | None, str]:
     outside, asked = [], 0
     for arm in ARMS:
         kappas = [each.kappa for each in starts if each.arm is arm]
@@ -351,7 +364,7 @@ def _one_threshold(starts: Sequence[Start], low: float = 0.35, high: float = 2.8
             if not low <= min(deadly) <= high:
                 outside.append(f"{arm.name} {min(deadly):.2g}")
     words = f"the smallest κ with a death is between {low:g} and {high:g} in each of {asked} arms"
-    return asked > 0 and not outside, words + (f", but for {', '.join(outside)}" if outside else "")
+    return not outside if asked else None, words + (f", but for {', '.join(outside)}" if outside else "")
 
 
 def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, list[Path]]:
