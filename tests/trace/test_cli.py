@@ -52,6 +52,26 @@ def test_untrained_models_side_by_side_on_one_image(capsys, monkeypatch):
 
 
 @pytest.mark.usefixtures("small")
+def test_how_far_a_step_on_the_image_moves_the_outputs(capsys):
+    assert cli.main(["ReLU2", "Square2", "--sample", "7", "--lr", "1e20"]) == 0
+    assert "(lr 1e+20)" in (shown := capsys.readouterr().out)
+    assert "Square2 beyond all bounds" in shown
+    assert cli.main(["ReLU2", "--sample", "7"]) == 0
+    kappa = float(re.search(r"\(κ\)\nReLU2 (\S+)\n", capsys.readouterr().out)[1])
+    data = datasets.load("mnist", train_size=8)
+    model, x, label = build_model("ReLU2"), data.x_train[7:], data.y_train[7:]
+    first, last = model.linear0, model.linear1
+    u = x @ first.weight.data.T + first.bias.data
+    h = np.maximum(u, 0)
+    z = h @ last.weight.data.T
+    shares = np.exp(np.maximum(z, 0) - z.max())
+    g = (shares / shares.sum() - np.eye(10)[label]) * (z > 0)
+    hidden = (g @ last.weight.data) * (u > 0)
+    after = np.maximum(u - 0.001 * hidden * (x @ x.T + 1), 0) @ (last.weight.data - 0.001 * g.T @ h).T
+    assert kappa == pytest.approx(np.median(np.abs(after - z) / np.abs(z)), rel=0.03)
+
+
+@pytest.mark.usefixtures("small")
 def test_trained_models_on_several_images_rule_by_rule(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "90")
     flags = ["--sample", "7,8", "--epochs", "3", "--train-size", "50", "--input", "normalized", "--lr", "0.1"]

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist import datasets
+from tinydist.analysis.overshoot import measure_overshoot
 from tinydist.command_line import add_option, command_parser, exit_status, model_name, not_negative, program
 from tinydist.datasets import Dataset
 from tinydist.errors import DataError, DivergedError
 from tinydist.figures import check_figure, save
 from tinydist.models import build_model, parse_model_name
-from tinydist.nn import Module
+from tinydist.nn import Sequential
 from tinydist.optim import SGD
 from tinydist.tensor import Tensor
 from tinydist.trace import figures
@@ -39,6 +40,7 @@ CLASS_BY_CLASS = """
 Class by class. layer 2: what the second layer computes; logit: the output; gradient: of the loss with respect to
 the logit; let back: what of it reaches layer 2 (descent moves layer 2 against it).
 """
+STEP = "A step on this alone (lr {lr:g}): how far it moves what layer 2 computes, beside how far from 0 that is (κ)"
 LR = 0.001
 FLOW, FIELD = "gradient_flow.png", "gradient_field.png"
 DESCRIPTION = """\
@@ -97,13 +99,25 @@ def _run(options: argparse.Namespace, data: Dataset) -> None:
     if len(labels) == 1:
         print(CLASS_BY_CLASS)
         print(classes_table(traces, int(labels[0]), width))
+    print(f"\n{STEP.format(lr=options.lr)}\n{_overshoots(models, options.lr, x, labels)}")
     if options.explain:
         _explain(models, x, labels)
     if options.figures:
         _draw(options, data, models, x, labels)
 
 
-def _trained(name: str, options: argparse.Namespace, data: Dataset) -> Module:
+def _overshoots(models: dict[str, Sequential], lr: float, x: Array, labels: Array) -> str:
+    """Return the overshoot of a step of gradient descent on these images, model by model, in words."""
+    found = []
+    for name, model in models.items():
+        try:
+            found.append(f"{name} {measure_overshoot(model, SGD(model.parameters(), lr), x, labels).kappa:.2g}")
+        except DivergedError:
+            found.append(f"{name} beyond all bounds")
+    return ", ".join(found)
+
+
+def _trained(name: str, options: argparse.Namespace, data: Dataset) -> Sequential:
     """Return the model after the training steps that the options ask for.
 
     Raises:
@@ -130,7 +144,7 @@ def _named_if_diverged(name: str) -> Iterator[None]:
         raise DivergedError(f"{name}: {problem}") from None
 
 
-def _explain(models: dict[str, Module], x: Array, labels: Array) -> None:
+def _explain(models: dict[str, Sequential], x: Array, labels: Array) -> None:
     for name, model in models.items():
         print(f"\n{name}, rule by rule, from the loss back. Every rule is checked against the slope of its own op.")
         loss, names = named_loss(model, x, labels)
@@ -138,7 +152,7 @@ def _explain(models: dict[str, Module], x: Array, labels: Array) -> None:
             print(f"\n{step}")
 
 
-def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Module], x: Array, labels: Array) -> None:
+def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Sequential], x: Array, labels: Array) -> None:
     """Draw the flow over a training run of its own, the field at the output, and every model's graph."""
     size, epochs = options.train_size, options.epochs or 100
     layout = "dense" if any(parse_model_name(name).conv for name in models) else "auto"
