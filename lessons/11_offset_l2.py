@@ -158,8 +158,8 @@ print("figure saved in", output)
 # %%
 for name, model in trained.items():
     found = {change.change: change for change in ablate(model, data.x_test, data.y_test)}
-    for change in ("prototypes exchanged", "alpha exchanged", "mu = 0"):
-        print(f"{name:11} {change:21} {found[change].before:5.1f}% before, {found[change].after:5.1f}% after")
+    for change in ("mu exchanged", "alpha exchanged", "mu = 0"):
+        print(f"{name:11} {change:15} {found[change].before:5.1f}% before, {found[change].after:5.1f}% after")
 
 # %% [markdown]
 # **Notice.** The prototypes hardly matter: with those of other classes, or all at the origin, the accuracy changes by

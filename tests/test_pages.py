@@ -49,7 +49,7 @@ ARMS = {
 ABLATIONS = {
     "as trained": "test_accuracy",
     "all prototypes to the origin": "mu = 0",
-    "prototypes exchanged between classes": "prototypes exchanged",
+    "prototypes exchanged between classes": "mu exchanged",
     "scales exchanged between classes": "alpha exchanged",
     "all scales 1": "alpha = 1",
 }
@@ -561,7 +561,7 @@ def overshoot_sentences():
     yield folder, f"where {raw['ReLU2'].mean_dead:.1f} of 10 are at the paper's learning rate"
     yield "studies", f"where {raw['ReLU2'].mean_dead:.1f} of 10 are at the paper's learning rate"
     longest = {row["input"]: row for row in rows_of("ablation/ablation.csv") if row["epochs"] == "50000"}
-    exchanged = ("test_accuracy", "prototypes exchanged", "alpha exchanged")
+    exchanged = ("test_accuracy", "mu exchanged", "alpha exchanged")
     for input, words in (
         ("raw", "{} as trained, {} with exchanged prototypes, {} with exchanged scales"),
         ("normalized", "{} as trained, {} with exchanged prototypes, {} with exchanged scales"),

@@ -19,7 +19,7 @@ from tinydist.errors import ShapeError
 from tinydist.gradcheck import central_difference
 from tinydist.sparse import SparseMatrix
 
-NAMES = ["mu = 0", "alpha = 1", "alpha = mean", "prototypes exchanged", "alpha exchanged", "mu = mean"]
+NAMES = ["mu = 0", "alpha = 1", "alpha = mean", "mu exchanged", "alpha exchanged", "mu = mean"]
 CLASSES = 4
 
 MODELS = pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def changed_by_hand(form, mu, alpha):
         "mu = 0": ([[0.0] * 6] * CLASSES, alpha),
         "alpha = 1": (mu, [[1.0] * 6] * CLASSES),
         "alpha = mean": (mu, [[sum(row) / 6] * 6 for row in scales]),
-        "prototypes exchanged": ([mu[3], mu[0], mu[1], mu[2]], alpha),
+        "mu exchanged": ([mu[3], mu[0], mu[1], mu[2]], alpha),
         "alpha exchanged": (mu, [alpha[3], alpha[0], alpha[1], alpha[2]]),
         "mu = mean": ([[sum(mu[k][j] for k in range(CLASSES)) / CLASSES for j in range(6)]] * CLASSES, alpha),
     }

@@ -72,7 +72,7 @@ def changes(layer: OffsetL2) -> dict[str, tuple[Array, Array]]:
     * "alpha = 1": all scales 1, as at the start;
     * "alpha = mean": every scale is the mean of its class. The class keeps its overall size and loses its direction.
       In the form "paper", which squares the scales, it is the mean of their magnitudes;
-    * "prototypes exchanged": each class has the prototype of the class before it, the first that of the last;
+    * "mu exchanged": each class has the prototype of the class before it, the first that of the last;
     * "alpha exchanged": the same with the scales;
     * "mu = mean": all classes have the mean prototype.
 
@@ -85,7 +85,7 @@ def changes(layer: OffsetL2) -> dict[str, tuple[Array, Array]]:
         "mu = 0": (np.zeros_like(mu), alpha),
         "alpha = 1": (mu, np.ones_like(alpha)),
         "alpha = mean": (mu, np.repeat(sizes.mean(axis=1, keepdims=True), alpha.shape[1], axis=1)),
-        "prototypes exchanged": (np.roll(mu, 1, axis=0), alpha),
+        "mu exchanged": (np.roll(mu, 1, axis=0), alpha),
         "alpha exchanged": (mu, np.roll(alpha, 1, axis=0)),
         "mu = mean": (np.repeat(mu.mean(axis=0, keepdims=True), len(mu), axis=0), alpha),
     }

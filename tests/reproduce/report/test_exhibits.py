@@ -8,9 +8,11 @@ import pytest
 
 from tinydist import Tensor, build_model, datasets
 from tinydist.analysis.perturbation import perturb_layer
+from tinydist.analysis.statistics import summarize
 from tinydist.nn import Sequential
 from tinydist.reproduce.report import exhibits
 from tinydist.reproduce.report.exhibits import Trained, from_records, from_weights
+from tinydist.training import accuracy
 
 MODELS = ("ReLU2", "Abs-L2", "Abs2-Neg")
 
@@ -32,7 +34,7 @@ def shown(trained):
 def test_every_exhibit_has_a_name_of_its_own_words_a_table_and_a_figure(shown):
     assert list(shown) == [
         *("node-activity", "clamped-layer", "outputs", "clamped-nodes", "latent-plane", "pre-activations"),
-        *("hidden-units", "output-gradients", "prototypes-Abs-L2"),
+        *("hidden-units", "output-gradients", "ablation", "prototypes-Abs-L2"),
     ]
     for exhibit in shown.values():
         assert exhibit.title
@@ -52,6 +54,21 @@ def test_every_model_is_in_every_common_table(shown):
     common = ("node-activity", "clamped-layer", "clamped-nodes", "outputs", "latent-plane", "pre-activations")
     for name in (*common, "hidden-units"):
         assert all(model in shown[name].table for model in MODELS), name
+
+
+def test_what_offset_l2_rests_on_is_measured_in_every_run_on_the_test_images(trained, shown):
+    *_, row = shown["ablation"].table.splitlines()
+    layer = trained.models["Abs-L2"][0].offset
+    mu, accuracies = layer.mu.data.copy(), []
+    for network in trained.models["Abs-L2"]:
+        moved = build_model("Abs-L2")
+        moved.load_state_dict({**network.state_dict(), "offset.mu": np.roll(network.offset.mu.data, 1, axis=0)})
+        accuracies.append(accuracy(moved(trained.data.x_test).data, trained.data.y_test))
+    assert str(summarize(accuracies)) in row
+    assert row.split()[0] == "Abs-L2"
+    np.testing.assert_array_equal(layer.mu.data, mu)
+    without = Trained({"ReLU2": trained.models["ReLU2"]}, {"ReLU2": 3}, trained.data, "a protocol")
+    assert not [make for make in from_weights(without) if make.func is exhibits._ablation]
 
 
 def test_node_activity_is_the_mean_over_runs_and_comes_with_the_published_shares(trained, shown):

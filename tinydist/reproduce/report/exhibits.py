@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydist.activity import layer_output, node_layers
-from tinydist.analysis import dead_nodes, dying_outputs, latent, latent_space, perturbation, prototypes
+from tinydist.analysis import ablation, dead_nodes, dying_outputs, latent, latent_space, perturbation, prototypes
 from tinydist.analysis.statistics import summarize
 from tinydist.datasets import Dataset
 from tinydist.figures import png, webp
@@ -242,6 +242,8 @@ def from_weights(trained: Trained) -> list[Callable[[], Exhibit]]:
         if any(_has_unit_images(model) for model in trained.models):
             make.append(partial(_unit_images, trained))
         make.append(partial(_output_images, trained))
+    if any(parse_model_name(model).prototypes for model in trained.models):
+        make.append(partial(_ablation, trained))
     for model, network in trained.first.items():
         if trained.drawable and parse_model_name(model).prototypes:
             make.append(partial(_prototypes, trained, model, network))
@@ -392,6 +394,23 @@ def _output_images(trained: Trained) -> Exhibit:
         "\n\n".join(tables),
         png(prototypes.weights_figure(np.array(images), titles, trained.one_run, min(trained.data.classes, 10))),
         picture=True,
+    )
+
+
+def _ablation(trained: Trained) -> Exhibit:
+    data = trained.data
+    found = {
+        model: [ablation.ablate(network, data.x_test, data.y_test) for network in runs]
+        for model, runs in trained.models.items()
+        if parse_model_name(model).prototypes
+    }
+    return Exhibit(
+        "ablation",
+        "What OffsetL2 rests on",
+        "The prototypes mu or the scales alpha of the trained layer are changed, without training it again. Where "
+        "exchanging the prototypes between classes costs nothing, the decision does not rest on them.",
+        ablation.ablation_table(found),
+        png(ablation.ablation_figure(found, trained.label)),
     )
 
 
