@@ -145,7 +145,7 @@ def add_option(parser: argparse._ActionsContainer, name: str, help: str, **chang
 
 SPELT = {
     **{"±": "+/-", "×": "x", "·": "*", "√": "sqrt", "≠": "!=", "∝": "~", "½": "1/2", "°": " deg", "µ": "u"},
-    **{"’": "'", "€": "EUR", "£": "GBP", "¥": "JPY"},
+    **{"∇": "grad ", "’": "'", "€": "EUR", "£": "GBP", "¥": "JPY"},
     **{"–": "-", "─": "-", "│": "|", "└": "+", "┘": "+", "✓": "ok", "✗": "x"},
 }
 """How characters are written where the terminal lacks them; :func:`_spelt` knows what follows from Unicode itself."""
