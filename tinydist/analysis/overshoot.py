@@ -34,8 +34,6 @@ one size. κ is that ratio, measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +44,7 @@ from tinydist.activity import check_labels
 from tinydist.errors import DivergedError
 from tinydist.nn import Activation, Linear, Module, OffsetL2, Sequential, linear
 from tinydist.optim import Optimizer
-from tinydist.recording import no_grad
+from tinydist.recording import keeping_gradients, no_grad
 from tinydist.sparse import SparseMatrix
 from tinydist.tensor import Tensor
 from tinydist.training import check_loss, training_step
@@ -113,7 +111,7 @@ def measure_overshoot(model: Sequential, optimizer: Optimizer, x: Images, labels
     """
     before = pre_activations(model, x)
     weights, state = model.state_dict(), optimizer.state_dict()
-    with _gradients_kept(model):
+    with keeping_gradients(model.parameters()):
         try:
             after = _after_a_step(model, optimizer, x, labels, before.shape[1])
         finally:
@@ -189,7 +187,7 @@ def _until_output(model: Sequential) -> list[Module]:
 
 
 def _loss(model: Sequential, x: Images, labels: Array, classes: int) -> Tensor:
-    check_labels(np.asarray(labels), len(x), classes)
+    check_labels(labels, len(x), classes)
     loss = model(x).cross_entropy(labels)
     check_loss(loss.item(), 0)
     return loss
@@ -228,9 +226,12 @@ def first_order_change(model: Sequential, x: Images, labels: Array, lr: float) -
         lr: learning rate η.
 
     Raises:
+        ValueError: if `lr` is not positive and finite.
         ShapeError, ValueError: if labels or images do not fit, or the model has other layers.
         DivergedError: if the loss is not finite.
     """
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr must be a positive learning rate, got {lr}")
     change = _unit_step(model, x, labels).change
     return FirstOrder(lr * change.last, lr * change.first)
 
@@ -248,10 +249,10 @@ def fitting_lr(model: Sequential, x: Images, labels: Array, kappa: float = THRES
         The learning rate; infinite where the median output does not move, as where most are dead.
 
     Raises:
-        ValueError: if `kappa` is not positive.
+        ValueError: if `kappa` is not positive and finite.
         ShapeError, ValueError, DivergedError: as :func:`first_order_change`.
     """
-    if not kappa > 0:
+    if not 0 < kappa < math.inf:
         raise ValueError(f"kappa must be a positive overshoot, got {kappa}")
     step = _unit_step(model, x, labels)
     at_one = _overshoot(step.z, step.change.total).kappa
@@ -336,9 +337,12 @@ def _unit_step(model: Sequential, x: Images, labels: Array) -> _UnitStep:
     with no_grad():
         hidden = activation(u)
         z = last(hidden)
-    with _gradients_kept(model):
+    parameters = model.parameters()
+    with keeping_gradients(parameters):
+        for parameter in parameters:
+            parameter.grad = None
         _loss(model, x, labels, z.shape[1]).backward()
-        downhill = {id(p): Tensor(np.zeros_like(p.data) if p.grad is None else -p.grad) for p in model.parameters()}
+        downhill = {id(p): Tensor(np.zeros_like(p.data) if p.grad is None else -p.grad) for p in parameters}
     with no_grad():
         moved = linear(
             x if isinstance(x, SparseMatrix) else Tensor(x), downhill[id(first.weight)], downhill.get(id(first.bias))
@@ -357,16 +361,3 @@ def _unit_step(model: Sequential, x: Images, labels: Array) -> _UnitStep:
 
 def _float64(array: Any) -> NDArray[np.float64]:
     return np.asarray(array, dtype=np.float64)
-
-
-@contextmanager
-def _gradients_kept(model: Sequential) -> Iterator[None]:
-    """Clear the gradients of the parameters for this block, and put them back after it."""
-    kept = [(parameter, parameter.grad) for parameter in model.parameters()]
-    try:
-        for parameter, _ in kept:
-            parameter.grad = None
-        yield
-    finally:
-        for parameter, gradient in kept:
-            parameter.grad = gradient

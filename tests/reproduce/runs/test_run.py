@@ -327,7 +327,7 @@ def test_a_run_that_was_stopped_has_the_overshoot_of_the_step_that_it_began_with
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_run_whose_first_step_overflows_has_no_overshoot(config, tmp_path):
     settings = config("ReLU2", lr=1e35)
-    assert first_overshoot(settings) is None
+    assert first_overshoot(settings, *start(settings, run.data_of(settings))) is None
     record = do(settings, tmp_path)
     assert record.status.startswith("diverged")
     assert record.overshoot is None
@@ -345,5 +345,5 @@ def test_with_chunks_the_overshoot_is_that_of_ten_thousand_rows(config, rng, mon
     model, optimizer = start(whole, data)
     first, every = (measure_overshoot(model, optimizer, x[:rows], labels[:rows]).kappa for rows in (10_000, 10_500))
     assert first != every
-    assert first_overshoot(replace(whole, chunk_size=3_000)) == first
-    assert first_overshoot(whole) == every
+    assert first_overshoot(replace(whole, chunk_size=3_000), model, optimizer) == first
+    assert first_overshoot(whole, model, optimizer) == every

@@ -19,7 +19,7 @@ from tinydist.analysis.overshoot import measure_overshoot
 from tinydist.batches import Batching
 from tinydist.errors import DataError, DivergedError
 from tinydist.files import write_atomically
-from tinydist.nn import Module
+from tinydist.nn import Module, Sequential
 from tinydist.optim import Optimizer
 from tinydist.reproduce.runs.checkpoints import Checkpoint, find_checkpoint, save_arrays
 from tinydist.reproduce.runs.records import (
@@ -116,9 +116,9 @@ def execute(
     with held(folder):
         if is_finished(config, out):  # by another process, since this one looked
             return load_record(folder)
+        overshoot = first_overshoot(config, model, optimizer)  # before the recorder loads any checkpoint
         recorder = _Recorder(config, out, model, optimizer, checkpoint_every)
         recorder.begin(environment)
-        overshoot = first_overshoot(config)
 
         def after_epoch(epoch: int) -> None:
             recorder.on_epoch(epoch)
@@ -136,17 +136,17 @@ def execute(
     return record
 
 
-def first_overshoot(config: RunConfig) -> float | None:
+def first_overshoot(config: RunConfig, model: Sequential, optimizer: Optimizer) -> float | None:
     """Return the overshoot κ of the first step of a run, of a step on all rows where its steps are mini-batches.
 
-    It is measured on the training rows, on the first 10,000 where they are in chunks or on disk, and with the weights
-    that the run began with, also if it goes on from a checkpoint. It is None if something is not finite.
+    It is measured on the training rows, on the first 10,000 where they are in chunks or on disk. It is None if
+    something is not finite.
 
-    Raises:
-        DataError, ValueError: as :func:`data_of`.
+    Args:
+        config: of the run.
+        model, optimizer: before their first step; they are left as they are.
     """
     data = data_in_memory(config)
-    model, optimizer = start(config, data)
     x, labels = data.x_train, data.y_train
     if isinstance(x, np.ndarray) and config.chunk_size is not None:
         x, labels = x[:10_000], labels[:10_000]
