@@ -124,6 +124,12 @@ def test_labels_that_do_not_fit(labels, problem):
         check_labels(np.array(labels), 2, 3)
 
 
+def test_labels_may_be_a_list():
+    check_labels([0, 2], 2, 3)
+    with pytest.raises(ValueError, match="below 3"):
+        check_labels([0, 3], 2, 3)
+
+
 # --- dead and active units ---------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tinydist.errors import ShapeError
 from tinydist.nn import Activation, Flatten, Module, Neg, Sequential
@@ -40,7 +40,7 @@ def check_activations(activations: Array, name: str = "activations") -> None:
         )
 
 
-def check_labels(labels: Array, samples: int, classes: int | None = None) -> None:
+def check_labels(labels: ArrayLike, samples: int, classes: int | None = None) -> None:
     """Raise unless there is a class number for each sample.
 
     Args:
@@ -52,6 +52,7 @@ def check_labels(labels: Array, samples: int, classes: int | None = None) -> Non
         ShapeError: unless the shape is (samples,).
         ValueError: unless they are whole numbers from 0 and, where `classes` is given, below it.
     """
+    labels = np.asarray(labels)
     if labels.shape != (samples,):
         raise ShapeError(f"labels must be of shape ({samples},), one for each sample, got {labels.shape}")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:

@@ -219,8 +219,11 @@ def test_errors_say_what_is_expected(data):
         first_order_change(build("Abs-L2"), x, y, 0.1)
     with pytest.raises(ValueError, match=r"slope is at most 1 .*, got GELU"):
         safe_lr(build("GELU2"), x, y)
-    with pytest.raises(ValueError, match="positive overshoot, got 0"):
-        fitting_lr(linear, x, y, kappa=0)
+    for wrong in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"positive overshoot, got {wrong}"):
+            fitting_lr(linear, x, y, kappa=wrong)
+        with pytest.raises(ValueError, match=f"positive learning rate, got {wrong}"):
+            first_order_change(linear, x, y, wrong)
     with pytest.raises(ValueError, match="below 4"):
         measure_overshoot(linear, sgd(linear, 0.1), x, y + 1)
     linear.linear1.weight.data[0, 0] = np.nan

@@ -31,6 +31,7 @@ from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.studies.study import Study
+from tinydist.sparse import SparseMatrix
 from tinydist.tables import text_table
 
 Array = NDArray[np.float64]
@@ -176,7 +177,7 @@ def starts_of(records: Iterable[RunRecord]) -> list[Start]:
         arm = by_name[config.arm.split("-lr-")[0]]
         data = data_in_memory(config)
         model, optimizer = start(config, data)
-        x = np.asarray(data.x_train) if isinstance(data.x_train, np.ndarray) else data.x_train.dense()
+        x = data.x_train.dense() if isinstance(data.x_train, SparseMatrix) else data.x_train
         hidden = layer_outputs(model, data.x_train)["act0"]
         predictors = {
             RATE: config.lr,
@@ -386,27 +387,43 @@ def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, lis
     failed = failures([record for record in records if record.status != "ok"])
     rows = max(record.config.train_size for record in records)
     steps = max(record.config.epochs for record in records)
-    found = len({each.arm.name for each in starts})
-    label = f"not the paper's protocol: {len(starts)} runs of {found} arms, at most {rows:,} rows and {steps} steps"
-    text = "\n\n".join(part for part in (f"{label[0].upper()}{label[1:]}", findings(starts), failed) if part)
+    sizes = f"at most {rows:,} rows and {steps} steps"
+    text = "\n\n".join(
+        part for part in (f"Not the paper's protocol: {_counted(starts)}, {sizes}", findings(starts), failed) if part
+    )
     paths = [out / "study" / name for name in ("overshoot.txt", "overshoot.png")]
     write_atomically(paths[0], text + "\n")
-    save(overshoot_figure(starts, label), paths[1])
+    save(overshoot_figure(starts, sizes), paths[1])
     return text, paths
 
 
-def overshoot_figure(starts: Sequence[Start], label: str) -> Figure:
-    """Draw the share of outputs that died, against κ and, beside it, the learning rate; a dot a run, no controls."""
+def _counted(starts: Sequence[Start]) -> str:
+    """Return in words how many runs these are, and of how many arms."""
+    return f"{len(starts)} runs of {len({each.arm.name for each in starts})} arms"
+
+
+def overshoot_figure(starts: Sequence[Start], sizes: str) -> Figure:
+    """Draw the share of outputs that died, against κ and, beside it, the learning rate: a dot a run.
+
+    Args:
+        starts: of the runs; the controls among them are left out, as none of their outputs can die.
+        sizes: of the runs, shown under the title.
+    """
+    drawn = [each for each in starts if each.arm.model not in CONTROLS]
     figure, (left, right) = panels(2, 6, 4.6, sharey=True)
     for axes, name in ((left, KAPPA), (right, RATE)):
-        _draw_deaths(axes, starts, name)
+        _draw_deaths(axes, drawn, name)
         axes.set(xscale="log", xlabel=name)
         axes.grid(alpha=0.3)
     left.axvline(THRESHOLD, color=BLACK, lw=1, ls="--")
     left.set(ylabel="outputs that died, %", xlabel="κ of the first step (dashed: the threshold)")
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=len(LOOKS), fontsize=9)
-    set_title(figure, f"Which outputs die, by what is known before the first step: a dot a run, no controls\n{label}")
+    set_title(
+        figure,
+        "Which outputs die, by what is known before the first step: a dot a run\n"
+        f"not the paper's protocol: {_counted(drawn)}, without controls, {sizes}",
+    )
     return figure
 
 
