@@ -1,5 +1,6 @@
 """Work of tests that is done in processes of their own, which are killed if a part of it never ends."""
 
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -8,6 +9,9 @@ from tinydist.exercises.apart import PROCESSES, by_itself
 
 STARTING = 120
 """Seconds until the first result, in which kernels of the library may have to be compiled."""
+
+WAITING = 120
+"""Seconds until any other: long, because a busy machine may let a process wait for its turn."""
 
 _starting = Lock()  # while a process starts, this one pretends to be another
 
@@ -18,7 +22,7 @@ def results(work, count, seconds, *args):
     Args:
         work: a function of a module, which yields the results from part `start` on. Two processes share the parts out.
         count: of parts.
-        seconds: that a part may take.
+        seconds: of processor time that a part may take.
         args: passed on to `work`.
     """
     with ThreadPoolExecutor(2) as threads:
@@ -31,14 +35,20 @@ def _results(work, start, stop, seconds, args):
     found = []
     while start + len(found) < stop:
         ours, theirs = PROCESSES.Pipe(duplex=False)
-        process = PROCESSES.Process(target=_send, args=(theirs, work, start + len(found), args), daemon=True)
+        options = (theirs, work, start + len(found), seconds, args)
+        process = PROCESSES.Process(target=_send, args=options, daemon=True)
         with _starting, by_itself():
             process.start()
         theirs.close()
         limit = STARTING
-        while start + len(found) < stop and ours.poll(limit):
-            found.append(ours.recv())  # EOFError: Python has crashed
-            limit = seconds
+        try:
+            while start + len(found) < stop and ours.poll(limit):
+                found.append(ours.recv())
+                limit = WAITING
+        except EOFError:
+            process.join()
+            if process.exitcode != -_OVER:
+                raise  # Python has crashed
         if start + len(found) < stop:
             found.append(None)
         process.kill()
@@ -46,7 +56,18 @@ def _results(work, start, stop, seconds, args):
     return found
 
 
-def _send(connection, work, start, args):
+def _send(connection, work, start, seconds, args):
     sys.settrace(None)  # under coverage it would take several times as long
     for result in work(start, *args):
         connection.send(result)
+        _end_after(seconds)
+
+
+# Not on Windows, where WAITING alone tells that a part never ends.
+_OVER = getattr(signal, "SIGVTALRM", 0)
+
+
+def _end_after(seconds):
+    """Let the system end this process when it has computed for so long, unless this is called again before."""
+    if _OVER:
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)

@@ -15,7 +15,7 @@ from tinydist.exercises.table import file_name, find
 FILES = sorted((Path(__file__).parent / "answers").glob("*.txt"))
 HEAD = re.compile(r"^### (right|wrong) (\w+)\n", flags=re.M)
 SECONDS = 20
-"""Time after which an answer counts as one that never ends."""
+"""Processor time after which an answer counts as one that never ends."""
 
 
 def answers(path):
