@@ -102,7 +102,8 @@ def test_what_was_learned_is_the_difference_from_the_start(shown):
 def test_what_near_means_is_said_for_distance_and_intensity(trained):
     neg = {"Abs-L2-Neg": [build_model("Abs-L2-Neg", seed=3)]}
     both = Trained({"Abs-L2": trained.models["Abs-L2"], **neg}, {"Abs-L2": 3, "Abs-L2-Neg": 3}, trained.data, "")
-    texts = {e.name: e.text for e in (make() for make in from_weights(both)) if e.name.startswith("prototypes")}
+    shown = (make() for make in from_weights(both) if make.func is exhibits._prototypes)
+    texts = {exhibit.name: exhibit.text for exhibit in shown}
     assert "far means likely" in texts["prototypes-Abs-L2"]
     assert "near means likely" in texts["prototypes-Abs-L2-Neg"]
 

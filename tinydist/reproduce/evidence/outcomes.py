@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +92,8 @@ class Outcome:
         return tuple(map(sum, zip(self.dead_outputs or (), self.dead_hidden or (), strict=False)))
 
 
-def _summary(accuracies: Sequence[float], rounding: float, overlap: float) -> Summary:
+@functools.lru_cache(maxsize=1024)  # comparisons ask for the same ones over and over
+def _summary(accuracies: tuple[float, ...], rounding: float, overlap: float) -> Summary:
     return summarize(accuracies, rounding, overlap) if accuracies else Summary(math.nan, math.nan, 0, rounding, overlap)
 
 
