@@ -1,9 +1,11 @@
 """What the tests share: Hypothesis settings and the oracles that owe nothing to tinydist."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from autograd import make_vjp
@@ -11,6 +13,8 @@ from hypothesis import settings
 
 settings.register_profile("tinydist", deadline=None, derandomize=True)
 settings.load_profile("tinydist")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    numba.set_num_threads(1)  # the workers share the cores: threads that wait for one another would take far longer
 
 
 @pytest.fixture

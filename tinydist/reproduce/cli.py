@@ -291,9 +291,10 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         choices=STUDIES,
         help="beyond the paper: activations runs every activation under the paper's constraints, and says which "
         "property goes with collapse; dying varies input scale, learning rate, width and initialisation, and says when "
-        "the outputs of ReLU2 die; overshoot asks whether one number, before the first step, says so; datasets, "
-        "tabular and sequential set OffsetL2 beside the plain models and scikit-learn's classifiers on images, tables "
-        "and time series; in place of --models and of the report on the paper's claims",
+        "the outputs of ReLU2 die; overshoot asks whether one number, before the first step, says so; lead asks "
+        "whether OffsetL2 is ahead by its layer or by its start and step; datasets, tabular and sequential set "
+        "OffsetL2 beside the plain models and scikit-learn's classifiers on images, tables and time series; in place of "
+        "--models and of the report on the paper's claims",
     )
     add_option(
         parser,

@@ -107,8 +107,9 @@ def image_folder(tmp_path):
         lambda _: {"dataset": "wine", "input": "normalized", "train_size": 124},
         lambda _: {"model": "Conv-ReLU2", "train_size": 20},
         lambda _: {"hidden": 16, "initialization": "he", "first_init": 0.1, "first_step": 0.01, "arm": "mine"},
+        lambda _: {"last_init": 0.1, "last_step": 0.01, "arm": "mine"},
     ],
-    ids=["images on disk", "a table split by the seed", "a convolution", "another start"],
+    ids=["images on disk", "a table split by the seed", "a convolution", "another start", "another last layer"],
 )
 def test_runs_beyond_the_paper_go_on_to_the_same_bits(config, tmp_path, change):
     settings = config(**{"model": "Abs-L2", "seed": 3, "epochs": 6, **change(tmp_path)})
@@ -298,13 +299,16 @@ def overshoot_by_hand(config):
     by_hidden = (hidden > 0) * (by_output @ last)
     weight -= config.lr * config.first_step * by_hidden.T @ x
     bias -= config.lr * by_hidden.sum(axis=0)
-    last -= config.lr * by_output.T @ hidden
+    last -= config.lr * config.last_step * by_output.T @ hidden
     return np.median(np.abs(forward()[1] - z).mean(axis=0) / np.abs(z).mean(axis=0))
 
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"layout": "sparse"}, {"batch_size": 16}, {"chunk_size": 20}, {"first_init": 0.1, "first_step": 0.01}],
+    [
+        *({}, {"layout": "sparse"}, {"batch_size": 16}, {"chunk_size": 20}),
+        *({"first_init": 0.1, "first_step": 0.01}, {"last_init": 0.1, "last_step": 0.01}),
+    ],
 )
 def test_a_run_records_the_overshoot_of_its_first_step(config, tmp_path, change):
     settings = config("ReLU2", seed=4, **change)

@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parents[3] / "data/results"
 OTHER = {
     **{"dataset": "wine", "input": "unit", "train_size": 7, "epochs": 9, "lr": 0.5, "optimizer": "adam"},
     **{"batch_size": 5, "hidden": 3, "initialization": "he", "first_init": 0.5, "first_step": 0.25},
+    **{"last_init": 2.0, "last_step": 4.0},
 }
 """For every field a value that is not the paper's."""
 

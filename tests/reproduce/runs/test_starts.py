@@ -34,6 +34,18 @@ def test_factors_on_raw_pixels_are_training_on_scaled_pixels(config, data, name)
     assert abs(other[-1] - ours[-1]) > 1e-3  # a factor on the start alone is another training
 
 
+@pytest.mark.parametrize("name", ["ReLU2", "ReLU-Bias", "Abs-L2-Neg", "Conv-ReLU2"])
+def test_the_last_weights_are_those_that_the_outputs_are_made_of(config, data, name):
+    plain, _ = start(config(name), data)
+    scaled, _ = start(config(name, last_init=4.0), data)
+    changed = {
+        weights: np.unique(array / plain.state_dict()[weights]).tolist()
+        for weights, array in scaled.state_dict().items()
+        if not np.array_equal(array, plain.state_dict()[weights])
+    }
+    assert changed == {"offset.alpha" if "L2" in name else "linear1.weight": [4.0]}
+
+
 def test_the_papers_start_is_what_the_layers_come_with(config, data):
     model, _ = start(config("ReLU2", seed=3), data)
     for name, weights in build_model("ReLU2", seed=3).state_dict().items():
@@ -66,17 +78,28 @@ def test_width_is_the_number_of_hidden_units(config, data):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_factor_of_the_learning_rate_is_for_the_first_weights_alone(config, data, optimizer):
+@pytest.mark.parametrize(
+    ("name", "factor", "weights", "others"),
+    [
+        ("ReLU", "first_step", "linear0.weight", "linear1.weight"),
+        ("ReLU", "last_step", "linear1.weight", "linear0.weight"),
+        ("ReLU-Bias", "last_step", "linear1.weight", "linear1.bias"),
+        ("Abs-L2", "last_step", "offset.alpha", "offset.mu"),
+    ],
+)
+def test_a_factor_of_the_learning_rate_is_for_one_layers_weights(
+    config, data, optimizer, name, factor, weights, others
+):
     moves = []
-    for first_step in (1.0, 0.25):
-        model, descent = start(config("ReLU", lr=1e-6, optimizer=optimizer, first_step=first_step), data)
+    for value in (1.0, 0.25):
+        model, descent = start(config(name, lr=1e-6, optimizer=optimizer, **{factor: value}), data)
         before = model.state_dict()
         losses_of(model, descent, data.x_train, data.y_train, steps=1)
         moves.append({name: weight - before[name] for name, weight in model.state_dict().items()})
     plain, slowed = moves
-    np.testing.assert_array_equal(slowed["linear1.weight"], plain["linear1.weight"])
-    largest = np.abs(plain["linear0.weight"]).max()
-    np.testing.assert_allclose(slowed["linear0.weight"], plain["linear0.weight"] / 4, atol=0.1 * largest)
+    np.testing.assert_array_equal(slowed[others], plain[others])
+    largest = np.abs(plain[weights]).max()
+    np.testing.assert_allclose(slowed[weights], plain[weights] / 4, atol=0.1 * largest)
     assert largest > 0
 
 

@@ -33,7 +33,6 @@ from tinydist.reproduce.studies.overshoot import (
     Start,
     area_under_roc,
     arms,
-    check,
     estimate,
     findings,
     overshoot_figure,
@@ -610,7 +609,7 @@ def test_what_the_arms_set_themselves_is_refused_before_any_run(arguments, named
 
 
 def test_sizes_are_not_refused():
-    check([Setting("mnist", "raw", rows, epochs, 0.001) for rows, epochs in ((60, 3), (60_000, 5_000))])
+    STUDY.check([Setting("mnist", "raw", rows, epochs, 0.001) for rows, epochs in ((60, 3), (60_000, 5_000))])
 
 
 def test_the_study_is_known_by_its_name():

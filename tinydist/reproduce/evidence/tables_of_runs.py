@@ -203,7 +203,8 @@ def _check(setting: Setting) -> None:
     for name, known in named:
         if (value := getattr(setting, name)) not in known:
             raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-    for name in ("train_size", "epochs", "lr", "batch_size", "hidden", "first_init", "first_step"):
+    factors = ("first_init", "first_step", "last_init", "last_step")
+    for name in ("train_size", "epochs", "lr", "batch_size", "hidden", *factors):
         value = getattr(setting, name)
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}: expected a number above 0, got {value}")

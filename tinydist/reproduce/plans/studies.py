@@ -8,7 +8,7 @@ from pathlib import Path
 from tinydist.models import PAPER_MODELS
 from tinydist.reproduce.report import page, printout
 from tinydist.reproduce.runs.records import RunRecord
-from tinydist.reproduce.studies import activations, dying, other_data, overshoot
+from tinydist.reproduce.studies import activations, dying, lead, other_data, overshoot
 from tinydist.reproduce.studies.study import Study
 
 
@@ -21,6 +21,7 @@ PAPER = Study(models=PAPER_MODELS, write=_write_report)
 STUDIES: dict[str, Study] = {
     "activations": activations.STUDY,
     "dying": dying.STUDY,
+    "lead": lead.STUDY,
     "overshoot": overshoot.STUDY,
     **other_data.STUDIES,
 }

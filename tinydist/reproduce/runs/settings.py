@@ -40,6 +40,7 @@ class Setting:
         initialization: key of :data:`tinydist.reproduce.runs.starts.INITIALIZATIONS`.
         first_init, first_step: factors of the initial weights of the first layer, and of the learning rate of these
             weights. With s and s² training is, but for rounding, what it would be on an input multiplied by s.
+        last_init, last_step: the same of the last layer; the weights of OffsetL2 are its alpha.
     """
 
     dataset: str
@@ -52,7 +53,9 @@ class Setting:
     hidden: int = _beside(128, "{} hidden units")
     initialization: str = _beside("uniform", "{} initialisation")
     first_init: float = _beside(1.0, "first weights times {:.3g} at the start")
-    first_step: float = _beside(1.0, "their lr times {:.3g}")
+    first_step: float = _beside(1.0, "lr of the first weights times {:.3g}")
+    last_init: float = _beside(1.0, "last weights times {:.3g} at the start")
+    last_step: float = _beside(1.0, "lr of the last weights times {:.3g}")
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> Self:

@@ -41,6 +41,9 @@ INITIALIZATIONS: dict[str, Callable[[Sequential, int], None]] = {
 }
 """Ways to change the weights that a model is built with, given the seed; the paper's is "uniform", no change."""
 
+LAST_WEIGHTS = ("offset.alpha", "linear1.weight")
+"""Names of the last layer's weights; a model has one of them."""
+
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "momentum": partial(SGD, momentum=0.9), "adam": Adam}
 """How a gradient becomes a step; the paper's is "sgd"."""
 
@@ -68,7 +71,10 @@ def start(config: RunConfig, data: Dataset | StreamedDataset) -> tuple[Sequentia
     """
     model = build_for(config, data)
     INITIALIZATIONS[config.initialization](model, config.seed)
-    first, *others = model.parameters()
-    first.data *= first.dtype.type(config.first_init)
-    factors = [config.first_step, *(1.0 for _ in others)]
-    return model, OPTIMIZERS[config.optimizer]([first, *others], config.lr, lr_factors=factors)
+    parameters = dict(model.named_parameters())
+    first, last = next(iter(parameters)), next(name for name in LAST_WEIGHTS if name in parameters)
+    for name, factor in ((first, config.first_init), (last, config.last_init)):
+        parameters[name].data *= parameters[name].dtype.type(factor)
+    steps = {first: config.first_step, last: config.last_step}
+    factors = [steps.get(name, 1.0) for name in parameters]
+    return model, OPTIMIZERS[config.optimizer](list(parameters.values()), config.lr, lr_factors=factors)

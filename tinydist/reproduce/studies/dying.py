@@ -17,6 +17,7 @@ there.
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,13 +33,13 @@ from tinydist.reproduce.evidence.claims import CATASTROPHE
 from tinydist.reproduce.evidence.collapse import COLLAPSED, STANDS, collapses, learned
 from tinydist.reproduce.evidence.comparisons import Above
 from tinydist.reproduce.evidence.decisions import OPEN, decide, p_text
-from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes, outcomes
+from tinydist.reproduce.evidence.outcomes import Outcome, Outcomes
 from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 from tinydist.reproduce.runs.starts import start
-from tinydist.reproduce.studies.study import Study
+from tinydist.reproduce.studies.study import Study, by_arm
 from tinydist.tables import WIDTH, text_table
 from tinydist.trace.figures import gradient_flow
 from tinydist.trace.flow import Flow, record_flow
@@ -215,23 +216,11 @@ def _size(records: Sequence[RunRecord]) -> str:
 
 def _label(records: Sequence[RunRecord]) -> str:
     """Return the protocol of all arms in one line."""
-    counts = [len(group) for group in _records_by_arm(records).values()]
-    runs = max(counts, default=0) // len({record.config.model for record in records})
+    counts = Counter(record.config.arm for record in records)
+    runs = max(counts.values()) // len({record.config.model for record in records})
     config = records[0].config
     protocol = Protocol(config.train_size, config.epochs, runs)
     return f"not the paper's protocol: {config.dataset}, {protocol} in each of {len(counts)} arms"
-
-
-def _records_by_arm(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    groups: dict[str, list[RunRecord]] = {}
-    for record in records:
-        groups.setdefault(record.config.arm, []).append(record)
-    return groups
-
-
-def by_arm(records: Sequence[RunRecord]) -> dict[str, Outcomes]:
-    """Group runs by arm, then by model."""
-    return {arm: outcomes(group) for arm, group in _records_by_arm(records).items()}
 
 
 def arm_collapses(results: Mapping[str, Outcomes]) -> dict[tuple[str, str], str]:

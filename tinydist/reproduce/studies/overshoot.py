@@ -28,9 +28,9 @@ from tinydist.files import write_atomically
 from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.run import data_in_memory
-from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
+from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.reproduce.runs.starts import start
-from tinydist.reproduce.studies.study import Study
+from tinydist.reproduce.studies.study import Study, sizes_alone
 from tinydist.sparse import SparseMatrix
 from tinydist.tables import text_table
 
@@ -122,16 +122,6 @@ def _run(config: RunConfig, arm: Arm, rate: float) -> RunConfig:
     chunks = None if batch else config.chunk_size
     changes = {**arm.changes, "train_size": rows, "epochs": epochs, "chunk_size": chunks, "lr": rate}
     return replace(config, arm=f"{arm.name}-lr-{rate:g}", **changes)
-
-
-def check(settings: Sequence[Setting]) -> None:
-    """Raise a ValueError unless the settings are those that the arms are defined by, all but the sizes."""
-    for setting in settings:
-        if (setting.dataset, setting.input, setting.lr, setting.changes) != ("mnist", "raw", LR, ""):
-            raise ValueError(
-                f"the study overshoot sets its own data, inputs, learning rates and networks; got {setting}. Leave out "
-                "all but --train-size, --epochs, --runs and --seed, or run models without --study"
-            )
 
 
 @dataclass(frozen=True)
@@ -439,6 +429,6 @@ STUDY = Study(
     models=tuple(dict.fromkeys(arm.model for arm in ARMS)),
     write=write,
     arms=arms,
-    check=check,
+    check=sizes_alone("overshoot"),
     protocol=Protocol(train_size=2_000, epochs=100, runs=4),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydist.datasets import find_source
+from tinydist.reproduce.evidence.outcomes import Outcome, outcomes
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
@@ -19,6 +20,28 @@ def one_arm(config: RunConfig) -> Iterable[RunConfig]:
 
 def any_setting(_settings: Sequence[Setting]) -> None:
     """Accept every setting, and require nothing beyond what tinydist itself requires."""
+
+
+def sizes_alone(name: str) -> Callable[[Sequence[Setting]], None]:
+    """Return a check for the study of this name, which sets all of its runs but their sizes, on MNIST's raw pixels."""
+
+    def check(settings: Sequence[Setting]) -> None:
+        for setting in settings:
+            if (setting.dataset, setting.input, setting.lr, setting.changes) != ("mnist", "raw", LR, ""):
+                raise ValueError(
+                    f"the study {name} sets its own data, inputs, learning rates and networks; got {setting}. Leave "
+                    "out all but --train-size, --epochs, --runs and --seed, or run models without --study"
+                )
+
+    return check
+
+
+def by_arm(records: Iterable[RunRecord]) -> dict[str, dict[str, Outcome]]:
+    """Group runs by arm, then by model."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(record.config.arm, []).append(record)
+    return {arm: outcomes(group) for arm, group in groups.items()}
 
 
 @dataclass(frozen=True)
