@@ -293,8 +293,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "property goes with collapse; dying varies input scale, learning rate, width and initialisation, and says when "
         "the outputs of ReLU2 die; overshoot asks whether one number, before the first step, says so; lead asks "
         "whether OffsetL2 is ahead by its layer or by its start and step; datasets, tabular and sequential set "
-        "OffsetL2 beside the plain models and scikit-learn's classifiers on images, tables and time series; in place of "
-        "--models and of the report on the paper's claims",
+        "OffsetL2 beside the plain models and scikit-learn's classifiers on images, tables and time series; in place "
+        "of --models and of the report on the paper's claims",
     )
     add_option(
         parser,
