@@ -27,6 +27,7 @@ from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS, FIRST_TABLE, published
 from tinydist.reproduce.evidence.tables_of_curves import read_curves
 from tinydist.reproduce.evidence.tables_of_runs import read_csv, read_table
+from tinydist.reproduce.studies.lead import LINEAR, OFFSET, PAIRS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -316,7 +317,27 @@ def in_words(verdict):
     return f"{verdict.result} ({verdict.protocol})" if reduced else verdict.result
 
 
+def lead():
+    """Accuracies of the study of OffsetL2's lead, a row an arm."""
+    found = lead_accuracies()
+    columns = [model for pair in PAIRS.items() for model in pair]
+    rows = [
+        [arm.words, *(str(found[model, arm.name]) if (model, arm.name) in found else "" for model in columns)]
+        for arm in {arm.name: arm for arm in (*LINEAR, *OFFSET)}.values()
+    ]
+    return [["start and step", *columns], *rows]
+
+
+def lead_accuracies():
+    values = defaultdict(list)
+    for row in rows_of("lead/results.csv"):
+        values[row["model"], row["arm"]].append(float(row["test_accuracy"]))
+    assert {len(runs) for runs in values.values()} == {20}
+    return {key: summarize(runs) for key, runs in values.items()}
+
+
 TABLES = {
+    "lead": lead,
     "own": own,
     "agreement": agreement,
     "sizes": lambda: [list(row) for row in sizes()],
@@ -491,6 +512,7 @@ def sentences():
     yield "studies", f"it diverges in {('no arm', 'one', 'two')[len(failed)]}"
 
     yield from overshoot_sentences()
+    yield from lead_sentences()
 
     (fashion,) = by_dataset("datasets").values()
     offset = [fashion[model].mean for model in PAPER_MODELS if "L2" in model]
@@ -501,6 +523,46 @@ def sentences():
     reached = [fashion["ReLU"].mean, *offset]
     least, most = min(baselines.values()) - max(reached), max(baselines.values()) - min(reached)
     yield "studies", f"behind scikit-learn's four classifiers, by {least:.0f} to {most:.0f} points"
+
+
+def lead_sentences():
+    """What the page and the folder say of OffsetL2's lead, from the rows and the decisions of the study."""
+    folder = RESULTS / "lead" / "README.md"
+    found = lead_accuracies()
+    relu, abs_, relu_l2, abs_l2 = (found[model, "as-published"] for model in ("ReLU", "Abs", "ReLU-L2", "Abs-L2"))
+    small, fits = (found["ReLU", arm] for arm in ("small-start", "pixels-to-1-lr-0.1"))
+    small_abs, fits_abs = (found["Abs", arm] for arm in ("small-start", "pixels-to-1-lr-0.1"))
+    large, large_abs = (found[model, "large-start"] for model in ("ReLU-L2", "Abs-L2"))
+    yield "studies", f"ReLU is {small.mean - relu_l2.mean:.1f} points above ReLU-L2, with the same spread"
+    yield "studies", f"With a step that fits it is {fits.mean - relu_l2.mean:.1f} points above, with less"
+    yield (
+        folder,
+        f"ReLU-L2 is {relu_l2.mean - relu.mean:.1f} points above ReLU, Abs-L2 {abs_l2.mean - abs_.mean:.1f} above",
+    )
+    yield folder, f"nothing else changed: {small}%, where ReLU-L2 has {relu_l2}%"
+    yield folder, f"{small_abs}%, and stays {abs_l2.mean - small_abs.mean:.1f} points behind Abs-L2"
+    yield folder, f"ReLU reaches {fits}% and Abs {fits_abs}%"
+    yield (
+        folder,
+        f"ReLU-L2 {relu_l2.mean - large.mean:.1f} of its {relu_l2.mean - relu.mean:.1f} points, and Abs-L2, at "
+        f"{large_abs}%",
+    )
+    text = " ".join((RESULTS / "lead" / "study" / "lead.txt").read_text(encoding="utf-8").split())
+    for decision in (
+        "shown: ReLU-L2 as published above ReLU as published (",
+        "shown: Abs-L2 as published above Abs as published (",
+        "refuted: ReLU-L2 as published above ReLU from a small start (",
+        "open: standard deviation of ReLU from a small start more than 1 times that of ReLU-L2 as published (",
+        "refuted: standard deviation of ReLU on pixels to 1, lr 0.1 more than 1 times that of ReLU-L2 as published (",
+        "refuted: standard deviation of Abs on pixels to 1, lr 0.1 more than 1 times that of Abs-L2 as published (",
+        "open: Abs-L2 from a large start above Abs as published (",
+    ):
+        assert decision in text
+    assert len(re.findall(r"(?:shown|refuted|open): ", text)) == 32
+    kappas = defaultdict(list)
+    for row in rows_of("lead/results.csv"):
+        kappas[row["arm"]].append(float(row["overshoot"]))
+    assert max(max(kappas[arm]) for arm in ("small-start-and-step", "lr-0.0001", "lr-1e-05")) < 0.7
 
 
 def overshoot_sentences():

@@ -1,9 +1,20 @@
 import json
 
+import numba
 import pytest
 
 from tinydist.bench import cli
 from tinydist.bench.processes import ProcessError
+
+
+@pytest.fixture(autouse=True)
+def all_threads():
+    """Let the bench have all threads, also where tests run beside others."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]  # numba sets it at run time
+    yield
+    numba.set_num_threads(before)
+
 
 TINY = ["epoch", "--models", "ReLU,Abs-L2", "--train-size", "200", "--threads", "1", "--repetitions", "3"]
 

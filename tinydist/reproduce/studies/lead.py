@@ -14,6 +14,7 @@ If the lead and the small spread are the layer's, they remain.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.reproduce.studies.study import Study, by_arm, sizes_alone
-from tinydist.tables import text_table
+from tinydist.tables import WIDTH, text_table
 
 SCALE = 1 / 255
 FITTING: dict[str, Any] = {"first_init": SCALE, "first_step": SCALE**2, "lr": 0.1}
@@ -125,7 +126,8 @@ def findings(records: Sequence[RunRecord]) -> str:
         f"{d.word}: {d.statement} ({d.numbers}; p for it {p_text(d.for_it)}, against it {p_text(d.against_it)})"
         for d in decisions(results)
     ]
-    return "\n\n".join([text_table(rows), "\n".join(lines)])
+    wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines]
+    return "\n\n".join([text_table(rows), "\n".join(wrapped)])
 
 
 def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, list[Path]]:
