@@ -11,7 +11,7 @@ from tinydist.bench.processes import ProcessError
 def all_threads():
     """Let the bench have all threads, also where tests run beside others."""
     before = numba.get_num_threads()
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]  # numba sets it at run time
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     yield
     numba.set_num_threads(before)
 
