@@ -203,8 +203,8 @@ print(f"saved {path}")
 # `python -m tinydist.reproduce --study activations` asks the other half of the question. Is it the ReLU, whose flat
 # side has no slope, or would any activation do the same? GELU is nearly as flat there, but not quite.
 #
-# **Exercise.** Write GELU and its gradient rule:
+# **Exercise.** Write κ yourself:
 #
-# `python -m tinydist.exercises check gelu`
+# `python -m tinydist.exercises check kappa`
 #
-# Then replace `build("ReLU2", …)` above by GELU2. Do its outputs die on raw pixels? For good?
+# Then replace `"ReLU2"` in the two loops above by `"GELU2"`. Do its outputs die on raw pixels? For good?

@@ -69,7 +69,7 @@ REFERENCE_COLUMNS = ["raw, 5,000 epochs", "raw, 50,000 epochs", "normalised, 5,0
 """The settings of the reference runs."""
 
 
-WORDS = {3: "three", 5: "five", 7: "seven", 8: "eight", 15: "fifteen", 17: "seventeen", 29: "twenty-nine"}
+WORDS = {3: "three", 5: "five", 7: "seven", 8: "eight", 15: "fifteen", 17: "seventeen", 30: "thirty"}
 
 
 def text_of(path):

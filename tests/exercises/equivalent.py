@@ -59,6 +59,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "line 3: x.weighted_distance": "a Python number takes the tensor's dtype",
         "line 4: x.weighted_distance": "a Python number takes the tensor's dtype",
     },
+    "kappa": {
+        "line 2: after - before -> before - after": "the absolute value is taken anyway",
+        "line 3: float(np.median": NUMBER,
+        "line 3: before -> np.abs": "the absolute value is taken anyway",
+    },
     "gelu": {
         "line 3: x -> np.clip(x, -6, 6)": "the density at 6 is 6e-9, and x times it is lost beside a share of 1",
         "line 4: x * share -> np.float64": WIDE,

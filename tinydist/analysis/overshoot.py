@@ -140,7 +140,7 @@ def descending_overshoots(model: Sequential, optimizer: Optimizer, x: Images, la
             after = _after_a_step(model, optimizer, x, labels, before.shape[1])
         except DivergedError:
             return kappas + [math.inf] * (steps - len(kappas))
-        kappas.append(_overshoot(before, after - before).kappa)
+        kappas.append(kappa(before, after))
         before = after
     return kappas
 
@@ -154,6 +154,11 @@ def _after_a_step(model: Sequential, optimizer: Optimizer, x: Images, labels: Ar
     """
     training_step(_loss(model, x, labels, classes), optimizer)
     return pre_activations(model, x)
+
+
+def kappa(before: Array, after: Array) -> float:
+    """Return the overshoot κ of a step from the pre-activations before it and after it, (images, outputs) each."""
+    return _overshoot(before, after - before).kappa
 
 
 def _overshoot(z: Array, change: Array) -> Overshoot:

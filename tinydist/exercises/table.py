@@ -33,6 +33,7 @@ NAMES = (
     "dead_units",
     "weighted_distance",
     "offset_l2",
+    "kappa",
     "gelu",
     "conv2d",
     "weighted_squares_numba",
