@@ -1,8 +1,9 @@
-"""All exercises, in the order in which they are best done; an exercise's number is its place in this table.
+"""All exercises; an exercise's number is its place in this table.
 
-To add one: write its text in ``tasks`` and a module in ``catalogue`` like those there (a solution, cases, wrong
-answers), and add its name here. ``tests/exercises/test_every_exercise.py`` then tests its stub, its solution and each
-wrong answer, and ``test_mutation.py`` whether its cases tell every small change of the solution.
+They are in the order in which they are best done, but for those that came later. To add one: write its text in
+``tasks`` and a module in ``catalogue`` like those there (a solution, cases, wrong answers), and add its name here, at the
+end: the files that learners have keep their numbers. ``tests/exercises/test_every_exercise.py`` then tests its stub, its
+solution and each wrong answer, and ``test_mutation.py`` whether its cases tell every small change of the solution.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ NAMES = (
     "dead_units",
     "weighted_distance",
     "offset_l2",
-    "kappa",
     "gelu",
     "conv2d",
     "weighted_squares_numba",
@@ -43,6 +43,7 @@ NAMES = (
     "catch_the_bug",
     "catch_the_distance_bug",
     "predict_the_gradient",
+    "kappa",
 )
 
 EXERCISES: tuple[Exercise, ...] = tuple(read_task(name, number) for number, name in enumerate(NAMES, 1))
