@@ -1,9 +1,9 @@
 """All exercises; an exercise's number is its place in this table.
 
 They are in the order in which they are best done, but for those that came later. To add one: write its text in
-``tasks`` and a module in ``catalogue`` like those there (a solution, cases, wrong answers), and add its name here, at the
-end: the files that learners have keep their numbers. ``tests/exercises/test_every_exercise.py`` then tests its stub, its
-solution and each wrong answer, and ``test_mutation.py`` whether its cases tell every small change of the solution.
+``tasks`` and a module in ``catalogue`` like those there (a solution, cases, wrong answers), and add its name here. It
+comes last, so that the files of learners keep their numbers. ``tests/exercises/test_every_exercise.py`` then tests its
+stub, its solution and each wrong answer, and ``test_mutation.py`` whether its cases tell every small change of it.
 """
 
 from __future__ import annotations
