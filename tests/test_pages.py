@@ -280,10 +280,12 @@ def own_within():
 
 
 def agreement():
-    found, theirs = own_runs()[0]
-    ours = {model: found[model] for model in PAPER_MODELS if model in found}
-    rows = [[each.model, str(each.one), str(each.other), each.numbers, each.word] for each in agreements(ours, theirs)]
-    return [["model", "tinydist", "the other", "what decides", "result"], *rows]
+    rows = []
+    for name, (found, theirs) in zip(("raw", "normalised"), own_runs(), strict=True):
+        ours = {model: found[model] for model in PAPER_MODELS if model in found}
+        for each in agreements(ours, theirs):
+            rows.append([f"{each.model}, {name}", str(each.one), str(each.other), each.numbers, each.word])
+    return [["model and input", "tinydist", "the other", "what decides", "result"], *rows]
 
 
 def same_start():

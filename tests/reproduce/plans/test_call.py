@@ -89,7 +89,7 @@ def test_a_study_gives_its_own_text(tmp_path):
         ({"input": "normalised"}, "unknown input 'normalised'; expected some of raw, unit, normalized"),
         ({"optimizer": "sdg"}, "optimizer: expected one of sgd, momentum, adam, got 'sdg'"),
         ({"protocol": "fast"}, "protocol: expected one of quick, paper, extended, got 'fast'"),
-        ({"study": "activation"}, "study: expected one of activations, dying, overshoot, datasets, tabular, seq"),
+        ({"study": "activation"}, "study: expected one of activations, dying, lead, overshoot, datasets, tabular, seq"),
         ({"study": ""}, "study: expected one of activations"),
         ({"models": []}, "models: expected at least one name, got []"),
         ({"input": ()}, "input: expected at least one name, got ()"),
