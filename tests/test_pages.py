@@ -283,8 +283,10 @@ def agreement():
     rows = []
     for name, (found, theirs) in zip(("raw", "normalised"), own_runs(), strict=True):
         ours = {model: found[model] for model in PAPER_MODELS if model in found}
-        for each in agreements(ours, theirs):
-            rows.append([f"{each.model}, {name}", str(each.one), str(each.other), each.numbers, each.word])
+        rows += [
+            [f"{each.model}, {name}", str(each.one), str(each.other), each.numbers, each.word]
+            for each in agreements(ours, theirs)
+        ]
     return [["model and input", "tinydist", "the other", "what decides", "result"], *rows]
 
 
