@@ -94,14 +94,13 @@ def by_dataset(folder):
     return {setting.dataset: outcomes for setting, outcomes in read_csv(RESULTS / folder / "results.csv").items()}
 
 
-def dying():
+def by_arm_and_model(folder):
     """(arm, model) to the accuracies and the dead outputs of its successful runs."""
     accuracies, dead = defaultdict(list), defaultdict(list)
-    with (RESULTS / "dying" / "results.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["status"] == "ok":
-                accuracies[row["arm"], row["model"]].append(float(row["test_accuracy"]))
-                dead[row["arm"], row["model"]].append(int(row["dead_outputs"]))
+    for row in rows_of(f"{folder}/results.csv"):
+        if row["status"] == "ok":
+            accuracies[row["arm"], row["model"]].append(float(row["test_accuracy"]))
+            dead[row["arm"], row["model"]].append(int(row["dead_outputs"]))
     return accuracies, dead
 
 
@@ -159,7 +158,7 @@ def activations(file):
 
 
 def arms():
-    accuracies, dead = dying()
+    accuracies, dead = by_arm_and_model("dying")
     rows = [["start and step", "ReLU", "ReLU2", "dead outputs of ReLU2", "ReLU2-Neg", "Abs2"]]
     for words, arm in ARMS.items():
         relu, relu2, neg, abs2 = (str(summarize(accuracies[arm, m])) for m in ("ReLU", "ReLU2", "ReLU2-Neg", "Abs2"))
@@ -326,18 +325,16 @@ def lead():
     found = lead_accuracies()
     columns = [model for pair in PAIRS.items() for model in pair]
     rows = [
-        [arm.words, *(str(found[model, arm.name]) if (model, arm.name) in found else "" for model in columns)]
+        [arm.words, *(str(found[arm.name, model]) if (arm.name, model) in found else "" for model in columns)]
         for arm in {arm.name: arm for arm in (*LINEAR, *OFFSET)}.values()
     ]
     return [["start and step", *columns], *rows]
 
 
 def lead_accuracies():
-    values = defaultdict(list)
-    for row in rows_of("lead/results.csv"):
-        values[row["model"], row["arm"]].append(float(row["test_accuracy"]))
-    assert {len(runs) for runs in values.values()} == {20}
-    return {key: summarize(runs) for key, runs in values.items()}
+    accuracies, _ = by_arm_and_model("lead")
+    assert {len(runs) for runs in accuracies.values()} == {20}
+    return {key: summarize(runs) for key, runs in accuracies.items()}
 
 
 TABLES = {
@@ -503,7 +500,7 @@ def sentences():
     yield "studies", f"lose {min(collapsed):.0f} to {max(collapsed):.0f} points"
     yield "studies", f"LeakyReLU, which keeps a hundredth of the slope there, loses {losses['LeakyReLU']:.0f} points"
 
-    accuracies, _ = dying()
+    accuracies, _ = by_arm_and_model("dying")
     positive, usual, fitting, long = (
         str(summarize(accuracies[arm, "ReLU2"]))
         for arm in ("positive-init", "raw", "lr-0.1-pixels-to-1", "start-of-1-step-of-255")
@@ -533,10 +530,10 @@ def lead_sentences():
     """What the page and the folder say of OffsetL2's lead, from the rows and the decisions of the study."""
     folder = RESULTS / "lead" / "README.md"
     found = lead_accuracies()
-    relu, abs_, relu_l2, abs_l2 = (found[model, "as-published"] for model in ("ReLU", "Abs", "ReLU-L2", "Abs-L2"))
-    small, fits = (found["ReLU", arm] for arm in ("small-start", "pixels-to-1-lr-0.1"))
-    small_abs, fits_abs = (found["Abs", arm] for arm in ("small-start", "pixels-to-1-lr-0.1"))
-    large, large_abs = (found[model, "large-start"] for model in ("ReLU-L2", "Abs-L2"))
+    relu, abs_, relu_l2, abs_l2 = (found["as-published", model] for model in ("ReLU", "Abs", "ReLU-L2", "Abs-L2"))
+    small, fits = (found[arm, "ReLU"] for arm in ("small-start", "pixels-to-1-lr-0.1"))
+    small_abs, fits_abs = (found[arm, "Abs"] for arm in ("small-start", "pixels-to-1-lr-0.1"))
+    large, large_abs = (found["large-start", model] for model in ("ReLU-L2", "Abs-L2"))
     yield "studies", f"ReLU is {small.mean - relu_l2.mean:.1f} points above ReLU-L2, with the same spread"
     yield "studies", f"With a step that fits it is {fits.mean - relu_l2.mean:.1f} points above, with less"
     yield (

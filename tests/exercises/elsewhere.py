@@ -7,11 +7,11 @@ from threading import Lock
 
 from tinydist.exercises.apart import PROCESSES, by_itself
 
-STARTING = 120
-"""Seconds until the first result, in which kernels of the library may have to be compiled."""
+PATIENCE = 120
+"""Seconds until a result: long, as kernels may have to be compiled first, and a busy machine lets processes wait."""
 
-WAITING = 120
-"""Seconds until any other: long, because a busy machine may let a process wait for its turn."""
+_OVER = getattr(signal, "SIGVTALRM", 0)
+"""What ends a process that has computed for too long; Windows has nothing like it, so there PATIENCE alone tells."""
 
 _starting = Lock()  # while a process starts, this one pretends to be another
 
@@ -40,11 +40,9 @@ def _results(work, start, stop, seconds, args):
         with _starting, by_itself():
             process.start()
         theirs.close()
-        limit = STARTING
         try:
-            while start + len(found) < stop and ours.poll(limit):
+            while start + len(found) < stop and ours.poll(PATIENCE):
                 found.append(ours.recv())
-                limit = WAITING
         except EOFError:
             process.join()
             if process.exitcode != -_OVER:
@@ -61,10 +59,6 @@ def _send(connection, work, start, seconds, args):
     for result in work(start, *args):
         connection.send(result)
         _end_after(seconds)
-
-
-# Not on Windows, where WAITING alone tells that a part never ends.
-_OVER = getattr(signal, "SIGVTALRM", 0)
 
 
 def _end_after(seconds):

@@ -39,7 +39,7 @@ from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 from tinydist.reproduce.runs.starts import start
-from tinydist.reproduce.studies.study import Study, by_arm
+from tinydist.reproduce.studies.study import LARGEST, Study, by_arm, pixels_up_to
 from tinydist.tables import WIDTH, text_table
 from tinydist.trace.figures import gradient_flow
 from tinydist.trace.flow import Flow, record_flow
@@ -48,8 +48,6 @@ BASELINE = "ReLU"
 MODELS = (BASELINE, "ReLU2", "ReLU2-Neg", "Abs2")
 LOOKS = dict(zip(MODELS, zip((BLACK, VERMILION, BLUE, GREEN), "osD^", strict=True), strict=True))
 """Colour and marker of each model."""
-LARGEST = 255
-"""The largest raw pixel; a scale of s stands for pixels up to ``LARGEST * s``."""
 FITTING = 0.1
 """A learning rate that fits pixels up to 1, for the arms of width and initialisation."""
 FIRST_STEPS = 30
@@ -85,12 +83,6 @@ class Arm:
         return float(self.changes.get("first_step", 1) * self.changes.get("lr", LR) / LR)
 
 
-def _pixels(largest: float, **changes: Any) -> dict[str, Any]:
-    """Return the changes that make training what it would be on pixels up to `largest`."""
-    scale = largest / LARGEST
-    return {"first_init": scale, "first_step": scale**2, **changes}
-
-
 EQUAL_LR, EQUAL_STEP, EQUAL_START = (
     "input scale, same learning rate",
     "input scale, same step in function space",
@@ -106,18 +98,18 @@ def _arms() -> list[Arm]:
     for largest in (1, 4, 16, 64):
         scale = largest / LARGEST
         arms += [
-            Arm(f"pixels-to-{largest}", EQUAL_LR, str(largest), _pixels(largest)),
+            Arm(f"pixels-to-{largest}", EQUAL_LR, str(largest), pixels_up_to(largest)),
             Arm(f"start-of-{largest}-step-of-255", EQUAL_STEP, str(largest), {"first_init": scale}),
             Arm(f"start-of-255-step-of-{largest}", EQUAL_START, str(largest), {"first_step": scale**2}),
         ]
     arms += [Arm(f"lr-{lr:g}", RAW_LR, f"{lr:g}", {"lr": lr}) for lr in (1e-6, 1e-5, 1e-4, 1e-2)]
-    arms += [Arm(f"lr-{lr:g}-pixels-to-1", SMALL_LR, f"{lr:g}", _pixels(1, lr=lr)) for lr in (0.01, FITTING, 1.0)]
+    arms += [Arm(f"lr-{lr:g}-pixels-to-1", SMALL_LR, f"{lr:g}", pixels_up_to(1, lr=lr)) for lr in (0.01, FITTING, 1.0)]
     networks: dict[str, dict[str, Any]] = {f"{width} units": {"hidden": width} for width in (32, 512)}
     networks |= {f"{kind} init": {"initialization": kind} for kind in ("he", "positive")}
     for name, changes in networks.items():
         slug = name.replace(" ", "-")
         arms.append(Arm(slug, RAW_NETWORK, name, changes))
-        arms.append(Arm(f"{slug}-pixels-to-1", SMALL_NETWORK, name, _pixels(1, lr=FITTING, **changes)))
+        arms.append(Arm(f"{slug}-pixels-to-1", SMALL_NETWORK, name, pixels_up_to(1, lr=FITTING, **changes)))
     return arms
 
 
@@ -232,8 +224,7 @@ def in_words(results: Mapping[str, Outcomes], records: Sequence[RunRecord]) -> s
     """Return as text the numbers, group by group, then what the evidence supports."""
     found = arm_collapses(results)
     tables = [_group_table(group, results, found) for group in GROUPS]
-    failed = failures([record for record in records if record.status != "ok"])
-    return "\n\n".join([*tables, conclusion(results, found), *([failed] if failed else [])])
+    return "\n\n".join(part for part in (*tables, conclusion(results, found), failures(records)) if part)
 
 
 def _group_table(group: str, results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str]) -> str:

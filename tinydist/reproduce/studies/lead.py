@@ -23,20 +23,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydist.figures import BLUE, VERMILION, panels, save, set_title
-from tinydist.files import write_atomically
+from tinydist.figures import BLUE, VERMILION, panels, set_title
 from tinydist.reproduce.evidence.comparisons import Above, Comparison, MoreSpread
 from tinydist.reproduce.evidence.decisions import Decision, decide, p_text
 from tinydist.reproduce.evidence.outcomes import Outcomes
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.settings import RunConfig
-from tinydist.reproduce.studies.study import Study, by_arm, sizes_alone
+from tinydist.reproduce.studies.study import Study, by_arm, pixels_up_to, save_findings, sizes_alone
 from tinydist.tables import WIDTH, text_table
-
-SCALE = 1 / 255
-FITTING: dict[str, Any] = {"first_init": SCALE, "first_step": SCALE**2, "lr": 0.1}
-"""The start of pixels up to 1 and a learning rate that fits them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class Arm:
 
 
 AS_PUBLISHED = Arm("as-published", "as published", {})
-TO_1 = Arm("pixels-to-1-lr-0.1", "on pixels to 1, lr 0.1", FITTING)
+TO_1 = Arm("pixels-to-1-lr-0.1", "on pixels to 1, lr 0.1", pixels_up_to(1, lr=0.1))
 LARGE = Arm("large-start", "from a large start", {"last_init": 1e5})
 LINEAR = (
     AS_PUBLISHED,
@@ -80,13 +75,17 @@ def arms(config: RunConfig) -> Iterable[RunConfig]:
     return [replace(config, arm=arm.name, **arm.changes) for arm in arms_of(config.model)]
 
 
+def named(model: str, arm: Arm) -> str:
+    """Return what the runs of a model in an arm are called."""
+    return f"{model} {arm.words}"
+
+
 def statements() -> Iterator[Comparison]:
-    """Yield what the runs are to decide together; a model is named with its arm."""
+    """Yield what the runs are to decide together."""
     for linear, offset in PAIRS.items():
-        published = f"{offset} {AS_PUBLISHED.words}"
-        pairs = [(published, f"{linear} {arm.words}") for arm in LINEAR]
-        pairs += [(f"{offset} {LARGE.words}", f"{linear} {AS_PUBLISHED.words}")]
-        pairs += [(f"{offset} {TO_1.words}", f"{linear} {TO_1.words}")]
+        published = named(offset, AS_PUBLISHED)
+        pairs = [(published, named(linear, arm)) for arm in LINEAR]
+        pairs += [(named(offset, LARGE), named(linear, AS_PUBLISHED)), (named(offset, TO_1), named(linear, TO_1))]
         for ours, theirs in pairs:
             yield Above(ours, theirs, 0)
             yield MoreSpread(theirs, ours, 1)
@@ -96,9 +95,8 @@ def by_model_and_arm(records: Sequence[RunRecord]) -> Outcomes:
     """Group runs by model and arm, named as in the statements."""
     found = by_arm(records)
     return {
-        f"{model} {arm.words}": found[arm.name][model]
-        for pair in PAIRS.items()
-        for model in pair
+        named(model, arm): found[arm.name][model]
+        for model in STUDY.models
         for arm in arms_of(model)
         if model in found.get(arm.name, {})
     }
@@ -110,18 +108,19 @@ def decisions(results: Outcomes) -> list[Decision]:
     return list(decide({statement: statement.examine(results) for statement in runs}).values())
 
 
-def findings(records: Sequence[RunRecord]) -> str:
+def findings(results: Outcomes, records: Sequence[RunRecord]) -> str:
     """Return the numbers of every arm, then each statement with what is shown of it, as text."""
-    results = by_model_and_arm(records)
-    overshoots: dict[str, list[float]] = {}
+    overshoots: dict[tuple[str, str], list[float]] = {}
     for record in records:
         if record.overshoot is not None:
-            words = next(arm.words for arm in arms_of(record.config.model) if arm.name == record.config.arm)
-            overshoots.setdefault(f"{record.config.model} {words}", []).append(record.overshoot)
+            overshoots.setdefault((record.config.model, record.config.arm), []).append(record.overshoot)
     rows = [("model and arm", "test accuracy %", "runs", "κ (median)")]
-    for name, outcome in results.items():
-        kappa = f"{np.median(overshoots[name]):.2g}" if name in overshoots else "–"
-        rows.append((name, str(outcome.accuracy), str(outcome.runs), kappa))
+    for model in STUDY.models:
+        for arm in arms_of(model):
+            if outcome := results.get(named(model, arm)):
+                kappas = overshoots.get((model, arm.name))
+                kappa = f"{np.median(kappas):.2g}" if kappas else "–"
+                rows.append((named(model, arm), str(outcome.accuracy), str(outcome.runs), kappa))
     lines = [
         f"{d.word}: {d.statement} ({d.numbers}; p for it {p_text(d.for_it)}, against it {p_text(d.against_it)})"
         for d in decisions(results)
@@ -144,32 +143,36 @@ def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, lis
     Raises:
         OSError: if a file cannot be written.
     """
-    config = records[0].config
-    label = f"not the paper's protocol: {config.train_size:,} images, {config.epochs:,} steps"
-    failed = failures([record for record in records if record.status != "ok"])
-    text = "\n\n".join(part for part in (label[0].upper() + label[1:], findings(records), failed) if part)
-    paths = [out / "study" / name for name in ("lead.txt", "lead.png")]
-    write_atomically(paths[0], text + "\n")
-    save(lead_figure(by_model_and_arm(records), label), paths[1])
-    return text, paths
+    config, results = records[0].config, by_model_and_arm(records)
+    sizes = f"{config.train_size:,} images, {config.epochs:,} steps"
+    parts = [f"Not the paper's protocol: {sizes}", findings(results, records), failures(records)]
+    return save_findings(out, "lead", parts, lead_figure(results, sizes))
 
 
-def lead_figure(results: Outcomes, label: str) -> Figure:
-    """Draw the accuracy of every run, a panel a pair of models: a dot a run, a line at the mean of each arm."""
+def lead_figure(results: Outcomes, sizes: str) -> Figure:
+    """Draw the accuracy of every run, a panel a pair of models: a dot a run, a line at the mean of each arm.
+
+    Args:
+        results: by model and arm.
+        sizes: of the runs, shown under the title.
+    """
     figure, all_axes = panels(len(PAIRS), 6.5, 4.4, sharex=True)
-    for axes, pair in zip(all_axes, PAIRS.items(), strict=True):
-        names = [f"{model} {arm.words}" for model in pair for arm in arms_of(model)]
-        for place, name in enumerate(names):
-            if name in results:
-                color, marker = (VERMILION, "s") if name.startswith(f"{pair[1]} ") else (BLUE, "o")
-                dots = results[name].accuracies
-                axes.plot(dots, [place] * len(dots), marker, color=color, ms=4, alpha=0.5, mew=0)
-                axes.plot([results[name].mean] * 2, [place - 0.35, place + 0.35], color=color, lw=1.5)
+    for axes, (linear, offset) in zip(all_axes, PAIRS.items(), strict=True):
+        names: list[str] = []
+        for model, color, marker in ((linear, BLUE, "o"), (offset, VERMILION, "s")):
+            for arm in arms_of(model):
+                place, name = len(names), named(model, arm)
+                names.append(name)
+                if name in results:
+                    dots = results[name].accuracies
+                    axes.plot(dots, [place] * len(dots), marker, color=color, ms=4, alpha=0.5, mew=0)
+                    axes.plot([results[name].mean] * 2, [place - 0.35, place + 0.35], color=color, lw=1.5)
         axes.set_yticks(range(len(names)), labels=names, fontsize=9)
         axes.invert_yaxis()
         axes.set_xlabel("test accuracy %")
         axes.grid(alpha=0.3)
-    set_title(figure, f"Is OffsetL2's lead its layer's, or its start's and step's? A dot a run\n{label}")
+    title = "Is OffsetL2's lead its layer's, or its start's and step's? A dot a run"
+    set_title(figure, f"{title}\nnot the paper's protocol: {sizes}")
     return figure
 
 

@@ -23,14 +23,13 @@ from scipy import stats
 from tinydist.activity import layer_outputs
 from tinydist.analysis.overshoot import THRESHOLD, descending_overshoots
 from tinydist.batches import Batching
-from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, panels, save, set_title
-from tinydist.files import write_atomically
+from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, panels, set_title
 from tinydist.reproduce.evidence.protocols import Protocol
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import RunConfig
 from tinydist.reproduce.runs.starts import start
-from tinydist.reproduce.studies.study import Study, sizes_alone
+from tinydist.reproduce.studies.study import Study, save_findings, sizes_alone
 from tinydist.sparse import SparseMatrix
 from tinydist.tables import text_table
 
@@ -374,17 +373,11 @@ def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, lis
         OSError: if a file cannot be written.
     """
     starts = starts_of(records)
-    failed = failures([record for record in records if record.status != "ok"])
     rows = max(record.config.train_size for record in records)
     steps = max(record.config.epochs for record in records)
     sizes = f"at most {rows:,} rows and {steps} steps"
-    text = "\n\n".join(
-        part for part in (f"Not the paper's protocol: {_counted(starts)}, {sizes}", findings(starts), failed) if part
-    )
-    paths = [out / "study" / name for name in ("overshoot.txt", "overshoot.png")]
-    write_atomically(paths[0], text + "\n")
-    save(overshoot_figure(starts, sizes), paths[1])
-    return text, paths
+    parts = [f"Not the paper's protocol: {_counted(starts)}, {sizes}", findings(starts), failures(records)]
+    return save_findings(out, "overshoot", parts, overshoot_figure(starts, sizes))
 
 
 def _counted(starts: Sequence[Start]) -> str:

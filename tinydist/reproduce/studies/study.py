@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from tinydist.datasets import find_source
+from tinydist.figures import save
+from tinydist.files import write_atomically
 from tinydist.reproduce.evidence.outcomes import Outcome, outcomes
 from tinydist.reproduce.evidence.protocols import PROTOCOLS, Protocol
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
+
+LARGEST = 255
+"""The largest raw pixel; a scale of s stands for pixels up to ``LARGEST * s``."""
 
 
 def one_arm(config: RunConfig) -> Iterable[RunConfig]:
@@ -36,12 +44,31 @@ def sizes_alone(name: str) -> Callable[[Sequence[Setting]], None]:
     return check
 
 
+def pixels_up_to(largest: float, **changes: Any) -> dict[str, Any]:
+    """Return the changes of a setting on raw pixels that make training what it would be on pixels up to `largest`."""
+    scale = largest / LARGEST
+    return {"first_init": scale, "first_step": scale**2, **changes}
+
+
 def by_arm(records: Iterable[RunRecord]) -> dict[str, dict[str, Outcome]]:
     """Group runs by arm, then by model."""
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
         groups.setdefault(record.config.arm, []).append(record)
     return {arm: outcomes(group) for arm, group in groups.items()}
+
+
+def save_findings(out: Path, name: str, parts: Sequence[str], figure: Figure) -> tuple[str, list[Path]]:
+    """Write the parts of a text, but for empty ones, and a figure into ``out/study``; return the text and the files.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    text = "\n\n".join(part for part in parts if part)
+    paths = [out / "study" / f"{name}.{suffix}" for suffix in ("txt", "png")]
+    write_atomically(paths[0], text + "\n")
+    save(figure, paths[1])
+    return text, paths
 
 
 @dataclass(frozen=True)
