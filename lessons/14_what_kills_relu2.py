@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinydist as td
-from tinydist.activity import DEAD_BELOW, dead_units
+from tinydist.activity import dead_units, silent_rows
 from tinydist.analysis.overshoot import THRESHOLD, measure_overshoot
 from tinydist.training import accuracy, training_step
 
@@ -109,11 +109,6 @@ for words, (start, step, lr) in networks.items():
 
 
 # %%
-def silent_images(outputs: np.ndarray) -> float:
-    """Return the percentage of images for which no output is on."""
-    return 100 * float((np.abs(outputs) <= DEAD_BELOW).all(axis=1).mean())
-
-
 def run(name: str, seed: int, start: float, step: float, lr: float) -> tuple[float, list[int], float]:
     """Train, and return test accuracy in percent, dead outputs before each step, and silent images at the end."""
     model, optimizer = build(name, seed, start, step, lr)
@@ -122,7 +117,7 @@ def run(name: str, seed: int, start: float, step: float, lr: float) -> tuple[flo
         outputs, _loss = descend(model, optimizer, images)
         dead.append(int(dead_units(outputs).sum()))
     with td.no_grad():
-        return accuracy(model(data.x_test).data, data.y_test), dead, silent_images(outputs)
+        return accuracy(model(data.x_test).data, data.y_test), dead, 100 * float(silent_rows(outputs).mean())
 
 
 results = {}

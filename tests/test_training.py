@@ -134,6 +134,26 @@ def test_activity_of_hidden_units_and_outputs_is_that_of_the_forward_pass(data):
     outputs = np.maximum(hidden @ state["linear1.weight"].T, 0)
     assert first.dead_hidden == 3 + np.count_nonzero((hidden[:, 3:] == 0).all(axis=0))
     np.testing.assert_allclose(first.output_activity, (outputs > 1e-6).mean(axis=0))
+    assert first.silent_images == (outputs <= 1e-6).all(axis=1).mean()
+
+
+def test_silent_images_are_told_from_dead_outputs(data):
+    """Each image turns one output on and an eleventh none: no output is dead, and yet there is a silent image."""
+    model = model_for("ReLU2")
+    state = model.state_dict()
+    hidden, outputs = state["linear0.weight"].shape[0], state["linear1.weight"].shape[0]
+    state["linear0.weight"][:], state["linear0.bias"][:] = 0, 0
+    state["linear0.weight"][:outputs, :outputs] = np.eye(outputs)
+    state["linear1.weight"][:] = -1.0
+    state["linear1.weight"][:, :outputs] = 2 * np.eye(outputs) - 1
+    model.load_state_dict(state)
+    pixels = np.zeros((outputs + 1, data.x_train.shape[1]), dtype=data.x_train.dtype)
+    pixels[:outputs, :outputs] = np.eye(outputs)
+    assert hidden >= outputs
+    eleven = replace(data, x_train=pixels, y_train=np.arange(outputs + 1) % outputs)
+    (first, *_) = train(model, SGD(model.parameters(), 1e-6), eleven, epochs=1)
+    assert first.dead_outputs == 0
+    assert first.silent_images == pytest.approx(1 / (outputs + 1))
 
 
 def test_activations_that_overflow_count_as_divergence(data):

@@ -137,6 +137,19 @@ def dead_units(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDAr
     return np.abs(activations).max(axis=0) <= threshold
 
 
+def silent_rows(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.bool_]:
+    """Return on which samples every unit is silent: within ``±threshold``.
+
+    Args:
+        activations: (samples, units).
+        threshold: largest magnitude that counts as silence.
+
+    Returns:
+        (samples,), True where no unit is active.
+    """
+    return np.abs(activations).max(axis=1) <= threshold
+
+
 def active_counts(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.int64]:
     """Return on how many samples each unit is active: larger in magnitude than the threshold.
 

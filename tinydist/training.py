@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydist.activity import active_counts, dead_units, layer_outputs, node_layers
+from tinydist.activity import active_counts, dead_units, layer_outputs, node_layers, silent_rows
 from tinydist.batches import FULL_BATCH, Batching, Chunk
 from tinydist.datasets import Dataset, StreamedDataset
 from tinydist.errors import DivergedError
@@ -33,6 +33,8 @@ class Measurement:
         dead_outputs: outputs within ±1e-6 on every training image.
         dead_hidden: hidden units whose activation is within ±1e-6 on every training image.
         output_activity: for each output the share of the training images on which it is not within ±1e-6, 0 to 1.
+        silent_images: share of the training images on which every output is within ±1e-6, 0 to 1: with an activation
+            behind the outputs they pass no gradient on. None if an older version measured.
     """
 
     epoch: int
@@ -42,6 +44,7 @@ class Measurement:
     dead_outputs: int
     dead_hidden: int
     output_activity: tuple[float, ...]
+    silent_images: float | None = None
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Measurement:
@@ -203,6 +206,7 @@ def _measure(
         dead_outputs=int(train.dead_outputs.sum()),
         dead_hidden=int(train.dead_hidden.sum()),
         output_activity=tuple((train.active / train.rows).tolist()),
+        silent_images=train.silent / train.rows,
     )
 
 
@@ -216,6 +220,7 @@ class _Look:
         correct: rows whose largest logit is at the label.
         dead_hidden, dead_outputs: which hidden units and outputs are active on none of them, (units,).
         active: on how many rows each output is active, (outputs,).
+        silent: on how many rows no output is active.
     """
 
     rows: int
@@ -224,6 +229,7 @@ class _Look:
     dead_hidden: Array
     dead_outputs: Array
     active: Array
+    silent: int
 
 
 def _look(model: Sequential, chunks: Iterable[Chunk], steps: int) -> _Look:
@@ -240,7 +246,8 @@ def _look(model: Sequential, chunks: Iterable[Chunk], steps: int) -> _Look:
         with no_grad():
             loss = Tensor(logits).cross_entropy(labels).item()
         dead = dead_units(activations[hidden_layer]), dead_units(logits)
-        looks.append(_Look(len(labels), loss, _correct(logits, labels), *dead, active_counts(logits)))
+        silent = int(np.count_nonzero(silent_rows(logits)))
+        looks.append(_Look(len(labels), loss, _correct(logits, labels), *dead, active_counts(logits), silent))
     rows = sum(look.rows for look in looks)
     return _Look(
         rows=rows,
@@ -249,4 +256,5 @@ def _look(model: Sequential, chunks: Iterable[Chunk], steps: int) -> _Look:
         dead_hidden=np.all([look.dead_hidden for look in looks], axis=0),
         dead_outputs=np.all([look.dead_outputs for look in looks], axis=0),
         active=np.sum([look.active for look in looks], axis=0),
+        silent=sum(look.silent for look in looks),
     )

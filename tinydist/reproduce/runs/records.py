@@ -48,11 +48,11 @@ RESULTS = (CSV, "report.html", "figures", "study")
 
 MEASURED = (
     *("test_accuracy", "train_accuracy", "train_loss", "outputs", "dead_outputs", "dead_hidden"),
-    *("outputs_below_1_percent", "outputs_below_5_percent", "overshoot"),
+    *("outputs_below_1_percent", "outputs_below_5_percent", "silent_images", "overshoot"),
 )
 """Columns of results.csv for what was measured: of the trained model, but for the last, which is of the first step.
 `outputs_below_N_percent` counts outputs that are active on less than N percent of the training images, the dead ones
-among them."""
+among them; `silent_images` is the share of these images on which no output is active."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,8 @@ class RunRecord:
         if self.curve:
             final = self.final
             rare = {f"outputs_below_{n}_percent": sum(a < n / 100 for a in final.output_activity) for n in (1, 5)}
-            overshoot = "" if self.overshoot is None else self.overshoot
-            found = {**asdict(final), "outputs": len(final.output_activity), **rare, "overshoot": overshoot}
-            measured = {name: found[name] for name in MEASURED}
+            found = {**asdict(final), "outputs": len(final.output_activity), **rare, "overshoot": self.overshoot}
+            measured = {name: "" if found[name] is None else found[name] for name in MEASURED}
         return {**settings_of(self.config), **measured, "seconds": round(self.seconds, 3), "status": self.status}
 
     def save(self, out: Path) -> None:

@@ -1,21 +1,25 @@
 """The study of dying outputs: can ReLU2 not learn an intensity, or does this learning rate kill its outputs?
 
 The paper's program fed raw pixels at a learning rate of 0.001. Pixels multiplied by s change two things at once: the
-network starts with pre-activations s times as large, and a step moves them s² times as far. On raw pixels the two can
-be set apart, by a factor on the initial weights of the first layer and one on the learning rate of these weights. So
-the arms of the study, all on the same images, are
+network starts with pre-activations s times as large, and a step moves them s² times as far, in either layer: the last
+one takes in hidden activations that are s times as large. On raw pixels the two can be set apart, by a factor on the
+initial weights of the first layer and one on the learning rate of each layer. So the arms of the study, all on the same
+images, are
 
 * **input scale**, from pixels up to 1 to raw ones, at the same learning rate (start s, step s²), at the same step in
   function space (start s, step as on raw pixels), and with the start of raw pixels (start 1, step s²);
+* **one layer's step alone**, on raw pixels: the other layer rests;
 * **learning rate**, on raw pixels and on pixels up to 1;
 * **width and initialisation**, on raw pixels and, at a learning rate that fits them, on pixels up to 1.
 
 In every arm the models are compared with the plain one of the same arm, which shows whether anything can be learned
-there.
+there. Two failures are told apart: a *dead* output is silent on all images, and passes no gradient on any more; a
+*silent* image is one on which all outputs are, and nothing is learned from it.
 """
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +27,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tinydist.analysis.overshoot import THRESHOLD
+from tinydist.analysis.statistics import summarize
 from tinydist.datasets import rows_are
-from tinydist.figures import BLACK, BLUE, GREEN, VERMILION, canvas, save, set_title
+from tinydist.figures import BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION, canvas, panels, save, set_title
 from tinydist.files import write_atomically
 from tinydist.reproduce.evidence.claims import CATASTROPHE
 from tinydist.reproduce.evidence.collapse import COLLAPSED, STANDS, collapses, learned
@@ -39,6 +46,7 @@ from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 from tinydist.reproduce.runs.starts import start
+from tinydist.reproduce.studies.overshoot import SPLIT, range_name
 from tinydist.reproduce.studies.study import LARGEST, Study, by_arm, pixels_up_to
 from tinydist.tables import WIDTH, text_table
 from tinydist.trace.figures import gradient_flow
@@ -52,6 +60,8 @@ FITTING = 0.1
 """A learning rate that fits pixels up to 1, for the arms of width and initialisation."""
 FIRST_STEPS = 30
 """Steps that the trace follows one by one."""
+AT_REST = 1e-12
+"""Factor on the learning rate of a layer that does not move."""
 TRACED = ("raw", "pixels-to-1", "start-of-1-step-of-255", "lr-0.1-pixels-to-1")
 """The arms whose first steps are traced."""
 
@@ -88,6 +98,7 @@ EQUAL_LR, EQUAL_STEP, EQUAL_START = (
     "input scale, same step in function space",
     "input scale of the step alone",
 )
+LAYERS = "one layer's step alone"
 RAW_LR, SMALL_LR = "learning rate on raw pixels", "learning rate on pixels to 1"
 RAW_NETWORK, SMALL_NETWORK = "raw pixels, lr 0.001", f"pixels to 1, lr {FITTING:g}"
 RAW = Arm("raw", EQUAL_LR, "255", {})
@@ -99,9 +110,19 @@ def _arms() -> list[Arm]:
         scale = largest / LARGEST
         arms += [
             Arm(f"pixels-to-{largest}", EQUAL_LR, str(largest), pixels_up_to(largest)),
-            Arm(f"start-of-{largest}-step-of-255", EQUAL_STEP, str(largest), {"first_init": scale}),
-            Arm(f"start-of-255-step-of-{largest}", EQUAL_START, str(largest), {"first_step": scale**2}),
+            Arm(
+                *(f"start-of-{largest}-step-of-255", EQUAL_STEP, str(largest)),
+                {"first_init": scale, "last_step": scale**-2},
+            ),
+            Arm(
+                *(f"start-of-255-step-of-{largest}", EQUAL_START, str(largest)),
+                {"first_step": scale**2, "last_step": scale**2},
+            ),
         ]
+    arms += [
+        Arm("first-layer-alone", LAYERS, "first", {"last_step": AT_REST}),
+        Arm("last-layer-alone", LAYERS, "last", {"first_step": AT_REST}),
+    ]
     arms += [Arm(f"lr-{lr:g}", RAW_LR, f"{lr:g}", {"lr": lr}) for lr in (1e-6, 1e-5, 1e-4, 1e-2)]
     arms += [Arm(f"lr-{lr:g}-pixels-to-1", SMALL_LR, f"{lr:g}", pixels_up_to(1, lr=lr)) for lr in (0.01, FITTING, 1.0)]
     networks: dict[str, dict[str, Any]] = {f"{width} units": {"hidden": width} for width in (32, 512)}
@@ -118,6 +139,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     EQUAL_LR: ("pixels-to-1", "pixels-to-4", "pixels-to-16", "pixels-to-64", "raw"),
     EQUAL_STEP: (*(f"start-of-{n}-step-of-255" for n in (1, 4, 16, 64)), "raw"),
     EQUAL_START: (*(f"start-of-255-step-of-{n}" for n in (1, 4, 16, 64)), "raw"),
+    LAYERS: ("last-layer-alone", "first-layer-alone", "raw"),
     RAW_LR: ("lr-1e-06", "lr-1e-05", "lr-0.0001", "raw", "lr-0.01"),
     SMALL_LR: ("pixels-to-1", *(f"lr-{lr}-pixels-to-1" for lr in ("0.01", "0.1", "1"))),
     RAW_NETWORK: ("32-units", "raw", "512-units", "he-init", "positive-init"),
@@ -140,6 +162,7 @@ MANY_DEAD = 0.5
 """Share of dead outputs on average from which a collapse counts as one of dead outputs."""
 AXES = {
     **dict.fromkeys((EQUAL_LR, EQUAL_STEP, EQUAL_START), "largest pixel"),
+    LAYERS: "layer that moves",
     **dict.fromkeys((RAW_LR, SMALL_LR), "learning rate"),
     **dict.fromkeys((RAW_NETWORK, SMALL_NETWORK), "network (128 units, uniform init, unless said)"),
 }
@@ -149,6 +172,8 @@ def place(arm: Arm, group: str) -> str:
     """Return what an arm is called in a group, also in one that is not its own."""
     if arm.group == group or (arm is RAW and group in (EQUAL_STEP, EQUAL_START)):
         return arm.position
+    if group == LAYERS:
+        return "both"
     return f"{arm.changes.get('lr', LR):g}" if group in (RAW_LR, SMALL_LR) else "128 units"
 
 
@@ -193,12 +218,13 @@ def write(records: Sequence[RunRecord], out: Path, _jobs: int) -> tuple[str, lis
     label = _label(records)
     flows = trace_first_steps(records)
     text = f"{label[0].upper()}{label[1:]}\n\n{in_words(results, records)}\n\n{_flows_table(flows)}"
-    folder = out / "study"
-    paths = [folder / name for name in ("dying.txt", "dying.png", "dead-outputs.png", "first-steps.png")]
+    names = ("dying.txt", "dying.png", "dead-outputs.png", "first-steps.png", "by-overshoot.png")
+    paths = [out / "study" / name for name in names]
     write_atomically(paths[0], text + "\n")
     save(arms_figure(results, label), paths[1])
     save(dying_figure(records, label), paths[2])
     save(gradient_flow(flows, f"the first {FIRST_STEPS} steps of ReLU2, {_size(records)}, one seed"), paths[3])
+    save(overshoot_figure(records, label), paths[4])
     return text, paths
 
 
@@ -224,7 +250,52 @@ def in_words(results: Mapping[str, Outcomes], records: Sequence[RunRecord]) -> s
     """Return as text the numbers, group by group, then what the evidence supports."""
     found = arm_collapses(results)
     tables = [_group_table(group, results, found) for group in GROUPS]
-    return "\n\n".join(part for part in (*tables, conclusion(results, found), failures(records)) if part)
+    runs = trained(records, "ReLU2")
+    tables += [_table_by_overshoot(runs), _table_of_arms_by_overshoot(runs, found)]
+    said = conclusion(results, found, silent_images(runs))
+    return "\n\n".join(part for part in (*tables, said, failures(records)) if part)
+
+
+def trained(records: Iterable[RunRecord], model: str) -> list[RunRecord]:
+    """Return the successful runs of a model."""
+    return [record for record in records if record.config.model == model and record.status == "ok"]
+
+
+def silent_images(runs: Sequence[RunRecord]) -> dict[str, float]:
+    """Return the mean percentage of silent images in each arm, of the runs in which they were counted."""
+    shares: dict[str, list[float]] = {}
+    for run in runs:
+        if run.final.silent_images is not None:
+            shares.setdefault(run.config.arm, []).append(100 * run.final.silent_images)
+    return {arm: float(np.mean(percents)) for arm, percents in shares.items()}
+
+
+def _table_by_overshoot(runs: Sequence[RunRecord]) -> str:
+    """Return how many runs lost an output, or answer few images, by ranges of the overshoot κ."""
+    rows = [("κ of the first step", "runs of ReLU2", "with a dead output", "with most images silent")]
+    for low, high in itertools.pairwise(SPLIT):
+        finals = [r.final for r in runs if r.overshoot is not None and low <= r.overshoot < high]
+        dead, mute = sum(f.dead_outputs > 0 for f in finals), sum((f.silent_images or 0) > 0.5 for f in finals)
+        rows.append((range_name(low, high), str(len(finals)), str(dead), str(mute)))
+    return f"By the overshoot κ\n\n{text_table(rows)}"
+
+
+def _table_of_arms_by_overshoot(runs: Sequence[RunRecord], found: Mapping[tuple[str, str], str]) -> str:
+    """Return what became of ReLU2 in each arm, in order of the overshoot κ of its runs."""
+    by_name: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        if run.overshoot is not None:
+            by_name.setdefault(run.config.arm, []).append(run)
+    kappas = {arm: float(np.median([run.overshoot for run in group])) for arm, group in by_name.items()}
+    silent = silent_images(runs)
+    rows = [("arm", "κ (median)", "ReLU2: accuracy %", "dead outputs", "silent images %", "beside ReLU")]
+    for arm in sorted(by_name, key=kappas.__getitem__):
+        finals = [run.final for run in by_name[arm]]
+        dead = np.mean([final.dead_outputs for final in finals])
+        accuracy = str(summarize([final.test_accuracy for final in finals]))
+        share = f"{silent[arm]:.0f}" if arm in silent else "–"
+        rows.append((arm, f"{kappas[arm]:.2g}", accuracy, f"{dead:.1f}", share, found.get((arm, "ReLU2"), "")))
+    return f"Arms in order of the overshoot κ\n\n{text_table(rows)}"
 
 
 def _group_table(group: str, results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str]) -> str:
@@ -242,8 +313,16 @@ def _cell(outcome: Outcome | None, word: str) -> str:
     return f"{outcome.accuracy}, {outcome.mean_dead:.1f}{f' {word}' if word else ''}"
 
 
-def conclusion(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str]) -> str:
-    """Return what is supported by where ReLU2 collapsed, in words that depend on that alone."""
+def conclusion(
+    results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str], silent: Mapping[str, float]
+) -> str:
+    """Return what is supported by where ReLU2 collapsed, in words that depend on that alone.
+
+    Args:
+        results: of every arm, by model.
+        found: whether a model stands in an arm, by arm and model.
+        silent: mean percentage of silent images of ReLU2, by arm.
+    """
     model = "ReLU2"
     counted = {word: [arm for arm in results if found[arm, model] == word] for word in (STANDS, COLLAPSED, OPEN)}
     able = [arm for arm in results if learned(results[arm], BASELINE)]
@@ -254,7 +333,7 @@ def conclusion(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], 
         "Holm-corrected over all arms and models)."
     ]
     lines += [
-        _deaths(results, counted[COLLAPSED]),
+        _deaths(results, counted[COLLAPSED], silent),
         _ability(results, counted),
         *_what_decides(results, found),
         *_others(results, found),
@@ -265,7 +344,7 @@ def conclusion(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], 
     )
 
 
-def _deaths(results: Mapping[str, Outcomes], collapsed: Sequence[str]) -> str:
+def _deaths(results: Mapping[str, Outcomes], collapsed: Sequence[str], silent: Mapping[str, float]) -> str:
     """Return the line on how many collapses come with dead outputs; empty if nothing collapsed."""
     if not collapsed:
         return ""
@@ -275,7 +354,10 @@ def _deaths(results: Mapping[str, Outcomes], collapsed: Sequence[str]) -> str:
     with_them = (
         f"{len(dead)} with {many:g} or more dead outputs ({', '.join(dead)})" if dead else "none of dead outputs"
     )
+    shares = [silent[arm] for arm in others if arm in silent]
     without = f"{len(others)} with fewer ({', '.join(others)}), so that something else than death holds it back there"
+    if shares:
+        without += f": {min(shares):.0f} to {max(shares):.0f}% of the images are silent on average"
     return f"Of the {len(collapsed)} collapses, {with_them}{f', {without}' if others else ''}."
 
 
@@ -321,7 +403,7 @@ def _divide(same: str, value: float, other: str, group: Mapping[str, Sequence[fl
 
 
 def _only_scaled(arm: Arm) -> bool:
-    return not {"hidden", "initialization"} & arm.changes.keys()
+    return arm.group not in (LAYERS, RAW_NETWORK, SMALL_NETWORK)
 
 
 def _others(results: Mapping[str, Outcomes], found: Mapping[tuple[str, str], str]) -> list[str]:
@@ -377,7 +459,7 @@ def trace_first_steps(records: Sequence[RunRecord]) -> dict[str, Flow]:
         DataError: if the data cannot be loaded again.
     """
     flows = {}
-    configs = {r.config.arm: r.config for r in reversed(records) if r.config.model == "ReLU2" and r.status == "ok"}
+    configs = {run.config.arm: run.config for run in reversed(trained(records, "ReLU2"))}
     for arm in TRACED:
         if arm in configs:
             config = configs[arm]
@@ -459,7 +541,7 @@ def dying_figure(records: Sequence[RunRecord], label: str) -> Figure:
     panels = figure.subplots(1, 4, sharey=True)
     groups: tuple[str, ...] = (EQUAL_LR, EQUAL_STEP, RAW_LR, SMALL_LR)
     for axes, group in zip(panels, groups, strict=True):
-        for arm, color in zip(GROUPS[group], (BLACK, BLUE, GREEN, "#E69F00", VERMILION), strict=False):
+        for arm, color in zip(GROUPS[group], (BLACK, BLUE, GREEN, ORANGE, VERMILION), strict=False):
             _dying_lines(axes, [r for r in records if r.config.arm == arm], color, place(ARMS[arm], group))
         axes.set_title(group.replace(", ", ",\n"), fontsize=9)
         axes.set_xscale("symlog", linthresh=1)
@@ -473,10 +555,35 @@ def dying_figure(records: Sequence[RunRecord], label: str) -> Figure:
 
 
 def _dying_lines(axes: Axes, records: Sequence[RunRecord], color: str, name: str) -> None:
-    curves = [r.curve for r in records if r.config.model == "ReLU2" and r.status == "ok"]
-    for number, curve in enumerate(curves):
+    for number, curve in enumerate(run.curve for run in trained(records, "ReLU2")):
         steps, dead = [m.epoch for m in curve], [m.dead_outputs for m in curve]
         axes.plot(steps, dead, color=color, lw=1.1, alpha=0.75, label=name if number == 0 else None)
+
+
+def overshoot_figure(records: Sequence[RunRecord], label: str) -> Figure:
+    """Draw dead outputs and silent images of ReLU2's runs against the overshoot κ of their first step: a dot a run."""
+    kinds: dict[str, tuple[str, ...]] = {
+        **{group: (group,) for group in (EQUAL_LR, EQUAL_STEP, EQUAL_START, LAYERS)},
+        "learning rate": (RAW_LR, SMALL_LR),
+        "network": (RAW_NETWORK, SMALL_NETWORK),
+    }
+    runs = [run for run in trained(records, "ReLU2") if run.overshoot and run.final.silent_images is not None]
+    figure, axes = panels(2, 6, 4.4, sharex=True)
+    rng = np.random.default_rng(0)
+    for (kind, groups), color in zip(kinds.items(), (BLACK, BLUE, GREEN, ORANGE, PINK, VERMILION), strict=True):
+        dots = [run for run in runs if ARMS[run.config.arm].group in groups]
+        kappas = np.array([run.overshoot for run in dots], dtype=float)
+        dead = [run.final.dead_outputs + rng.uniform(-0.15, 0.15) for run in dots]
+        silent = [100 * (run.final.silent_images or 0) for run in dots]
+        for below, heights in zip(axes, (dead, silent), strict=True):
+            below.plot(kappas, heights, "o", color=color, ms=4.5, alpha=0.6, mew=0, label=kind)
+    for below, name in zip(axes, ("dead outputs", "silent images, %"), strict=True):
+        below.axvline(THRESHOLD, color=BLACK, lw=1, ls="--")
+        below.set(xscale="log", xlabel="κ of the first step (dashed: the threshold)", ylabel=name)
+        below.grid(alpha=0.3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    set_title(figure, f"ReLU2: two failures, by the overshoot of the first step\n{label}", fontsize=10)
+    return figure
 
 
 STUDY = Study(

@@ -264,9 +264,13 @@ def _counts_table(starts: Sequence[Start]) -> str:
     for low, high in itertools.pairwise(SPLIT):
         group = _between(starts, low, high)
         share = f"{100 * np.mean([each.deaths / each.outputs for each in group]):.0f}" if group else "–"
-        name = f"below {high:g}" if low == 0 else f"{low:g} to {high:g}" if math.isfinite(high) else f"from {low:g}"
-        rows.append((name, str(len(group)), str(sum(each.deaths > 0 for each in group)), share))
+        rows.append((range_name(low, high), str(len(group)), str(sum(each.deaths > 0 for each in group)), share))
     return text_table(rows)
+
+
+def range_name(low: float, high: float) -> str:
+    """Return in words a range of numbers from `low` to below `high`; `low` may be 0, and `high` infinite."""
+    return f"below {high:g}" if low == 0 else f"{low:g} to {high:g}" if math.isfinite(high) else f"from {low:g}"
 
 
 def _between(starts: Sequence[Start], low: float, high: float) -> list[Start]:
