@@ -5,6 +5,7 @@ import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from tinydist.reproduce.studies.overshoot import (
     LATER,
     RATE,
     SCALE,
+    SECOND,
     STUDY,
     Start,
     area_under_roc,
@@ -51,6 +53,11 @@ NAMES = {"base": "ReLU2", "neg": "ReLU2-Neg", "gelu": "GELU2", "silu": "SiLU2", 
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch):
     monkeypatch.setattr(overshoot, "SAMPLES", 40)
+
+
+@pytest.fixture(autouse=True)
+def fashion_at_hand(monkeypatch):
+    monkeypatch.setattr(overshoot, "find_source", lambda _: SimpleNamespace(is_here=lambda: True))
 
 
 def made_up(arm, kappa, deaths=0, later=None, **others):
@@ -86,7 +93,8 @@ def test_a_tiny_study_end_to_end(study, records):
     assert [
         line[:2] for line in text.splitlines() if re.match(r"\d\. (Came out|Did not come out|Cannot be said): ", line)
     ] == [*("1.", "2.", "3.", "4.", "5.", "6.")]
-    assert text.endswith("Controls, whose outputs cannot fall silent: 0 of 1 runs are deadly.\n")
+    assert "Controls, whose outputs cannot fall silent: 0 of 1 runs are deadly.\n" in text
+    assert text.endswith("Fashion-MNIST was not at hand, so the second part was not run.\n")
     assert (study / "study" / "overshoot.png").stat().st_size > 10_000
     with (study / "results.csv").open(newline="") as file:
         rows = {row["arm"]: row for row in csv.DictReader(file)}
@@ -136,6 +144,24 @@ def ended(config):
         return RunRecord(run, "ok", 1.0, curve, None)
 
     return make
+
+
+def test_deaths_at_once_are_those_after_the_first_step_and_of_mini_batches_nobody_knows(ended):
+    record = ended(before=2, after=1)
+    after_one = Measurement(1, 1.0, 50.0, 50.0, 7, 0, (1.0,) * OUTPUTS)
+    seen = replace(record, curve=(record.curve[0], after_one, record.final))
+    assert [found.at_once for found in starts_of([record, seen])] == [None, 5]
+    batches = ended("batches", train_size=300, epochs=12)
+    (found,) = starts_of([replace(batches, curve=(batches.curve[0], after_one, batches.final))])
+    assert found.at_once is None
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_the_second_part_is_run_where_its_data_are_at_hand(here, config, monkeypatch):
+    monkeypatch.setattr(overshoot, "find_source", lambda _: SimpleNamespace(is_here=lambda: here))
+    for model, name in (("ReLU2", "fashion"), ("ReLU2-Neg", "fashion-neg")):
+        found = [run for run in arms(config(model)) if run.arm.rpartition("-lr-")[0] == name]
+        assert [(run.dataset, run.lr) for run in found] == [("fashion-mnist", lr) for lr in overshoot.RATES] * here
 
 
 @pytest.mark.parametrize(("before", "after", "deaths"), [(0, 0, 0), (2, 7, 5), (3, 3, 0), (4, 1, 0)])
@@ -248,6 +274,27 @@ def test_the_table_has_scikit_learns_areas_and_scipys_rank_correlations(rng):
     assert len({f"{area:.2f}" for area in areas.values()}) > 3
 
 
+def test_the_second_part_has_scikit_learns_areas_and_does_not_touch_the_first(rng):
+    first = random_starts(rng)
+    second = [
+        replace(each, arm=BY_NAME[name], at_once=int(rng.integers(2)))
+        for name in SECOND
+        for each in random_starts(rng, ("base",), 12)
+    ]
+    text = findings([*first, *second])
+    ours = re.findall(r"^[789]\. (Came out|Did not come out): .* (\d\.\d\d)\.$", text, flags=re.MULTILINE)
+    kappas = {name: [each.kappa for each in second if name in ("", each.arm.model)] for name in ("", "ReLU2-Neg")}
+    at_once = roc_auc_score([each.at_once for each in second], kappas[""])
+    end = roc_auc_score([each.deaths > 0 for each in second], kappas[""])
+    neg = roc_auc_score([s.deaths > 0 for s in second if s.arm.model == "ReLU2-Neg"], kappas["ReLU2-Neg"])
+    expected = [(at_once >= 0.85, at_once), (end < at_once, end), (neg >= 0.9, neg)]
+    assert ours == [("Came out" if held else "Did not come out", f"{area:.2f}") for held, area in expected]
+    assert "Second part, Fashion-MNIST: 24 runs, κ from " in text
+    for part in ("κ  ", "predictor  "):  # the tables of the first part
+        (alone,) = (section for section in findings(first).split("\n\n") if section.startswith(part))
+        assert alone in text
+
+
 def test_deaths_are_ranked_by_their_share_of_the_outputs():
     few = [
         replace(made_up("base", kappa, deaths), outputs=n) for kappa, deaths, n in ((1, 3, 3), (2, 4, 10), (3, 0, 5))
@@ -334,10 +381,10 @@ def test_controls_are_left_out_of_the_statistics_but_reported(rng):
     starts = random_starts(rng)
     controls = [made_up("elu", 0.01, 10), made_up("leaky-relu", 0.02, 10), made_up("leaky-relu", 50.0)]
     without, beside = (findings(each).split("\n\n") for each in (starts, starts + controls))
-    *same, last = beside
+    *same, last, _ = beside
     assert last == "Controls, whose outputs cannot fall silent: 2 of 3 runs are deadly."
     assert [part for part in same if not part.startswith("arm ")] == [
-        part for part in without if not part.startswith("arm ")
+        part for part in without[:-1] if not part.startswith("arm ")
     ]
     table = next(part for part in beside if part.startswith("arm "))
     rows = {row[0]: row[1:] for row in (re.split(r" {2,}", line.strip()) for line in table.splitlines())}
@@ -495,7 +542,7 @@ def test_every_model_gets_exactly_its_arms(config):
 
 def test_no_two_runs_of_a_seed_are_the_same(config):
     runs = planned(config).values()
-    assert len({replace(run, arm="") for run in runs}) == len(runs) == 95
+    assert len({replace(run, arm="") for run in runs}) == len(runs) == 105
 
 
 def test_the_arms_are_those_that_the_hypothesis_names(config):
@@ -524,6 +571,8 @@ def test_the_arms_are_those_that_the_hypothesis_names(config):
             *("ReLU2", columns),
             {"dataset": "breast-cancer", "input": "normalized", "train_size": 398, **table},
         ),
+        "fashion": ("ReLU2", pixels, {"dataset": "fashion-mnist"}),
+        "fashion-neg": ("ReLU2-Neg", pixels, {"dataset": "fashion-mnist"}),
     }
     runs = planned(config)
     expected = {}
@@ -541,7 +590,11 @@ def test_the_numbers_in_the_hypothesis_are_those_of_the_code():
     runs, seed = map(int, re.search(r"--study overshoot --runs (\d+) --seed (\d+)`", text).groups())
     count, total = map(int, re.search(r": (\d+) arms, each with five .* \(100 to 103\), (\d+) runs\.", text).groups())
     assert (STUDY.protocol.runs, seed, seed + runs - 1) == (runs, 100, 103)
-    assert (len(ARMS), runs * sum(len(arm.rates) for arm in ARMS)) == (count, total) == (19, 380)
+    first = [arm for arm in ARMS if arm.name not in SECOND]
+    assert (len(first), runs * sum(len(arm.rates) for arm in first)) == (count, total) == (19, 380)
+    assert (
+        runs * sum(len(BY_NAME[name].rates) for name in SECOND) == int(re.search(r"steps: (\d+) runs\.", text)[1]) == 40
+    )
     rows, units, epochs = re.search(
         r"the first ([\d,]+) images, (\d+) units, uniform start, (\d+) full-b", text
     ).groups()
