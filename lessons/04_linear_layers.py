@@ -57,9 +57,11 @@ print(f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, length of the shor
 #
 # The paper's question is in this table. A unit can say "this is a 3" in two ways. With an *intensity*, the output is
 # large, and the hyperplane is far from the 3s. With a *distance*, the output is close to 0, and the hyperplane passes
-# through the 3s. `abs` after the layer would turn the signed distance into a plain one, times ||w||. Cross-entropy
-# rewards a logit for being larger than the others, and this layer chose intensity: the hyperplanes pass through the
-# other digits.
+# through the 3s. `abs` after the layer would turn the signed distance into a plain one, times ||w||.
+#
+# Here the hyperplanes pass through the other digits, as in an intensity. But the loss has not asked for that. It
+# compares logits: take the same number off every bias, and no probability changes, while all hyperplanes move. Only a
+# second activation, as in ReLU2 or Abs2, ties the meaning of an output to where it is 0.
 #
 # ## Three gradients, from the sums
 #

@@ -102,7 +102,8 @@ print(f"median distance from the mean of the threes: threes {np.median(own):.1f}
 
 # %% [markdown]
 # **Notice.** They give it exactly, up to rounding. A typical three is not at a distance near 1, because the squared
-# deviations along 196 directions add up. Without the lower bound on the variances the distance would be near √196 = 14.
+# deviations along many directions add up: these threes vary along 145 of the 196. Without the lower bound on the
+# variances, and with distances along these alone, the mean squared distance would be 145, its root 12.
 #
 # ## Classify with it
 #

@@ -221,7 +221,7 @@ for scale, rate in settings:
 # them, too, and would judge yours: `python -m tinydist.reproduce judge data/reference/results.csv`.
 #
 # **Predict first.** The paper reports that 33% of ReLU2's outputs are dead. How many will it be with raw pixels, and
-# with normalised ones? And how many of the paper's fifteen claims will hold with each?
+# with normalised ones? And how many of the paper's claims will hold with each?
 
 # %%
 reference = read_csv(Path(td.__file__).parents[1] / "data/reference/results.csv")

@@ -99,10 +99,10 @@ for name, data in sets.items():
 #
 # * On the power demand ReLU does not change much, and ReLU2 loses an output in every other run. On the other set ReLU
 #   blows up, and the outputs of ReLU2 die, with and without Neg. Abs2 blows up on both.
-# * OffsetL2 does not suffer at all. On the second set it is even a little better than before. A likely reason: the
-#   gradient of a distance with respect to its input has a bounded length (lesson 11), however large the input is. So an
-#   error that has grown does not reach the layer below as a larger gradient. The distance would then be good not for a
-#   better fit, but for a better-behaved step, of which the paper does not speak.
+# * OffsetL2 does not suffer at all. On the second set it is even a little better than before. A likely reason is
+#   its start: its outputs hardly differ then, however large the values are, and the pushes of the classes nearly cancel
+#   in the hidden layer (lesson 11). So the first steps are short. The distance would then be good not for a better fit,
+#   but for a better-behaved beginning. On raw digits that is what `python -m tinydist.reproduce --study lead` found.
 #
 # Now compare with the two simple distance classifiers. The networks are above the nearest mean on both sets, and most
 # of them a little above the nearest row. On sets this small the nearest row is a strong opponent. An honest comparison
@@ -134,7 +134,7 @@ figure.savefig(path, dpi=120)
 print(f"saved {path}")
 
 # %% [markdown]
-# **Exercise.** The bounded gradient above belongs to one rule. Write it:
+# **Exercise.** The pushes that nearly cancel come from one rule. Write it:
 #
 # `python -m tinydist.exercises check weighted_distance`
 #

@@ -15,6 +15,10 @@ settings.register_profile("tinydist", deadline=None, derandomize=True)
 settings.load_profile("tinydist")
 if "PYTEST_XDIST_WORKER" in os.environ:
     numba.set_num_threads(1)  # the workers share the cores: threads that wait for one another would take far longer
+    for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+        os.environ.pop(
+            name, None
+        )  # coverage looks at this process alone: the programs it starts would take twice as long
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ def test_each_command_explains_itself_on_any_terminal(monkeypatch, words):
 
 SWEEP = [
     *("--dataset", "italy-power-demand", "--input", "normalized", "--lr", "0.1", "--no-report"),
-    *("--models", "ReLU2,Abs2", "--runs", "1", "--train-size", "60", "--epochs", "5"),
+    *("--models", "ReLU2", "--runs", "2", "--train-size", "60", "--epochs", "5"),
 ]
 
 
@@ -217,7 +217,7 @@ def test_an_experiment_is_done_to_the_end_whatever_becomes_of_its_streams(tmp_pa
     assert ended.returncode == status, ended.stderr
     assert b"Traceback" not in ended.stdout + ended.stderr
     assert (b"error: standard output cannot be written to" in ended.stderr) == (status == 2)
-    assert (b"reaches 97.61 +/- 0.07" in ended.stdout) == (streams == "2>/dev/full")
+    assert (b"+/-" in ended.stdout) == (streams == "2>/dev/full")
     with (tmp_path / "results.csv").open(encoding="utf-8") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["ok", "ok"]
 

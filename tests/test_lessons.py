@@ -31,7 +31,6 @@ def test_a_lesson_runs_from_beginning_to_end_without_a_warning_and_saves_a_figur
     command = [sys.executable, "-W", "error", str(lesson)]
     environment = os.environ | {"MPLBACKEND": "agg", "TINYDIST_FAST": "1", "PYTHONIOENCODING": "ascii"}  # any terminal
     environment["NUMBA_NUM_THREADS"] = "1"  # tests share the cores
-    environment.pop("COVERAGE_PROCESS_START", None)  # a lesson has to run; measuring it would take long
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout

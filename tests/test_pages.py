@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -27,7 +28,7 @@ from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.evidence.published import AFTER_5000_EPOCHS, AFTER_50000_EPOCHS, FIRST_TABLE, published
 from tinydist.reproduce.evidence.tables_of_curves import read_curves
 from tinydist.reproduce.evidence.tables_of_runs import read_csv, read_table
-from tinydist.reproduce.studies.lead import LINEAR, OFFSET, PAIRS
+from tinydist.reproduce.studies.lead import LINEAR, OFFSET, PAIRS, RESTING
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -43,18 +44,21 @@ ARMS = {
     "the same, no output weight negative": "positive-init",
     "start of pixels up to 1, a step that fits (lr 0.1)": "lr-0.1-pixels-to-1",
     "start of pixels up to 1, step of raw pixels": "start-of-1-step-of-255",
-    "start of raw pixels, step of pixels up to 1": "start-of-255-step-of-1",
+    "start of raw pixels, step of pixels up to 64": "start-of-255-step-of-64",
+    "raw pixels, the step of the first layer alone": "first-layer-alone",
+    "raw pixels, the step of the last layer alone": "last-layer-alone",
     "raw pixels, 512 hidden units": "512-units",
 }
 """Rows of the table on dying outputs, and the arms they are about."""
 ABLATIONS = {
     "as trained": "test_accuracy",
     "all prototypes to the origin": "mu = 0",
-    "prototypes exchanged between classes": "mu exchanged",
+    "prototypes exchanged between classes": "exchanged_accuracy",
     "scales exchanged between classes": "alpha exchanged",
     "all scales 1": "alpha = 1",
 }
 """Rows of the table on what OffsetL2 rests on, and the changes that they are about."""
+LAYERS = ["last-layer-alone", "first-layer-alone"]
 FORCED = {
     "": "nothing (baseline)",
     "2": "intensity",
@@ -69,7 +73,19 @@ REFERENCE_COLUMNS = ["raw, 5,000 epochs", "raw, 50,000 epochs", "normalised, 5,0
 """The settings of the reference runs."""
 
 
-WORDS = {3: "three", 5: "five", 7: "seven", 8: "eight", 15: "fifteen", 17: "seventeen", 30: "thirty"}
+WORDS = {
+    1: "one",
+    2: "two",
+    3: "three",
+    5: "five",
+    6: "six",
+    7: "seven",
+    8: "eight",
+    15: "fifteen",
+    16: "sixteen",
+    17: "seventeen",
+    30: "thirty",
+}
 
 
 def text_of(path):
@@ -159,11 +175,25 @@ def activations(file):
 
 def arms():
     accuracies, dead = by_arm_and_model("dying")
-    rows = [["start and step", "ReLU", "ReLU2", "dead outputs of ReLU2", "ReLU2-Neg", "Abs2"]]
+    kappas, silent = deaths_by_arm("overshoot"), deaths_by_arm("silent_images")
+    rows = [["start and step", "ReLU", "ReLU2", "κ, dead outputs, silent images of ReLU2", "ReLU2-Neg", "Abs2"]]
     for words, arm in ARMS.items():
-        relu, relu2, neg, abs2 = (str(summarize(accuracies[arm, m])) for m in ("ReLU", "ReLU2", "ReLU2-Neg", "Abs2"))
-        rows.append([words, relu, relu2, f"{summarize(dead[arm, 'ReLU2']).mean:.1f}", neg, abs2])
+        relu, relu2, neg, abs2 = (
+            str(summarize(accuracies[arm, m])) if (arm, m) in accuracies else "diverged"
+            for m in ("ReLU", "ReLU2", "ReLU2-Neg", "Abs2")
+        )
+        end = f"{summarize(dead[arm, 'ReLU2']).mean:.1f}, {100 * np.mean(silent[arm]):.0f}%"
+        rows.append([words, relu, relu2, f"{np.median(kappas[arm]):.2g}, {end}", neg, abs2])
     return rows
+
+
+def deaths_by_arm(column):
+    """A column of the successful runs of ReLU2 in the study of dying outputs, by arm."""
+    found = defaultdict(list)
+    for row in rows_of("dying/results.csv"):
+        if row["model"] == "ReLU2" and row["status"] == "ok":
+            found[row["arm"]].append(float(row[column]))
+    return found
 
 
 def rows_of(path):
@@ -326,7 +356,7 @@ def lead():
     columns = [model for pair in PAIRS.items() for model in pair]
     rows = [
         [arm.words, *(str(found[arm.name, model]) if (arm.name, model) in found else "" for model in columns)]
-        for arm in {arm.name: arm for arm in (*LINEAR, *OFFSET)}.values()
+        for arm in {arm.name: arm for arm in (*LINEAR, *OFFSET, RESTING)}.values()
     ]
     return [["start and step", *columns], *rows]
 
@@ -403,7 +433,7 @@ def test_the_claims_that_twenty_runs_settle_are_those_that_the_page_names():
     judged = ledger.verdicts(outcomes, setting)
     held = [verdict.claim.number for verdict in judged if verdict.result == ledger.HELD]
     assert not [verdict for verdict in judged if verdict.result == ledger.NOT_HELD]
-    assert f"settle eight of the fifteen claims, all in the paper's favour: {', '.join(held[:-1])} and {held[-1]}" in (
+    assert f"settle eight claims, all in the paper's favour: {', '.join(held[:-1])} and {held[-1]}" in (
         text_of(ROOT / "lessons" / "site" / "pages" / "results.rst")
     )
     assert len(held) == 8
@@ -454,12 +484,23 @@ def sentences():
     yield README, behind
     yield README, f"{outcomes['ReLU2'].mean_dead:.0f} of 10 outputs dead"
     counts = Counter(verdict.result for verdict in ledger.verdicts(outcomes, setting))
-    held, open_, untested = (WORDS[counts[r]] for r in (ledger.HELD, ledger.NOT_ENOUGH, ledger.NOT_TESTED))
+    results = (ledger.HELD, ledger.NOT_HELD, ledger.NOT_ENOUGH, ledger.NOT_TESTED)
+    held, fell, open_, untested = (WORDS[counts[result]] for result in results)
     assert held == "seven"  # the sentences after "Held", and the list on the page
-    yield README, f"**Held**, {held} of the paper's {WORDS[counts.total()]} claims"
+    yield README, f"**Held**, {held} of {WORDS[counts.total()]} claims"
+    yield README, f"**Did not hold**, {fell}: OffsetL2 does not decide by its prototypes"
+    lost = max(
+        outcome.mean - summarize(outcome.exchanged_accuracy).mean
+        for outcome in outcomes.values()
+        if outcome.exchanged_accuracy
+    )
+    yield README, f"they are worth at most {lost:.1f} points"
+    yield "results", f"no model loses more than {lost:.1f} points"
     yield README, f"**Open**, {open_}:"
     yield README, f"**Not tested**, {untested}"
-    yield "results", f"Eight runs settle {held} of {WORDS[counts.total()]} claims"
+    settled = WORDS[counts[ledger.HELD] + counts[ledger.NOT_HELD]]
+    yield "results", f"Eight runs settle {settled} of {WORDS[counts.total()]} claims. {held.capitalize()} held"
+    yield "results", f"{fell.capitalize()} did not: OffsetL2 does not decide by its prototypes"
     yield "results", f"{open_.capitalize()} stay open"
     yield "results", f"The other {untested} need models with a bias"
     yield README, f"[{WORDS[len(list((ROOT / 'lessons').glob('[0-9]*.py')))]} scripts](lessons)"
@@ -500,17 +541,7 @@ def sentences():
     yield "studies", f"lose {min(collapsed):.0f} to {max(collapsed):.0f} points"
     yield "studies", f"LeakyReLU, which keeps a hundredth of the slope there, loses {losses['LeakyReLU']:.0f} points"
 
-    accuracies, _ = by_arm_and_model("dying")
-    positive, usual, fitting, long = (
-        str(summarize(accuracies[arm, "ReLU2"]))
-        for arm in ("positive-init", "raw", "lr-0.1-pixels-to-1", "start-of-1-step-of-255")
-    )
-    yield "studies", f"it reaches {positive}%, as ReLU does from that start"
-    yield "studies", f"From the usual start it reaches {usual}%"
-    yield "studies", f"ReLU2 reaches {fitting}% with a step that fits, and {long}% with the step of raw pixels"
-    assert accuracies["positive-init", "ReLU"] == accuracies["positive-init", "ReLU2"]
-    failed = {arm for arm, _ in accuracies if (arm, "Abs2") not in accuracies}
-    yield "studies", f"it diverges in {('no arm', 'one', 'two')[len(failed)]}"
+    yield from dying_sentences()
 
     yield from overshoot_sentences()
     yield from lead_sentences()
@@ -524,6 +555,74 @@ def sentences():
     reached = [fashion["ReLU"].mean, *offset]
     least, most = min(baselines.values()) - max(reached), max(baselines.values()) - min(reached)
     yield "studies", f"behind scikit-learn's four classifiers, by {least:.0f} to {most:.0f} points"
+
+
+def dying_sentences():
+    """What the page and the folder say of dead outputs, from the rows and the conclusion of the study."""
+    folder = RESULTS / "dying" / "README.md"
+    accuracies, dead = by_arm_and_model("dying")
+    kappas, silent = deaths_by_arm("overshoot"), deaths_by_arm("silent_images")
+    arms = ("positive-init", "raw", "lr-0.1-pixels-to-1", "start-of-255-step-of-64")
+    positive, usual, fitting, short = (str(summarize(accuracies[arm, "ReLU2"])) for arm in arms)
+    for place in ("studies", folder):
+        yield place, f"it reaches {positive}%"
+        yield place, f"ReLU2 reaches {fitting}% with a step that fits"
+        yield place, f"at {short}%, where ReLU has {summarize(accuracies['start-of-255-step-of-64', 'ReLU'])}%"
+        yield place, f"For {100 * np.mean(silent['start-of-255-step-of-64']):.0f}% of the images all outputs are off"
+        yield place, f"of the last layer alone it is {100 * np.mean(silent['last-layer-alone']):.0f}%"
+        alone, both = ([np.mean(dead[arm, "ReLU2"]) for arm in some] for some in (LAYERS, ["raw"]))
+        yield place, f"alone {alone[0]:.1f} and {alone[1]:.1f} outputs die, with both {both[0]:.1f}"
+        yield place, f"κ is {np.median(kappas['raw']):.2f}"
+    assert accuracies["positive-init", "ReLU"] == accuracies["positive-init", "ReLU2"]
+    yield "studies", f"From the usual start it reaches {usual}%"
+    assert min(kappas["start-of-1-step-of-255"]) > 100
+    assert 200 < np.median(kappas["start-of-1-step-of-255"]) < 300
+    assert set(dead["start-of-1-step-of-255", "ReLU2"]) == {10}
+    assert np.mean(accuracies["start-of-1-step-of-255", "ReLU"]) < 10
+    assert set(dead["start-of-255-step-of-64", "ReLU2"]) == {0}
+    failed = {arm for arm, _ in accuracies if (arm, "Abs2") not in accuracies}
+    yield "studies", f"it diverges in {WORDS[len(failed)]}"
+
+    runs = [row for row in rows_of("dying/results.csv") if row["model"] == "ReLU2" and row["status"] == "ok"]
+    low = [row for row in runs if float(row["overshoot"]) < 0.35]
+    high = [row for row in runs if float(row["overshoot"]) >= 13]
+    assert all(int(row["dead_outputs"]) for row in high)
+    killed, mute = (
+        sum(float(row[name]) > least for row in low) for name, least in (("dead_outputs", 0), ("silent_images", 0.5))
+    )
+    yield (
+        "studies",
+        f"All {len(high)} runs of ReLU2 with κ above 13 have lost an output, and {killed} of the {len(low)}",
+    )
+    yield "studies", f"of these {len(low)} runs {mute} are silent on most images"
+    yield (
+        folder,
+        f"Of {len(low)} runs of ReLU2 with κ below 0.35, {killed} lost an output, and {mute} are silent on most images",
+    )
+    text = " ".join((RESULTS / "dying" / "study" / "dying.txt").read_text(encoding="utf-8").split())
+    down, with_neg = re.search(r"ReLU2-Neg where ReLU2 collapsed \((\d+) arms\): collapsed in (\d+)", text).groups()
+    yield "studies", f"is shown to collapse in {with_neg} of the {down} arms in which ReLU2 does"
+    yield folder, f"is shown to collapse in {with_neg} of the {down} arms in which ReLU2 does"
+    assert f"Abs2 where ReLU2 collapsed ({down} arms): collapsed in 0" in text
+    assert len(re.findall(r"shown \(p for it", text)) == 3
+
+
+def exchanged_sentences():
+    """What the page and the folder say of claim 7e, from the verdicts on the rows of the ablation."""
+    verdicts, losses = {}, {}
+    for setting, outcomes in read_csv(RESULTS / "ablation" / "ablation.csv").items():
+        if setting.epochs == 5_000:
+            (verdict,) = (v for v in ledger.verdicts(outcomes, setting) if v.claim.number == "7e")
+            verdicts[setting.input] = verdict.result
+            numbers = [re.match(r"(.*), 95% \[(.*), (.*)\], d", d.numbers).groups() for d in verdict.decisions]
+            means, lows, highs = (list(map(float, found)) for found in zip(*numbers, strict=True))
+            losses[setting.input] = min(means), max(means), min(lows), max(highs)
+    assert verdicts == {"raw": ledger.NOT_HELD, "unit": ledger.HELD, "normalized": ledger.HELD}
+    for place in ("studies", RESULTS / "ablation" / "README.md"):
+        for input, words in (("raw", "raw pixels"), ("unit", "pixels up to 1"), ("normalized", "normalised ones")):
+            low, high, least, most = losses[input]
+            form = ".2f" if input == "raw" else ".1f"
+            yield place, f"{low:{form}} to {high:{form}} points on {words} ({least:{form}} to {most:{form}})"
 
 
 def lead_sentences():
@@ -548,6 +647,28 @@ def lead_sentences():
         f"ReLU-L2 {relu_l2.mean - large.mean:.1f} of its {relu_l2.mean - relu.mean:.1f} points, and Abs-L2, at "
         f"{large_abs}%",
     )
+    exchanged = defaultdict(list)
+    for row in rows_of("lead/results.csv"):
+        if row["exchanged_accuracy"]:
+            exchanged[row["arm"], row["model"]].append(float(row["exchanged_accuracy"]))
+    lost = {key: found[key].mean - np.mean(after) for key, after in exchanged.items()}
+    one, other = (lost["as-published", model] for model in ("ReLU-L2", "Abs-L2"))
+    for place in ("studies", folder):
+        yield (
+            place,
+            f"an exchange of prototypes costs ReLU-L2 {one:.1f} points and"
+            if place == "studies"
+            else (f"an exchange costs ReLU-L2 {one:.1f} points and Abs-L2 {other:.1f}"),
+        )
+    yield "studies", f"Abs-L2 {other:.1f}; from the large start it leaves them at 2%"
+    assert all(1.5 < np.mean(exchanged["large-start", model]) < 2.5 for model in ("ReLU-L2", "Abs-L2"))
+    rest = [lost["hidden-at-rest", model] for model in ("ReLU-L2", "Abs-L2")]
+    yield "studies", f"an exchange costs {rest[0]:.1f} and {rest[1]:.1f} points"
+    yield folder, f"An exchange costs {rest[0]:.1f} and {rest[1]:.1f} points"
+    small_pixels = [lost["pixels-to-1-lr-0.1", model] for model in ("ReLU-L2", "Abs-L2")]
+    yield folder, f"it costs {small_pixels[0]:.0f} and {small_pixels[1]:.0f};"
+    at_rest = [found["hidden-at-rest", model] for model in ("ReLU-L2", "Abs-L2", "ReLU", "Abs")]
+    yield folder, "reaches {}% and Abs-L2 {}%, ReLU {} and Abs {}".format(*at_rest)
     text = " ".join((RESULTS / "lead" / "study" / "lead.txt").read_text(encoding="utf-8").split())
     for decision in (
         "shown: ReLU-L2 as published above ReLU as published (",
@@ -623,8 +744,9 @@ def overshoot_sentences():
     yield folder, f"ReLU2-Neg {normalized['ReLU2-Neg'].accuracy.mean:.1f} ± {normalized['ReLU2-Neg'].accuracy.sd:.1f}"
     yield folder, f"where {raw['ReLU2'].mean_dead:.1f} of 10 are at the paper's learning rate"
     yield "studies", f"where {raw['ReLU2'].mean_dead:.1f} of 10 are at the paper's learning rate"
+    yield from exchanged_sentences()
     longest = {row["input"]: row for row in rows_of("ablation/ablation.csv") if row["epochs"] == "50000"}
-    exchanged = ("test_accuracy", "mu exchanged", "alpha exchanged")
+    exchanged = ("test_accuracy", "exchanged_accuracy", "alpha exchanged")
     for input, words in (
         ("raw", "{} as trained, {} with exchanged prototypes, {} with exchanged scales"),
         ("normalized", "{} as trained, {} with exchanged prototypes, {} with exchanged scales"),

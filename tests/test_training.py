@@ -137,6 +137,27 @@ def test_activity_of_hidden_units_and_outputs_is_that_of_the_forward_pass(data):
     assert first.silent_images == (outputs <= 1e-6).all(axis=1).mean()
 
 
+@pytest.mark.parametrize(("name", "sign"), [("Abs-L2", 1), ("ReLU-L2-Neg", -1), ("Abs2", None)])
+def test_of_offset_l2_accuracy_is_measured_with_exchanged_prototypes_too(data, name, sign):
+    model = model_for(name)
+    *_, last = train(model, SGD(model.parameters(), 0.1), data, epochs=300)
+    if sign is None:
+        assert last.exchanged_accuracy is None
+        return
+    state = model.state_dict()
+    hidden = data.x_test @ state["linear0.weight"].T + state["linear0.bias"]
+    hidden = np.abs(hidden) if name.startswith("Abs") else np.maximum(hidden, 0)
+    mu, alpha = state["offset.mu"], state["offset.alpha"]
+    correct = {}
+    for words, owner in (("own", np.arange(len(mu))), ("exchanged", np.arange(len(mu)) - 1)):
+        squares = ((hidden[:, None] - mu[owner]) ** 2 * alpha).sum(axis=2)
+        logits = sign * np.sqrt(np.maximum(squares, 1e-12))
+        correct[words] = 100 * (logits.argmax(axis=1) == data.y_test).mean()
+    assert last.test_accuracy == pytest.approx(correct["own"])
+    assert last.exchanged_accuracy == pytest.approx(correct["exchanged"])
+    assert correct["own"] != correct["exchanged"]
+
+
 def test_silent_images_are_told_from_dead_outputs(data):
     """Each image turns one output on and an eleventh none: no output is dead, and yet there is a silent image."""
     model = model_for("ReLU2")

@@ -5,11 +5,12 @@ Each layer is a :class:`tinydist.module.Module`: its fields are declared in the 
 
 from __future__ import annotations
 
+import copy
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from tinydist import ops
 from tinydist.errors import ShapeError
@@ -152,6 +153,16 @@ class OffsetL2(Module):
         if self.form == "paper":
             return x.weighted_distance(self.mu, self.alpha * self.alpha)
         return x.weighted_distance(self.mu, self.alpha, floor=self.FLOOR)
+
+    def with_weights(self, mu: NDArray[Any], alpha: NDArray[Any]) -> OffsetL2:
+        """Return a layer of the same form with these prototypes and scales, both (out_features, in_features)."""
+        changed = copy.copy(self)
+        changed.mu, changed.alpha = Tensor(mu), Tensor(alpha)
+        return changed
+
+    def with_exchanged_prototypes(self) -> OffsetL2:
+        """Return a layer in which each class has the prototype of the class before it, the first that of the last."""
+        return self.with_weights(np.roll(self.mu.data, 1, axis=0), self.alpha.data)
 
     def describe(self) -> str:
         out_features, in_features = self.mu.shape

@@ -14,7 +14,7 @@ from tinydist.activity import active_counts, dead_units, layer_outputs, node_lay
 from tinydist.batches import FULL_BATCH, Batching, Chunk
 from tinydist.datasets import Dataset, StreamedDataset
 from tinydist.errors import DivergedError
-from tinydist.nn import Sequential
+from tinydist.nn import OffsetL2, Sequential
 from tinydist.optim import Optimizer
 from tinydist.recording import no_grad
 from tinydist.tensor import Tensor
@@ -35,6 +35,8 @@ class Measurement:
         output_activity: for each output the share of the training images on which it is not within ±1e-6, 0 to 1.
         silent_images: share of the training images on which every output is within ±1e-6, 0 to 1: with an activation
             behind the outputs they pass no gradient on. None if an older version measured.
+        exchanged_accuracy: percent, of the test images, once the classes of an OffsetL2 layer have exchanged
+            prototypes, see :class:`tinydist.nn.OffsetL2`. None without such a layer, or if an older version measured.
     """
 
     epoch: int
@@ -45,6 +47,7 @@ class Measurement:
     dead_hidden: int
     output_activity: tuple[float, ...]
     silent_images: float | None = None
+    exchanged_accuracy: float | None = None
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Measurement:
@@ -195,19 +198,34 @@ def _measure(
     epoch: int, steps: int, model: Sequential, data: Dataset | StreamedDataset, batching: Batching
 ) -> Measurement:
     train = _look(model, batching.measured(data.x_train, data.y_train), steps)
-    with no_grad():
-        test_correct = sum(_correct(model(x).data, labels) for x, labels in batching.measured(data.x_test, data.y_test))
+    correct = np.sum(
+        [_answers_correct(model, x, labels) for x, labels in batching.measured(data.x_test, data.y_test)], axis=0
+    )
+    test_accuracy, *exchanged = (100 * correct / len(data.y_test)).tolist()
     check_loss(train.loss, steps)
     return Measurement(
         epoch=epoch,
         train_loss=train.loss,
         train_accuracy=100 * train.correct / train.rows,
-        test_accuracy=100 * test_correct / len(data.y_test),
+        test_accuracy=test_accuracy,
         dead_outputs=int(train.dead_outputs.sum()),
         dead_hidden=int(train.dead_hidden.sum()),
         output_activity=tuple((train.active / train.rows).tolist()),
         silent_images=train.silent / train.rows,
+        exchanged_accuracy=exchanged[0] if exchanged else None,
     )
+
+
+def _answers_correct(model: Sequential, x: Any, labels: Array) -> list[int]:
+    """Count the rows whose class is answered; of a model with an OffsetL2 layer also with exchanged prototypes."""
+    values: list[Any] = [x]
+    with no_grad():
+        for _, layer in model.children():
+            layers = [layer] * len(values)
+            if isinstance(layer, OffsetL2) and len(values) == 1:
+                values, layers = values * 2, [layer, layer.with_exchanged_prototypes()]
+            values = [each(value) for each, value in zip(layers, values, strict=True)]
+    return [_correct(value.data, labels) for value in values]
 
 
 @dataclass(frozen=True)

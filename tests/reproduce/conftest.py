@@ -29,8 +29,12 @@ def record(config):
 
     def make(model="ReLU", seed=0, accuracy=90.0, dead=0, status="ok", dead_hidden=0, **changes):
         activity = (0.0,) * dead + (0.005, 0.03, 0.5, *[1.0] * 10)[: 10 - dead]
+        exchanged = accuracy / 2 if "L2" in model else None
         curve = tuple(
-            Measurement(epoch, 1 / (epoch + 1), accuracy, accuracy - 5 + epoch, dead, dead_hidden, activity)
+            Measurement(
+                *(epoch, 1 / (epoch + 1), accuracy, accuracy - 5 + epoch, dead, dead_hidden, activity),
+                *(0.0, exchanged),
+            )
             for epoch in (0, 1, 2, 5)
         )
         return RunRecord(config(model, seed, **changes), status, 1.25, curve if status == "ok" else ())
@@ -80,13 +84,18 @@ def bits():
     return read
 
 
-def _runs(mean, sd, n=20, dead=None, dead_hidden=None):
-    """`n` runs with exactly this mean and deviation: normal quantiles, shuffled; nothing dead unless said."""
+def _runs(mean, sd, n=20, dead=None, dead_hidden=None, loses=50):
+    """`n` runs with exactly this mean and deviation: normal quantiles, shuffled; nothing dead unless said.
+
+    With exchanged prototypes they lose so many points.
+    """
     quantiles = stats.norm.ppf((np.arange(n) + 0.5) / n)
     standard = (quantiles - quantiles.mean()) / (quantiles.std(ddof=1) if n > 1 else 1)
     shuffled = np.random.default_rng([n, round(1000 * mean)]).permutation(standard)
     dead, dead_hidden = (tuple(counts if counts is not None else [0] * n) for counts in (dead, dead_hidden))
-    return Outcome(tuple((mean + sd * shuffled).tolist()), dead, tuple(range(n)), dead_hidden, dead, dead)
+    accuracies = mean + sd * shuffled
+    exchanged = tuple((accuracies - loses).tolist())
+    return Outcome(tuple(accuracies.tolist()), dead, tuple(range(n)), dead_hidden, dead, dead, exchanged)
 
 
 @pytest.fixture(scope="session")

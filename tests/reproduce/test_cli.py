@@ -19,7 +19,7 @@ def test_end_to_end_on_a_tiny_run(tmp_path, capsys):
     assert "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model" in shown
     assert "raw pixels 0 to 255, as the author's program fed them" in " ".join(shown.split())
     assert "47.20 ± 12.00 at 5,000 epochs" in shown
-    assert "NOT ENOUGH EVIDENCE: 2 of 15 claims (raw input, reduced protocol)\n  2a " in shown
+    assert "NOT ENOUGH EVIDENCE: 2 of 16 claims (raw input, reduced protocol)\n  2a " in shown
     assert len(shown.splitlines()) <= 40
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -165,7 +165,7 @@ def test_several_inputs_are_run_in_one_folder_and_judged_apart(tmp_path, capsys)
     assert [row["input"] for row in rows] == ["normalized"] * 4 + ["raw"] * 4
     assert len({row["test_accuracy"] for row in rows}) > 4  # the inputs do make a difference
     for name in ("raw", "normalized"):
-        assert f"of 15 claims ({name} input, reduced protocol)" in shown
+        assert f"of 16 claims ({name} input, reduced protocol)" in shown
     assert "Holm" not in shown
 
 

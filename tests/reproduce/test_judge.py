@@ -60,7 +60,7 @@ def test_the_reference_bears_the_claims_out_on_raw_input_and_not_on_normalized(c
 
 def test_what_the_table_does_not_have_is_not_tested_by_name(table, capsys):
     shown = judge(capsys, table("\n".join([HEAD, *ROWS])))
-    assert "HELD: 1 of 15 claims (raw input, reduced protocol)\n  2a ReLU2 fails" in shown
+    assert "HELD: 1 of 16 claims (raw input, reduced protocol)\n  2a ReLU2 fails" in shown
     assert "2b ReLU2 fails by dead outputs                     needs dead_outputs" in shown
     assert "ReLU2  40.10 ± 0.10     3  –  " in shown
     dead = "\n".join([f"{HEAD},dead_outputs", *(f"{row},{3 if 'ReLU2' in row else 0}" for row in ROWS)])
@@ -76,7 +76,7 @@ def test_several_tables_are_side_by_side_and_named(table, capsys):
     words = " ".join(shown.split())
     assert f"#1 {ours}: raw input, mnist, 60,000 training images" in words
     assert f"#2 {theirs}: raw input" in words
-    assert "DID NOT HOLD: 1 of 15 claims (#2 raw input, reduced protocol)" in shown
+    assert "DID NOT HOLD: 1 of 16 claims (#2 raw input, reduced protocol)" in shown
 
 
 def test_columns_that_nothing_is_read_from_and_failed_runs_are_told_of(table, capsys):
@@ -306,6 +306,32 @@ def test_numbers_as_pandas_writes_them_are_read(table, capsys):
     assert "dead in 3 of 3 runs" in judge(capsys, table(dead.replace(",60000,5000,", ",60000.0,5000.0,")))
 
 
+def with_exchanged(cells):
+    """A table of two OffsetL2 models with three runs each, and these accuracies after an exchange of prototypes."""
+    models = ("ReLU-L2", "ReLU-L2-Neg", "Abs-L2", "Abs-L2-Neg")
+    rows = [f"{model},{seed},unit,60000,5000,0.001,{75 + seed}" for model in models for seed in range(3)]
+    return "\n".join([f"{HEAD},exchanged_accuracy", *map(",".join, zip(rows, cells, strict=True))])
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        (["2.5", "2.1", "3"] * 4, "HELD: 1 of 16 claims (unit input, another protocol)\n  7e OffsetL2 decides"),
+        (["75", "76", "77"] * 4, "DID NOT HOLD: 1 of 16 claims (unit input, another protocol)\n  7e OffsetL2 decides"),
+        (["2.5", "2.1", "3"] * 3 + ["2.5", "", "3"], "7e: needs exchanged_accuracy"),
+    ],
+)
+def test_whether_prototypes_decide_is_judged_where_somebody_has_exchanged_them(cells, shown, table, capsys):
+    assert shown in judge(capsys, table(with_exchanged(cells)))
+
+
+@pytest.mark.parametrize("cell", ["101", "-1", "nan", "much"])
+def test_an_accuracy_after_an_exchange_that_cannot_be_is_refused_with_its_line(cell, table, refusal):
+    path = table(with_exchanged([*["2.5"] * 11, cell]))
+    assert "line 13 is not a run: " in (said := refusal("judge", str(path)))
+    assert "exchanged_accuracy" in said
+
+
 def test_accuracies_that_are_equal_but_for_the_rounding_of_floats_decide_nothing(table, capsys, tmp_path):
     rows = [f"{row.rpartition(',')[0]},{54.13580246802 + 1e-14 * seed}" for seed, row in enumerate(ROWS)]
     shown = judge(capsys, table("\n".join([HEAD, *rows])), "--out", tmp_path / "page.html")
@@ -323,16 +349,16 @@ def test_a_table_that_is_given_twice_is_refused(table, refusal):
 
 
 def test_runs_on_data_that_are_not_here_are_judged(table, capsys):
-    assert "HELD: 1 of 15" in judge(capsys, table(with_column("\n".join([HEAD, *ROWS]), "dataset", "gone.csv:class")))
+    assert "HELD: 1 of 16" in judge(capsys, table(with_column("\n".join([HEAD, *ROWS]), "dataset", "gone.csv:class")))
 
 
 def test_spaces_after_commas_and_a_status_in_capitals_do_no_harm(table, capsys):
     text = with_column("\n".join([HEAD, *ROWS]), "status", "OK").replace(",", ", ")
-    assert "HELD: 1 of 15" in judge(capsys, table(text))
+    assert "HELD: 1 of 16" in judge(capsys, table(text))
 
 
 def test_a_byte_order_mark_and_line_ends_of_windows_do_no_harm(table, capsys):
-    assert "HELD: 1 of 15" in judge(capsys, table("\ufeff" + "\r\n".join([HEAD, *ROWS])))
+    assert "HELD: 1 of 16" in judge(capsys, table("\ufeff" + "\r\n".join([HEAD, *ROWS])))
 
 
 def test_on_request_the_evidence_in_full(table, capsys):

@@ -23,7 +23,6 @@ for alpha_k. A term is 0 where the distance is at its floor.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ from tinydist.figures import BLUE, GREY, VERMILION, panels, set_title
 from tinydist.nn import Neg, OffsetL2, Sequential
 from tinydist.sparse import SparseMatrix
 from tinydist.tables import text_table
-from tinydist.tensor import Tensor
 from tinydist.training import accuracy
 
 Array = NDArray[Any]
@@ -85,7 +83,7 @@ def changes(layer: OffsetL2) -> dict[str, tuple[Array, Array]]:
         "mu = 0": (np.zeros_like(mu), alpha),
         "alpha = 1": (mu, np.ones_like(alpha)),
         "alpha = mean": (mu, np.repeat(sizes.mean(axis=1, keepdims=True), alpha.shape[1], axis=1)),
-        "mu exchanged": (np.roll(mu, 1, axis=0), alpha),
+        "mu exchanged": (layer.with_exchanged_prototypes().mu.data, alpha),
         "alpha exchanged": (mu, np.roll(alpha, 1, axis=0)),
         "mu = mean": (np.repeat(mu.mean(axis=0, keepdims=True), len(mu), axis=0), alpha),
     }
@@ -115,7 +113,7 @@ def ablate(model: Sequential, x: Array | SparseMatrix, labels: Array) -> list[Ab
     trained = accuracy(logits, labels)
     found = []
     for change, (mu, alpha) in changes(layer).items():
-        changed = sign * _outputs_with(layer, mu, alpha, hidden)
+        changed = sign * layer.with_weights(mu, alpha)(hidden).data
         check_activations(changed, f"the outputs after {change!r}")
         found.append(Ablation(change, trained, accuracy(changed, labels)))
     return found
@@ -137,7 +135,7 @@ def gradient_terms(model: Sequential, x: Array | SparseMatrix, labels: Array) ->
     outputs = layer_outputs(model, x)
     hidden, mu, alpha = (array.astype(float) for array in (outputs[before], layer.mu.data, layer.alpha.data))
     check_labels(labels, len(hidden), len(mu))
-    distances = _outputs_with(layer, mu, alpha, hidden)
+    distances = layer.with_weights(mu, alpha)(hidden).data
     paper = layer.form == "paper"
     weights = alpha**2 if paper else alpha
     flat = distances <= (0 if paper else math.sqrt(layer.FLOOR))
@@ -232,13 +230,6 @@ def _distances_of(model: Sequential) -> tuple[str, OffsetL2, int]:
         f"got a model of the layers {got}; expected one that ends in an OffsetL2 layer behind others, or in that and "
         "Neg; take a model whose name ends in -L2 or -L2-Neg"
     )
-
-
-def _outputs_with(layer: OffsetL2, mu: Array, alpha: Array, hidden: Array) -> Array:
-    """Return the distances, (images, classes), from a copy of the layer with these prototypes and scales."""
-    changed = copy.copy(layer)
-    changed.mu, changed.alpha = Tensor(mu), Tensor(alpha)
-    return changed(hidden).data
 
 
 def _residuals(logits: Array, labels: Array) -> Array:

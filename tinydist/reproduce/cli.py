@@ -65,7 +65,7 @@ examples:
   python -m tinydist.reproduce --input raw,normalized              the author's input and the one the paper describes
   python -m tinydist.reproduce --budget 2h                         as much as should be done in two hours
   python -m tinydist.reproduce --study activations                 GELU, SiLU, Tanh and others beside ReLU and Abs
-  python -m tinydist.reproduce --study dying                       when do the outputs of ReLU2 die? 28 arms
+  python -m tinydist.reproduce --study dying                       when do the outputs of ReLU2 die? 30 arms
   python -m tinydist.reproduce --dataset my.csv:class --drop id    a table of your own, without its column id
   python -m tinydist.reproduce --scheduler tcp://host:8786         on the machines of a dask cluster
   python -m tinydist.reproduce status DIR                          what is done, and how long the rest will take

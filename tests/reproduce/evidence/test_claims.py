@@ -33,9 +33,11 @@ FAILING = {
     "7b": {"ReLU-L2": (47, 5)},
     "7c": {"Abs-L2": (95, 0.1)},
     "7d": {"Abs-L2": (96.5, 0.1)},
+    "7e": {"Abs-L2": (97.61, 0.07, 20, None, None, 0)},
     "8": {"Abs2-Neg": (90.08, 2.56, 20, [0] * 19 + [1])},
 }
-"""For each claim, runs that contradict it: mean, standard deviation, number, dead outputs."""
+"""For each claim, runs that contradict it: mean, standard deviation, number, dead outputs; dead hidden units, and what
+exchanged prototypes lose."""
 
 OPEN = {
     "1": {"Abs": (95.26, 5)},
@@ -52,6 +54,7 @@ OPEN = {
     "7b": {"ReLU-L2": (86, 5)},
     "7c": {"Abs-L2": (95.7, 0.2)},
     "7d": {"Abs-L2": (97.2, 0.5)},
+    "7e": {"Abs-L2-Neg": (97.56, 0.09, 20, None, None, 10)},
     "8": {"Abs": (95, 0.2, 3), "Abs2": (95, 0.2, 3), "Abs2-Neg": (90, 2, 3)},
 }
 """For each claim, runs that cannot settle it."""

@@ -17,7 +17,15 @@ from tinydist.models import PAPER_MODELS, parse_model_name
 from tinydist.reproduce.evidence import ledger
 from tinydist.reproduce.evidence.claims import CLAIMS, MARGIN
 from tinydist.reproduce.evidence.collapse import COLLAPSED, NO_COMPARISON, STANDS, collapses
-from tinydist.reproduce.evidence.comparisons import Above, MoreSpread, NeverDead, Reaches, UsuallyDead, Within
+from tinydist.reproduce.evidence.comparisons import (
+    Above,
+    MoreSpread,
+    NeverDead,
+    Reaches,
+    RestsOnPrototypes,
+    UsuallyDead,
+    Within,
+)
 from tinydist.reproduce.evidence.decisions import ALPHA, OPEN, REFUTED, SHOWN, Finding, decide
 from tinydist.reproduce.evidence.outcomes import Outcome, overlap, rounding
 from tinydist.reproduce.runs.settings import Setting
@@ -290,3 +298,31 @@ def test_one_comparison_alone_is_wrong_in_less_than_five_percent(runs, share):
     left_out = 1 - sum(samples.values()) ** 2
     assert wrong + left_out < 0.05
     assert left_out < 0.02
+
+
+def with_exchanged(accuracies, exchanged, failed=0):
+    none, seeds = (0,) * len(accuracies), tuple(range(len(accuracies)))
+    return Outcome(accuracies, none, seeds, none, none, none, exchanged, failed=failed, rounding=0.003)
+
+
+def test_what_exchanged_prototypes_cost_is_tested_as_any_other_difference():
+    """Against scipy's own test of Welch; the statement is that the loss is above ten points."""
+    trained, exchanged = (90.0, 91.0, 92.5, 90.2), (78.0, 79.5, 79.0, 80.0)
+    finding = RestsOnPrototypes("Abs-L2", 10).examine({"Abs-L2": with_exchanged(trained, exchanged)})
+    theirs = stats.ttest_ind(trained, np.add(exchanged, 10), equal_var=False, alternative="greater")
+    assert finding.for_it == pytest.approx(theirs.pvalue, rel=1e-3)
+    assert finding.against_it == pytest.approx(1 - theirs.pvalue, rel=1e-3)
+    assert finding.brief.startswith("+11.80 [")
+
+
+def test_a_failed_run_counts_once_against_prototypes_that_decide():
+    found = RestsOnPrototypes("Abs-L2", 10)
+    good = with_exchanged((90.0, 91.0, 92.5, 90.2), (8.0, 9.5, 9.0, 10.0))
+    failed = with_exchanged(good.accuracies, good.exchanged_accuracy, failed=1)
+    assert found.examine({"Abs-L2": good}).for_it < 0.001
+    finding = found.examine({"Abs-L2": failed})
+    assert finding.for_it > 0.05
+    assert finding.brief == "1 of 5 runs failed"
+    assert finding.numbers.endswith("1 of 5 runs of Abs-L2 failed, which counts against it")
+    one = with_exchanged((90.0,), (8.0,), failed=1)
+    assert found.examine({"Abs-L2": one}).numbers == "1 of 2 runs of Abs-L2 failed, which counts against it"

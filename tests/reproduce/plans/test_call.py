@@ -28,7 +28,7 @@ def test_it_gives_the_records_and_what_was_decided(results):
     ]
     assert [setting.input for setting in results.verdicts] == ["raw", "normalized"]
     for judged in results.verdicts.values():
-        assert len(judged) == 15
+        assert len(judged) == 16
     assert results.failures == ""
     assert results.files == []
 
@@ -38,7 +38,7 @@ def test_what_is_shown_of_it_reads_well(results):
     assert shown.startswith(
         "Not the paper's protocol: mnist, 60 training images, 3 epochs, 2 runs a model,\nlr 0.001, "
     )
-    assert "\nNOT ENOUGH EVIDENCE: 2 of 15 claims (normalized input, reduced protocol)\n  2a " in shown
+    assert "\nNOT ENOUGH EVIDENCE: 2 of 16 claims (normalized input, reduced protocol)\n  2a " in shown
     assert f"Results: {results.out}" in shown
     assert max(map(len, shown.splitlines())) <= 160
 

@@ -218,7 +218,7 @@ def test_the_command_prints_the_verdicts_and_writes_the_page(sweep_without_weigh
     (sweep_without_weights / "report.html").unlink(missing_ok=True)
     assert cli.main(["report", str(sweep_without_weights)]) == 0
     shown = capsys.readouterr().out
-    assert "NOT TESTED: 15 of 15 claims (raw input)" in shown
+    assert "NOT TESTED: 16 of 16 claims (raw input)" in shown
     assert f"Saved: {sweep_without_weights / 'report.html'}" in shown
     assert (sweep_without_weights / "report.html").stat().st_size > 10_000
 

@@ -19,6 +19,7 @@ from tinydist.reproduce.evidence.comparisons import (
     MoreSpread,
     NeverDead,
     Reaches,
+    RestsOnPrototypes,
     UsuallyDead,
     Within,
 )
@@ -160,6 +161,13 @@ CLAIMS: Sequence[Claim] = (
         EXTENDED,
         (Reaches("Abs-L2", Summary(97.61, 0.07, 20), 0.5),),
         only_there=True,
+    ),
+    Claim(
+        "7e",
+        "OffsetL2 decides by its prototypes",
+        "what the layer is for: a learned prototype for each class",
+        EXTENDED,
+        tuple(RestsOnPrototypes(model, CATASTROPHE) for model in ("ReLU-L2", "ReLU-L2-Neg", "Abs-L2", "Abs-L2-Neg")),
     ),
     Claim(
         "8",

@@ -161,6 +161,48 @@ class Reaches(Comparison):
 
 
 @dataclass(frozen=True)
+class RestsOnPrototypes(Comparison):
+    """A trained model loses more than `by` points when its classes exchange their prototypes (Welch's t-test)."""
+
+    model: str
+    by: float
+    min_runs: ClassVar[int] = 2
+    test: ClassVar[str] = "Welch's t-test"
+    needs: ClassVar[tuple[str, ...]] = ("exchanged_accuracy",)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.model,)
+
+    def __str__(self) -> str:
+        return f"{self.model} loses more than {_points(self.by)} with exchanged prototypes"
+
+    @property
+    def turns(self) -> tuple[float, ...]:
+        return (self.by,)
+
+    def quantity(self, results: Outcomes) -> float:
+        return self._above.quantity(self._both(results))
+
+    def examine(self, results: Outcomes) -> Finding:
+        finding, trained = self._above.examine(self._both(results)), results[self.model]
+        if not trained.failed:
+            return finding
+        successful = self._both({self.model: replace(trained, failed=0)})  # a run that failed did so once
+        numbers = _and_failed(_difference(successful, *self._above.models), self.models, results)
+        return replace(finding, numbers=numbers, brief=_failed_briefly(self.models, results))
+
+    @property
+    def _above(self) -> Above:
+        return Above(self.model, f"{self.model} with exchanged prototypes", self.by)
+
+    def _both(self, results: Outcomes) -> Outcomes:
+        trained = results[self.model]
+        exchanged = replace(trained, accuracies=trained.exchanged_accuracy or ())
+        return dict(zip(self._above.models, (trained, exchanged), strict=True))
+
+
+@dataclass(frozen=True)
 class MoreSpread(Comparison):
     """The runs of one model deviate more than `ratio` times as much as those of another (F-test)."""
 

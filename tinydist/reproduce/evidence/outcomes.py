@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from tinydist.analysis.statistics import Summary, summarize
 from tinydist.datasets import find_source
@@ -17,6 +17,7 @@ from tinydist.errors import DataError
 from tinydist.reproduce.runs.records import RunRecord
 from tinydist.reproduce.runs.settings import Setting, read_number
 
+Number = TypeVar("Number", int, float)
 Counts = tuple[int, ...] | None
 """How many nodes of each run, or None."""
 
@@ -31,6 +32,8 @@ class Outcome:
         seeds: of the initial weights.
         dead_hidden: hidden units that are silent on every training image.
         below_1, below_5: outputs active on less than 1% and 5% of the training images, the dead ones among them.
+        exchanged_accuracy: of the successful runs, percent, with the prototypes of the classes exchanged; None where
+            nobody has measured it, as of models without any.
         outputs: how many outputs the model has.
         failed: how many other runs failed. Whether a run fails depends on how it trains, so that the successful ones
             alone are no fair sample of the model: see :meth:`counting_failures`.
@@ -43,6 +46,7 @@ class Outcome:
     dead_hidden: Counts
     below_1: Counts
     below_5: Counts
+    exchanged_accuracy: tuple[float, ...] | None = None
     outputs: int = 10
     failed: int = 0
     rounding: float = 0.0
@@ -136,6 +140,7 @@ class Run:
     accuracy: float
     seed: int
     counts: tuple[int | None, ...]
+    exchanged: float | None = None
 
 
 Curve = Mapping[int, Run]
@@ -164,14 +169,28 @@ def run_from(row: Mapping[str, Any]) -> Run:
     counts = tuple(read_number(name, row[name], int) if str(row.get(name, "")).strip() else None for name in COUNTS)
     # older versions, which knew ten classes only, wrote no column outputs
     outputs = read_number("outputs", row.get("outputs", "10"), int)
-    accuracy = read_number("test_accuracy", row["test_accuracy"], float)
-    if not 0 <= accuracy <= 100:
-        raise ValueError(f"a test_accuracy of {accuracy:g} is not between 0 and 100 percent")
+    accuracy = _percent("test_accuracy", row["test_accuracy"])
+    exchanged = row.get("exchanged_accuracy", "")
     counted = [count for count in counts if count is not None]
     of_outputs = [count for name, count in zip(COUNTS, counts, strict=True) if count and name != "dead_hidden"]
     if min(counted, default=0) < 0 or max(of_outputs, default=0) > outputs or outputs < 1:
         raise ValueError(f"it counts fewer than 0 units, or more than its {outputs} outputs")
-    return Run(row["model"], outputs, accuracy, read_number("seed", row["seed"], int), counts)
+    return Run(
+        *(row["model"], outputs, accuracy, read_number("seed", row["seed"], int), counts),
+        _percent("exchanged_accuracy", exchanged) if str(exchanged).strip() else None,
+    )
+
+
+def _percent(name: str, text: Any) -> float:
+    """Return a number of percent.
+
+    Raises:
+        ValueError: if it cannot be read, or is out of range.
+    """
+    number = read_number(name, text, float)
+    if not 0 <= number <= 100:
+        raise ValueError(f"a {name} of {number:g} is not between 0 and 100 percent")
+    return number
 
 
 def by_model(runs: Sequence[Run], failed: Counter[str], setting: Setting, outputs: int = 10) -> dict[str, Outcome]:
@@ -187,7 +206,6 @@ def by_model(runs: Sequence[Run], failed: Counter[str], setting: Setting, output
         groups.setdefault(run.model, []).append(run)
     rows = rows_counted([run.accuracy for run in runs])
     outputs = runs[0].outputs if runs else outputs  # the classes of the data, of every model
-    about = {"rounding": rounding(rows), "overlap": overlap(rows, setting)}
     found = {}
     for model in dict.fromkeys([*groups, *failed]):
         group = groups.get(model, [])
@@ -198,16 +216,19 @@ def by_model(runs: Sequence[Run], failed: Counter[str], setting: Setting, output
             )
         accuracies = tuple(run.accuracy for run in group)
         dead, hidden, below_1, below_5 = (_of_all([run.counts[of] for run in group]) for of in range(len(COUNTS)))
+        exchanged = _of_all([run.exchanged for run in group])
         found[model] = Outcome(
-            accuracies, dead, seeds, hidden, below_1, below_5, outputs=outputs, failed=failed[model], **about
+            *(accuracies, dead, seeds, hidden, below_1, below_5, exchanged, outputs, failed[model]),
+            rounding=rounding(rows),
+            overlap=overlap(rows, setting),
         )
     return found
 
 
-def _of_all(counts: Sequence[int | None]) -> Counts:
-    """Return the counts of all runs, or None if there is none of some."""
-    known = tuple(count for count in counts if count is not None)
-    return known if len(known) == len(counts) else None
+def _of_all(numbers: Sequence[Number | None]) -> tuple[Number, ...] | None:
+    """Return the numbers of all runs, or None if there is none of some."""
+    known = tuple(number for number in numbers if number is not None)
+    return known if len(known) == len(numbers) else None
 
 
 def rows_counted(accuracies: Iterable[float]) -> int:

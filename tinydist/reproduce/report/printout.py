@@ -16,6 +16,8 @@ from tinydist.tables import WIDTH, text_table
 
 BRIEF, STATEMENT = 80, 53
 """Columns of the brief report, and of its column of claims with their indent."""
+MANY = 2
+"""Comparisons of a claim whose numbers are all shown; of more it is the smallest and the largest."""
 NUMBERS = "In points [95% interval]: what a claim has higher, or first, minus the other."
 MOVING = "In points [95% interval], first minus other; ~ still moves, and may turn later."
 RULE = (
@@ -82,7 +84,10 @@ def brief(records: Sequence[RunRecord]) -> str:
 
 
 def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
-    """Return a line on each claim for the runs of one setting, which is named, grouped by verdict and protocol."""
+    """Return a line on each claim for the runs of one setting, which is named, grouped by verdict and protocol.
+
+    Those that are not tested are named by number alone, with the reason.
+    """
     groups: dict[tuple[int, str], list[ledger.Verdict]] = {}
     for verdict in judged:
         under = name if verdict.result == ledger.NOT_TESTED else f"{name}, {verdict.protocol}"
@@ -90,6 +95,9 @@ def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
     lines = []
     for (result, under), group in sorted(groups.items()):
         lines.append(f"{ledger.RESULTS[result].upper()}: {len(group)} of {len(judged)} claims ({under})")
+        if ledger.RESULTS[result] == ledger.NOT_TESTED:
+            lines += [f"  {line}" for line in brief_lines(_untested(group), width=BRIEF - 2)]
+            continue
         for verdict in group:
             claim = f"  {verdict.claim.number:3}{verdict.claim.statement}"
             numbers = f"{'~ ' if verdict.moves else ''}{deciding(verdict)}"
@@ -98,17 +106,31 @@ def claims(judged: Sequence[ledger.Verdict], name: str) -> str:
     return "\n".join([*lines, MOVING if any(verdict.moves for verdict in judged) else NUMBERS])
 
 
-def brief_lines(text: str, hanging: int = 0) -> list[str]:
+def _untested(group: Sequence[ledger.Verdict]) -> str:
+    """Return the numbers of claims that are not tested, by what is missing."""
+    numbers: dict[str, list[str]] = {}
+    for verdict in group:
+        numbers.setdefault(verdict.decisions[0].brief, []).append(verdict.claim.number)
+    return "; ".join(f"{', '.join(found)}: {reason}" for reason, found in numbers.items())
+
+
+def brief_lines(text: str, hanging: int = 0, width: int = BRIEF) -> list[str]:
     """Return text as lines of the brief report."""
-    return textwrap.wrap(text, BRIEF, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, width, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False)
 
 
 def deciding(verdict: ledger.Verdict) -> str:
-    """Return the numbers that decide on a claim; of several comparisons each one's number without its interval."""
+    """Return the numbers that decide on a claim; of several comparisons without intervals, of many as a range."""
     first, *others = verdict.decisions
     if not others or not any(decision.numbers for decision in verdict.decisions):
         return first.brief
-    return ", ".join(decision.brief.split(" [")[0] for decision in verdict.decisions)
+    numbers = [decision.brief.split(" [")[0] for decision in verdict.decisions]
+    if len(numbers) <= MANY:
+        return ", ".join(numbers)
+    try:
+        return " to ".join([min(numbers, key=float), max(numbers, key=float)])
+    except ValueError:  # one of them is no difference, as runs failed
+        return ", ".join(numbers)
 
 
 def verdicts_on(setting: Setting, judged: Sequence[ledger.Verdict]) -> str:

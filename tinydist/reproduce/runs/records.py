@@ -47,12 +47,13 @@ RESULTS = (CSV, "report.html", "figures", "study")
 """What is written into a results folder beside the runs, from them."""
 
 MEASURED = (
-    *("test_accuracy", "train_accuracy", "train_loss", "outputs", "dead_outputs", "dead_hidden"),
+    *("test_accuracy", "exchanged_accuracy", "train_accuracy", "train_loss", "outputs", "dead_outputs", "dead_hidden"),
     *("outputs_below_1_percent", "outputs_below_5_percent", "silent_images", "overshoot"),
 )
 """Columns of results.csv for what was measured: of the trained model, but for the last, which is of the first step.
 `outputs_below_N_percent` counts outputs that are active on less than N percent of the training images, the dead ones
-among them; `silent_images` is the share of these images on which no output is active."""
+among them; `silent_images` is the share of these images on which no output is active. `exchanged_accuracy` is
+the test accuracy after the classes of an OffsetL2 layer have exchanged their prototypes."""
 
 
 @dataclass(frozen=True)

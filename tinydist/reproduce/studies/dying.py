@@ -47,7 +47,7 @@ from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.studies.overshoot import SPLIT, range_name
-from tinydist.reproduce.studies.study import LARGEST, Study, by_arm, pixels_up_to
+from tinydist.reproduce.studies.study import AT_REST, LARGEST, Study, by_arm, pixels_up_to
 from tinydist.tables import WIDTH, text_table
 from tinydist.trace.figures import gradient_flow
 from tinydist.trace.flow import Flow, record_flow
@@ -60,8 +60,6 @@ FITTING = 0.1
 """A learning rate that fits pixels up to 1, for the arms of width and initialisation."""
 FIRST_STEPS = 30
 """Steps that the trace follows one by one."""
-AT_REST = 1e-12
-"""Factor on the learning rate of a layer that does not move."""
 TRACED = ("raw", "pixels-to-1", "start-of-1-step-of-255", "lr-0.1-pixels-to-1")
 """The arms whose first steps are traced."""
 

@@ -10,6 +10,8 @@ comparison of the two is also one of starts and steps. Here each gets the other'
 * **OffsetL2** a start as large as that of the linear layer, and pixels up to 1.
 
 If the lead and the small spread are the layer's, they remain.
+
+What each last layer does with a hidden layer that **rests** is run as well, without a statement on it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from tinydist.analysis.statistics import summarize
 from tinydist.figures import BLUE, VERMILION, panels, set_title
 from tinydist.reproduce.evidence.comparisons import Above, Comparison, MoreSpread
 from tinydist.reproduce.evidence.decisions import Decision, decide, p_text
@@ -30,7 +33,7 @@ from tinydist.reproduce.evidence.outcomes import Outcomes
 from tinydist.reproduce.evidence.protocols import PROTOCOLS
 from tinydist.reproduce.runs.records import RunRecord, failures
 from tinydist.reproduce.runs.settings import RunConfig
-from tinydist.reproduce.studies.study import Study, by_arm, pixels_up_to, save_findings, sizes_alone
+from tinydist.reproduce.studies.study import AT_REST, Study, by_arm, pixels_up_to, save_findings, sizes_alone
 from tinydist.tables import WIDTH, text_table
 
 
@@ -61,13 +64,14 @@ LINEAR = (
     TO_1,
 )
 OFFSET = (AS_PUBLISHED, LARGE, TO_1)
+RESTING = Arm("hidden-at-rest", "with the hidden layer at rest", {"first_step": AT_REST})
 PAIRS = {"ReLU": "ReLU-L2", "Abs": "Abs-L2"}
 """The model with OffsetL2 beside each with a linear last layer."""
 
 
 def arms_of(model: str) -> tuple[Arm, ...]:
     """Return the arms of a model."""
-    return LINEAR if model in PAIRS else OFFSET
+    return (*(LINEAR if model in PAIRS else OFFSET), RESTING)
 
 
 def arms(config: RunConfig) -> Iterable[RunConfig]:
@@ -114,13 +118,14 @@ def findings(results: Outcomes, records: Sequence[RunRecord]) -> str:
     for record in records:
         if record.overshoot is not None:
             overshoots.setdefault((record.config.model, record.config.arm), []).append(record.overshoot)
-    rows = [("model and arm", "test accuracy %", "runs", "κ (median)")]
+    rows = [("model and arm", "test accuracy %", "with exchanged prototypes", "runs", "κ (median)")]
     for model in STUDY.models:
         for arm in arms_of(model):
             if outcome := results.get(named(model, arm)):
                 kappas = overshoots.get((model, arm.name))
                 kappa = f"{np.median(kappas):.2g}" if kappas else "–"
-                rows.append((named(model, arm), str(outcome.accuracy), str(outcome.runs), kappa))
+                exchanged = str(summarize(outcome.exchanged_accuracy)) if outcome.exchanged_accuracy else "–"
+                rows.append((named(model, arm), str(outcome.accuracy), exchanged, str(outcome.runs), kappa))
     lines = [
         f"{d.word}: {d.statement} ({d.numbers}; p for it {p_text(d.for_it)}, against it {p_text(d.against_it)})"
         for d in decisions(results)

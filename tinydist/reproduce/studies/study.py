@@ -21,6 +21,10 @@ LARGEST = 255
 """The largest raw pixel; a scale of s stands for pixels up to ``LARGEST * s``."""
 
 
+AT_REST = 1e-12
+"""Factor on the learning rate of a layer's weights that keeps them where they are."""
+
+
 def one_arm(config: RunConfig) -> Iterable[RunConfig]:
     """Return the run alone."""
     return [config]
