@@ -22,8 +22,8 @@ off on all of them). With ``h >= 0`` the hidden activations, V the last weights,
   hidden activations can bring it back, and they move only while another output is alive: once all are dead, nothing
   moves any more.
 * **May die:** everything between. Here only runs can tell. In a test that was fixed beforehand κ failed to tell which
-  networks have lost an output after a hundred steps: outputs come back, and others die late. It is better at what the
-  first step does, as a look at the same runs suggests (``data/results/overshoot``).
+  networks have lost an output after a hundred steps: outputs come back, and others die late. It is good at what the
+  first step does, as a second test on other data found (``data/results/overshoot``).
 
 Relatives: "dying ReLU" looks at hidden units, mostly at the start (Lu et al., arXiv 1903.06733); the edge of stability
 (Cohen et al., arXiv 2103.00065) compares the learning rate with the curvature of the loss, later in training; maximal

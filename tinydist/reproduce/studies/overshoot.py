@@ -113,7 +113,7 @@ LOOKS = {
     "other activations": (GREEN, "^"),
     "normalised pixels": (PINK, "P"),
     "tables": (ORANGE, "D"),
-    "Fashion-MNIST": (SKY, "*"),
+    "Fashion-MNIST": (SKY, "X"),
 }
 """Colour and marker of each group."""
 
