@@ -54,14 +54,14 @@ def test_the_reference_bears_the_claims_out_on_raw_input_and_not_on_normalized(c
     assert (verdicts["7b"][0], verdicts["7c"][0], verdicts["7d"][1]) == ("held*", "NOT*", "held*")  # reduced protocol
     assert [number for number, found in verdicts.items() if found[2] == "NOT"] == ["1", "2b", "3a", "5a", "5b"]
     assert "ReLU2           45.99 ± 20.78    20  4.3 of 10" in shown
-    assert "8  Abs networks have no dead nodes in any layer    needs dead_hidden" in shown
+    assert "8: needs dead_hidden" in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_what_the_table_does_not_have_is_not_tested_by_name(table, capsys):
     shown = judge(capsys, table("\n".join([HEAD, *ROWS])))
     assert "HELD: 1 of 16 claims (raw input, reduced protocol)\n  2a ReLU2 fails" in shown
-    assert "2b ReLU2 fails by dead outputs                     needs dead_outputs" in shown
+    assert "2b: needs dead_outputs" in " ".join(shown.split())
     assert "ReLU2  40.10 ± 0.10     3  –  " in shown
     dead = "\n".join([f"{HEAD},dead_outputs", *(f"{row},{3 if 'ReLU2' in row else 0}" for row in ROWS)])
     assert "dead in 3 of 3 runs" in judge(capsys, table(dead))

@@ -2,8 +2,8 @@
 
 An entry of the weight meets one pixel of every window. These pixels, the entry's *tap*, are an image of the size of the
 output; a convolution is a sum of taps, each times its entry. NumPy lays out all taps of the whole batch ("im2col"), kh
-kw times the memory of the images, for one matrix product; the numba kernels read one tap of one image at a time, which
-stays in the cache, and use it for all outputs.
+kw times the memory of the images, for one matrix product; the numba kernels read a few taps of one image at a time,
+which stay in the cache, and use them for all outputs.
 
 Threads share out fixed chunks of the images. What is summed over the batch has one partial sum for each chunk, and
 these are added in order: the same bits at any number of threads.
@@ -113,11 +113,24 @@ def _add_tap(tap: Array, i: int, j: int, stride: int, image: Array) -> None:
                 pixels[column * stride] += tap[row, column]
 
 
+TOGETHER = 4
+"""Products that are added to a sum at a time, which is loaded and stored once for all of them."""
+
+
 @kernel(fastmath={"contract"})
-def _add_scaled(factor: float, terms: Array, sums: Array) -> None:
-    """Add ``factor * terms`` to `sums`, both of one axis."""
-    for k in range(len(terms)):
-        sums[k] += factor * terms[k]
+def _add_products(factors: Array, terms: Array, sums: Array) -> None:
+    """Add ``factors @ terms`` to `sums`: (products,), (products, places) and (places,)."""
+    products = len(factors)
+    whole = products - products % TOGETHER
+    for first in range(0, whole, TOGETHER):
+        a, b, c, d = factors[first], factors[first + 1], factors[first + 2], factors[first + 3]
+        of_a, of_b, of_c, of_d = terms[first], terms[first + 1], terms[first + 2], terms[first + 3]
+        for k in range(len(sums)):
+            sums[k] += a * of_a[k] + b * of_b[k] + c * of_c[k] + d * of_d[k]
+    for rest in range(whole, products):
+        factor, of_it = factors[rest], terms[rest]
+        for k in range(len(sums)):
+            sums[k] += factor * of_it[k]
 
 
 @kernel(parallel=True)
@@ -126,17 +139,21 @@ def _conv2d(x: Array, weight: Array, bias: Array, stride: int, y: Array) -> None
     outputs, channels, height, width = weight.shape
     rows, columns = y.shape[2:]
     sums = y.reshape(batch, outputs, rows * columns)
+    size = height * width
+    entries = weight.reshape(outputs, channels * size)
     for chunk in prange(CHUNKS):
-        tap = np.empty((rows, columns), dtype=x.dtype)
+        taps = np.empty((TOGETHER, rows, columns), dtype=x.dtype)
+        terms = taps.reshape(TOGETHER, rows * columns)
         for n in range(batch * chunk // CHUNKS, batch * (chunk + 1) // CHUNKS):
             for output in range(outputs):
                 sums[n, output] = bias[output]
-            for channel in range(channels):
-                for i in range(height):
-                    for j in range(width):
-                        _read_tap(x[n, channel], i, j, stride, tap)
-                        for output in range(outputs):
-                            _add_scaled(weight[output, channel, i, j], tap.reshape(-1), sums[n, output])
+            for first in range(0, channels * size, TOGETHER):
+                last = min(first + TOGETHER, channels * size)
+                for entry in range(first, last):
+                    channel, place = entry // size, entry % size
+                    _read_tap(x[n, channel], place // width, place % width, stride, taps[entry - first])
+                for output in range(outputs):
+                    _add_products(entries[output, first:last], terms[: last - first], sums[n, output])
 
 
 def conv2d_numba(x: Array, weight: Array, bias: Array, stride: int) -> Array:
@@ -160,8 +177,7 @@ def _conv2d_vjp_x(g: Array, weight: Array, stride: int, gradient: Array) -> None
                 for i in range(height):
                     for j in range(width):
                         tap[:] = 0
-                        for output in range(outputs):
-                            _add_scaled(weight[output, channel, i, j], flat[n, output], tap.reshape(-1))
+                        _add_products(weight[:, channel, i, j], flat[n], tap.reshape(-1))
                         _add_tap(tap, i, j, stride, gradient[n, channel])
 
 

@@ -260,12 +260,20 @@ def trained(records: Iterable[RunRecord], model: str) -> list[RunRecord]:
 
 
 def silent_images(runs: Sequence[RunRecord]) -> dict[str, float]:
-    """Return the mean percentage of silent images in each arm, of the runs in which they were counted."""
-    shares: dict[str, list[float]] = {}
+    """Return the mean percentage of silent images in each arm in which they were counted."""
+    shares = {
+        arm: [100 * run.final.silent_images for run in group if run.final.silent_images is not None]
+        for arm, group in _grouped(runs).items()
+    }
+    return {arm: float(np.mean(percents)) for arm, percents in shares.items() if percents}
+
+
+def _grouped(runs: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Group runs by arm."""
+    groups: dict[str, list[RunRecord]] = {}
     for run in runs:
-        if run.final.silent_images is not None:
-            shares.setdefault(run.config.arm, []).append(100 * run.final.silent_images)
-    return {arm: float(np.mean(percents)) for arm, percents in shares.items()}
+        groups.setdefault(run.config.arm, []).append(run)
+    return groups
 
 
 def _table_by_overshoot(runs: Sequence[RunRecord]) -> str:
@@ -280,12 +288,8 @@ def _table_by_overshoot(runs: Sequence[RunRecord]) -> str:
 
 def _table_of_arms_by_overshoot(runs: Sequence[RunRecord], found: Mapping[tuple[str, str], str]) -> str:
     """Return what became of ReLU2 in each arm, in order of the overshoot κ of its runs."""
-    by_name: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        if run.overshoot is not None:
-            by_name.setdefault(run.config.arm, []).append(run)
+    by_name, silent = _grouped(run for run in runs if run.overshoot is not None), silent_images(runs)
     kappas = {arm: float(np.median([run.overshoot for run in group])) for arm, group in by_name.items()}
-    silent = silent_images(runs)
     rows = [("arm", "κ (median)", "ReLU2: accuracy %", "dead outputs", "silent images %", "beside ReLU")]
     for arm in sorted(by_name, key=kappas.__getitem__):
         finals = [run.final for run in by_name[arm]]

@@ -265,7 +265,7 @@ def _less(name: str, other: str) -> Callable[[Sequence[Start]], float]:
 def findings(starts: Sequence[Start]) -> str:
     """Return the statistics, then each prediction with what came out, as text."""
     second = [each for each in starts if each.arm.name in SECOND]
-    tested = [each for each in starts if each.arm.model not in CONTROLS and each not in second]
+    tested = [each for each in starts if each.arm.model not in CONTROLS and each.arm.name not in SECOND]
     controls = [each for each in starts if each.arm.model in CONTROLS]
     parts = [_counts_table(tested), _predictors_table(tested), _arms_table(starts), _verdicts(tested)]
     if controls:
