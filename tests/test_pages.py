@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 from sklearn.metrics import roc_auc_score
 
 import tinydist
@@ -605,6 +606,33 @@ def dying_sentences():
     yield folder, f"is shown to collapse in {with_neg} of the {down} arms in which ReLU2 does"
     assert f"Abs2 where ReLU2 collapsed ({down} arms): collapsed in 0" in text
     assert len(re.findall(r"shown \(p for it", text)) == 3
+
+
+COSTS = {
+    "prototypes exchanged": "exchanged_accuracy",
+    "prototypes to the origin": "mu = 0",
+    "all prototypes their mean": "mu = mean",
+    "scales exchanged": "alpha exchanged",
+    "scales 1": "alpha = 1",
+    "scales the mean of their class": "alpha = mean",
+}
+"""Rows of the table on what each change costs, and the columns that they are about."""
+
+
+def test_what_a_change_of_offset_l2_costs_is_the_paired_difference_over_all_runs():
+    rows = [row for row in rows_of("ablation/ablation.csv") if row["epochs"] == "5000"]
+    _, costs = markdown_tables(RESULTS / "ablation" / "README.md")
+    _, *told = costs
+    expected = []
+    for words, column in COSTS.items():
+        cells = []
+        for input in ("raw", "unit", "normalized"):
+            both = [(float(row["test_accuracy"]), float(row[column])) for row in rows if row["input"] == input]
+            found = ttest_rel(*zip(*both, strict=True))
+            low, high = found.confidence_interval()
+            cells.append(f"{np.mean([before - after for before, after in both]):.2f} ({low:.2f} to {high:.2f})")
+        expected.append([words, *cells])
+    assert told == expected
 
 
 def exchanged_sentences():

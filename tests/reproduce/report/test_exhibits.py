@@ -1,6 +1,7 @@
 """The exhibits put together what tests/analysis and test_figures test piece by piece."""
 
 import io
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
@@ -126,7 +127,11 @@ def test_records_show_accuracy_curves_and_the_dying_outputs_of_runs_that_lost_so
     assert shown["learning-curves"].table.splitlines()[2].split()[0] == "ReLU2"
     assert "ReLU2, seed 1" in shown["dying-outputs"].table
     assert "seed 0" not in shown["dying-outputs"].table
-    assert "dying-outputs" not in [make().name for make in from_records(runs[2:], "")]
+    assert "In the end all of a run's outputs are off on 0 to 0% of these rows." in shown["dying-outputs"].text
+    assert "dying-outputs" not in [make().name for make in from_records(runs[2:3], "")]
+    older = [replace(run, curve=tuple(replace(m, silent_images=None) for m in run.curve)) for run in runs]
+    shown = {exhibit.name: exhibit for exhibit in (make() for make in from_records(older, ""))}
+    assert shown["dying-outputs"].text.endswith("from before the first step to the last.")
 
 
 def test_the_table_of_curves_has_mean_test_errors(record):

@@ -200,11 +200,17 @@ def _dying_outputs(lost: Sequence[RunRecord], label: str) -> Exhibit:
         )
         for r in lost[:DYING]
     }
+    silent = [100 * r.final.silent_images for r in lost[:DYING] if r.final.silent_images is not None]
+    mute = (
+        f" In the end all of a run's outputs are off on {min(silent):.0f} to {max(silent):.0f}% of these rows."
+        if silent
+        else ""
+    )
     return Exhibit(
         "dying-outputs",
         "How outputs die",
         f"{len(dying)} of the {len(lost)} runs in which outputs are dead in the end: the share of the training rows "
-        "on which each output is active, from before the first step to the last.",
+        f"on which each output is active, from before the first step to the last.{mute}",
         "\n\n".join(f"{run}\n{dying_outputs.output_activity_table(found)}" for run, found in dying.items()),
         png(dying_outputs.output_activity_figure(dying, label)),
         picture=True,
