@@ -177,14 +177,15 @@ def activations(file):
 def arms():
     accuracies, dead = by_arm_and_model("dying")
     kappas, silent = deaths_by_arm("overshoot"), deaths_by_arm("silent_images")
-    rows = [["start and step", "ReLU", "ReLU2", "κ, dead outputs, silent images of ReLU2", "ReLU2-Neg", "Abs2"]]
+    rows = [["start and step", "ReLU", "ReLU2", "κ, dead, silent", "ReLU2-Neg", "Abs2"]]
     for words, arm in ARMS.items():
         relu, relu2, neg, abs2 = (
             str(summarize(accuracies[arm, m])) if (arm, m) in accuracies else "diverged"
             for m in ("ReLU", "ReLU2", "ReLU2-Neg", "Abs2")
         )
         end = f"{summarize(dead[arm, 'ReLU2']).mean:.1f}, {100 * np.mean(silent[arm]):.0f}%"
-        rows.append([words, relu, relu2, f"{np.median(kappas[arm]):.2g}, {end}", neg, abs2])
+        kappa = float(f"{np.median(kappas[arm]):.2g}")
+        rows.append([words, relu, relu2, f"{kappa:g}, {end}", neg, abs2])
     return rows
 
 
