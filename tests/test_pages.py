@@ -358,7 +358,7 @@ def lead():
     columns = [model for pair in PAIRS.items() for model in pair]
     rows = [
         [arm.words, *(str(found[arm.name, model]) if (arm.name, model) in found else "" for model in columns)]
-        for arm in {arm.name: arm for arm in (*LINEAR, *OFFSET, RESTING)}.values()
+        for arm in {arm.name: arm for arm in (*LINEAR, *OFFSET, *RESTING)}.values()
     ]
     return [["start and step", *columns], *rows]
 
@@ -698,6 +698,12 @@ def lead_sentences():
     yield folder, f"it costs {small_pixels[0]:.0f} and {small_pixels[1]:.0f};"
     at_rest = [found["hidden-at-rest", model] for model in ("ReLU-L2", "Abs-L2", "ReLU", "Abs")]
     yield folder, "reaches {}% and Abs-L2 {}%, ReLU {} and Abs {}".format(*at_rest)
+    small = [found["pixels-to-1-hidden-at-rest", model] for model in ("ReLU-L2", "Abs-L2", "ReLU", "Abs")]
+    yield "studies", "OffsetL2 is at {}% and {}%, where ReLU has {}%".format(*small)
+    yield folder, "alone: {}% and {}%, where ReLU has {}% and Abs {}%".format(*small)
+    left = [np.mean(exchanged["pixels-to-1-hidden-at-rest", model]) for model in ("ReLU-L2", "Abs-L2")]
+    yield folder, f"an exchange leaves {left[0]:.0f}% of ReLU-L2 and of Abs-L2"
+    assert round(left[0]) == round(left[1])
     text = " ".join((RESULTS / "lead" / "study" / "lead.txt").read_text(encoding="utf-8").split())
     for decision in (
         "shown: ReLU-L2 as published above ReLU as published (",
@@ -796,7 +802,7 @@ def overshoot_sentences():
 
 @pytest.mark.parametrize("folder", ["overshoot", "ablation"])
 def test_a_folder_of_results_has_the_numbers_of_the_page(folder):
-    (table,) = markdown_tables(RESULTS / folder / "README.md")
+    table, *_ = markdown_tables(RESULTS / folder / "README.md")
     expected = {"overshoot": fitted, "ablation": ablation}[folder]()
     assert [row[1:] for row in table[1:]] == [row[1:] for row in expected[1:]]
 

@@ -28,7 +28,7 @@ def study(tmp_path_factory):
 def test_a_tiny_study_end_to_end(study):
     with (study / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * (len(LINEAR) + len(OFFSET) + 2)
+    assert len(rows) == 2 * 2 * (len(LINEAR) + len(OFFSET) + 2 * len(RESTING))
     text = (study / "study" / "lead.txt").read_text()
     assert text.startswith("Not the paper's protocol: 60 images, 3 steps\n")
     overshoots = [float(row["overshoot"]) for row in rows if (row["model"], row["arm"]) == ("Abs", "small-start")]
@@ -59,7 +59,7 @@ def test_each_arm_has_the_start_and_the_step_that_it_is_named_for(config):
 
 
 def test_each_statement_is_about_arms_that_are_run():
-    named = {f"{model} {arm.words}" for model in STUDY.models for arm in arms_of(model) if arm is not RESTING}
+    named = {f"{model} {arm.words}" for model in STUDY.models for arm in arms_of(model) if arm not in RESTING}
     assert {model for statement in statements() for model in statement.models} == named
 
 

@@ -64,14 +64,20 @@ LINEAR = (
     TO_1,
 )
 OFFSET = (AS_PUBLISHED, LARGE, TO_1)
-RESTING = Arm("hidden-at-rest", "with the hidden layer at rest", {"first_step": AT_REST})
+RESTING = (
+    Arm("hidden-at-rest", "with the hidden layer at rest", {"first_step": AT_REST}),
+    Arm(
+        *("pixels-to-1-hidden-at-rest", "on pixels to 1, lr 0.1, hidden layer at rest"),
+        pixels_up_to(1, lr=0.1, first_step=AT_REST),
+    ),
+)
 PAIRS = {"ReLU": "ReLU-L2", "Abs": "Abs-L2"}
 """The model with OffsetL2 beside each with a linear last layer."""
 
 
 def arms_of(model: str) -> tuple[Arm, ...]:
     """Return the arms of a model."""
-    return (*(LINEAR if model in PAIRS else OFFSET), RESTING)
+    return (*(LINEAR if model in PAIRS else OFFSET), *RESTING)
 
 
 def arms(config: RunConfig) -> Iterable[RunConfig]:
