@@ -13,12 +13,17 @@ from hypothesis import settings
 
 settings.register_profile("tinydist", deadline=None, derandomize=True)
 settings.load_profile("tinydist")
+WATCHING: dict[str, str] = {}
 if "PYTEST_XDIST_WORKER" in os.environ:
     numba.set_num_threads(1)  # the workers share the cores: threads that wait for one another would take far longer
-    for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
-        os.environ.pop(
-            name, None
-        )  # coverage looks at this process alone: the programs it starts would take twice as long
+    for name in {"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"} & os.environ.keys():
+        WATCHING[name] = os.environ.pop(name)  # coverage looks at this process alone: others would take twice as long
+
+
+@pytest.fixture
+def watching() -> dict[str, str]:
+    """Variables by which coverage, where it is on, looks at a program that a test starts, too."""
+    return WATCHING
 
 
 @pytest.fixture

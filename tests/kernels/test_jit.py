@@ -51,8 +51,9 @@ def finish(process):
     return shown
 
 
-def test_everything_runs_without_compiling():
-    finish(start(TRAIN + TRAIN_CONVOLUTION, NUMBA_DISABLE_JIT="1"))
+def test_everything_runs_without_compiling(watching):
+    """And is watched: what numba has compiled cannot be."""
+    finish(start(TRAIN + TRAIN_CONVOLUTION, NUMBA_DISABLE_JIT="1", **watching))
 
 
 LOOPS = """
@@ -106,8 +107,8 @@ for name, arrays in {"relu": one, "abs": one, "relu_vjp": two, "abs_vjp": two}.i
 """
 
 
-def test_every_loop_is_right_without_compiling():
-    finish(start(LOOPS, NUMBA_DISABLE_JIT="1"))
+def test_every_loop_is_right_without_compiling(watching):
+    finish(start(LOOPS, NUMBA_DISABLE_JIT="1", **watching))
 
 
 def test_processes_compile_side_by_side_and_the_next_one_compiles_nothing(tmp_path):
