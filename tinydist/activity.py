@@ -147,7 +147,7 @@ def silent_rows(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDA
     Returns:
         (samples,), True where no unit is active.
     """
-    return np.abs(activations).max(axis=1) <= threshold
+    return dead_units(activations.T, threshold)
 
 
 def active_counts(activations: NDArray[Any], threshold: float = DEAD_BELOW) -> NDArray[np.int64]:

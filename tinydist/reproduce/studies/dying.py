@@ -47,7 +47,7 @@ from tinydist.reproduce.runs.run import data_in_memory
 from tinydist.reproduce.runs.settings import LR, RunConfig, Setting
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.studies.overshoot import SPLIT, range_name
-from tinydist.reproduce.studies.study import AT_REST, LARGEST, Study, by_arm, pixels_up_to
+from tinydist.reproduce.studies.study import AT_REST, LARGEST, Study, by_arm, pixels_up_to, runs_by_arm
 from tinydist.tables import WIDTH, text_table
 from tinydist.trace.figures import gradient_flow
 from tinydist.trace.flow import Flow, record_flow
@@ -263,17 +263,9 @@ def silent_images(runs: Sequence[RunRecord]) -> dict[str, float]:
     """Return the mean percentage of silent images in each arm in which they were counted."""
     shares = {
         arm: [100 * run.final.silent_images for run in group if run.final.silent_images is not None]
-        for arm, group in _grouped(runs).items()
+        for arm, group in runs_by_arm(runs).items()
     }
     return {arm: float(np.mean(percents)) for arm, percents in shares.items() if percents}
-
-
-def _grouped(runs: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Group runs by arm."""
-    groups: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        groups.setdefault(run.config.arm, []).append(run)
-    return groups
 
 
 def _table_by_overshoot(runs: Sequence[RunRecord]) -> str:
@@ -288,7 +280,7 @@ def _table_by_overshoot(runs: Sequence[RunRecord]) -> str:
 
 def _table_of_arms_by_overshoot(runs: Sequence[RunRecord], found: Mapping[tuple[str, str], str]) -> str:
     """Return what became of ReLU2 in each arm, in order of the overshoot κ of its runs."""
-    by_name, silent = _grouped(run for run in runs if run.overshoot is not None), silent_images(runs)
+    by_name, silent = runs_by_arm(run for run in runs if run.overshoot is not None), silent_images(runs)
     kappas = {arm: float(np.median([run.overshoot for run in group])) for arm, group in by_name.items()}
     rows = [("arm", "κ (median)", "ReLU2: accuracy %", "dead outputs", "silent images %", "beside ReLU")]
     for arm in sorted(by_name, key=kappas.__getitem__):

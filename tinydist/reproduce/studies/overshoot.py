@@ -291,10 +291,9 @@ def _second_part(starts: Sequence[Start]) -> str:
         ),
         (_known(with_neg >= 0.9, with_neg), f"for ReLU2-Neg alone that is at least 0.9: {with_neg:.2f}"),
     ]
-    return f"Second part, Fashion-MNIST: {len(starts)} runs, κ from {min(s.kappa for s in starts):.2g} to " + (
-        f"{max(s.kappa for s in starts):.2g}.\n"
-        + "\n".join(f"{number}. {WORDS[held]}: {words}." for number, (held, words) in enumerate(lines, start=7))
-    )
+    low, high = min(each.kappa for each in starts), max(each.kappa for each in starts)
+    heading = f"Second part, Fashion-MNIST: {len(starts)} runs, κ from {low:.2g} to {high:.2g}."
+    return f"{heading}\n{_numbered(lines, 7)}"
 
 
 def _scored(starts: Sequence[Start], deaths: Callable[[Start], int | None]) -> tuple[Array, NDArray[np.bool_]]:
@@ -374,7 +373,14 @@ def _verdicts(starts: Sequence[Start]) -> str:
         (_known(later.low > 0, later.low), f"the largest κ of {STEPS} steps does better than the first, by {later}"),
         _one_threshold(starts),
     ]
-    return "\n".join(f"{number}. {WORDS[held]}: {words}." for number, (held, words) in enumerate(lines, start=1))
+    return _numbered(lines, 1)
+
+
+def _numbered(predictions: Sequence[tuple[bool | None, str]], first: int) -> str:
+    """Return predictions as lines, each with its number, from `first` on, and what came out."""
+    return "\n".join(
+        f"{number}. {WORDS[held]}: {words}." for number, (held, words) in enumerate(predictions, start=first)
+    )
 
 
 def _known(held: bool, *numbers: float) -> bool | None:

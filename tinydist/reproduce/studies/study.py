@@ -54,12 +54,17 @@ def pixels_up_to(largest: float, **changes: Any) -> dict[str, Any]:
     return {"first_init": scale, "first_step": scale**2, **changes}
 
 
-def by_arm(records: Iterable[RunRecord]) -> dict[str, dict[str, Outcome]]:
-    """Group runs by arm, then by model."""
+def runs_by_arm(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Group runs by arm."""
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
         groups.setdefault(record.config.arm, []).append(record)
-    return {arm: outcomes(group) for arm, group in groups.items()}
+    return groups
+
+
+def by_arm(records: Iterable[RunRecord]) -> dict[str, dict[str, Outcome]]:
+    """Group runs by arm, then by model."""
+    return {arm: outcomes(group) for arm, group in runs_by_arm(records).items()}
 
 
 def save_findings(out: Path, name: str, parts: Sequence[str], figure: Figure) -> tuple[str, list[Path]]:
