@@ -86,7 +86,7 @@ class Module:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Return copies of all tensors, parameters and constants, by name."""
-        return {name: tensor.data.copy() for name, tensor in self._named_tensors()}
+        return {name: tensor.data.copy(order="K") for name, tensor in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Set all tensors, parameters and constants, from arrays by name, keeping each one's dtype.

@@ -184,7 +184,8 @@ def _check_gradient(position: int, parameter: Tensor) -> None:
             f"the gradient of parameter {position} has shape {np.shape(gradient)}, expected {parameter.shape}, the "
             "parameter's own"
         )
-    if not math.isfinite(np.vdot(gradient, gradient)) and not np.isfinite(gradient).all():
+    entries = np.ravel(gradient, order="K")
+    if not math.isfinite(np.vdot(entries, entries)) and not np.isfinite(gradient).all():
         raise DivergedError(
             f"the gradient of parameter {position}, of shape {parameter.shape}, is not finite; a smaller lr may help"
         )

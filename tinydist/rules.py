@@ -35,7 +35,7 @@ READS_NOTHING = frozenset(
 
 def name_of(op: Callable[..., Any]) -> str:
     """Return the name of an op."""
-    return getattr(op, "__name__", repr(op))
+    return getattr(op, "__name__", None) or repr(op)
 
 
 def _is_own(op: Callable[..., Any]) -> bool:

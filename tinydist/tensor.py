@@ -132,7 +132,7 @@ class Tensor(Values):
             if not retain_graph:
                 tensor.inputs, tensor._vjps, tensor._recorded = (), None, ()
         for leaf, g in leaves:
-            leaf.grad = g.copy() if leaf.grad is None else leaf.grad + g
+            leaf.grad = g.copy(order="K") if leaf.grad is None else leaf.grad + g
 
     def _seed(self, gradient: ArrayLike | None) -> Array:
         if not self.requires_grad:

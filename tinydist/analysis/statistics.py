@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 OF_FLOATS = 1e-12
 """Deviation, relative to the mean, that rounding in double precision may leave of equal values."""
@@ -75,7 +75,7 @@ def summarize(values: Sequence[float], rounding: float = 0.0, overlap: float = 0
 
 def _quantile(level: float, df: float) -> float:
     """Return how many standard errors a two-sided confidence interval goes to either side."""
-    return float(special.stdtrit(df, (1 + level) / 2))
+    return float(scipy.special.stdtrit(df, (1 + level) / 2))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class TTest:
         return self._tail(value - self.difference)
 
     def _tail(self, distance: float) -> float:
-        return float(special.stdtr(self.df, -distance / self.standard_error)) if self.varies else 1.0
+        return float(scipy.special.stdtr(self.df, -distance / self.standard_error)) if self.varies else 1.0
 
     def p_differs(self) -> float:
         """Return the two-sided p for "the true difference is not 0"."""
@@ -200,7 +200,9 @@ def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:
     if not (a.varies and b.varies):
         return 1.0, 1.0
     statistic = (a.sd / b.sd / ratio) ** 2
-    return float(special.fdtrc(a.n - 1, b.n - 1, statistic)), float(special.fdtr(a.n - 1, b.n - 1, statistic))
+    return float(scipy.special.fdtrc(a.n - 1, b.n - 1, statistic)), float(
+        scipy.special.fdtr(a.n - 1, b.n - 1, statistic)
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

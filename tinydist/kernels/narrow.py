@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tinydist.kernels.chunks import CHUNKS
 from tinydist.kernels.memory import empty
 from tinydist.kernels.rows import (
+    BLOCK,
     dense_product,
     empty_tiles,
     in_tiles,
@@ -57,5 +58,6 @@ def narrow_vjp_weight_numpy(g: Array, x: Array) -> Array:
 def narrow_vjp_weight_numba(g: Array, x: Array) -> Array:
     """Return ``G^T X``: (batch, out) and (batch, in) to (out, in)."""
     partial = empty_tiles((CHUNKS, g.shape[1], x.shape[1]), g.dtype)
-    narrow_product_summed(np.ascontiguousarray(g), np.ascontiguousarray(x), partial)
+    tiled = empty_tiles((CHUNKS, BLOCK, x.shape[1]), g.dtype)
+    narrow_product_summed(np.ascontiguousarray(g), np.ascontiguousarray(x), tiled, partial)
     return sum_in_tiles(partial, x.shape[1])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tinydist.kernels.chunks import sum_chunks
 from tinydist.kernels.jit import kernel
-from tinydist.kernels.memory import CACHE_LINE, aligned_empty
+from tinydist.kernels.memory import aligned_empty
 from tinydist.kernels.processor import REGISTER
 
 Array = NDArray[Any]
@@ -186,19 +186,6 @@ def _fill_tiles(matrix: Array, tiles: Array) -> None:
                 copied[j] = 0
 
 
-@kernel()
-def _empty_block(like: Array) -> Array:
-    """Return uninitialised memory for a block of a matrix in tiles as wide as `like`, (tiles, rows, tile width).
-
-    It starts at a cache line. A thread asks for its own, so that memory does not grow with the number of chunks.
-    """
-    count, _, tile_width = like.shape
-    size = count * BLOCK * tile_width
-    memory = np.empty(size + CACHE_LINE // like.itemsize, dtype=like.dtype)
-    start = -memory.ctypes.data % CACHE_LINE // like.itemsize
-    return memory[start : start + size].reshape(count, BLOCK, tile_width)
-
-
 def in_tiles(matrix: Array) -> Array:
     """Return a matrix, (rows, width), in tiles, (tiles, rows, tile width), with zeros beyond its width."""
     tiles = empty_tiles(matrix.shape, matrix.dtype)
@@ -251,19 +238,22 @@ def sparse_product(pointers: Array, offsets: Array, values: Array, tiles: Array,
 
 
 @kernel(parallel=True, fastmath={"contract"})
-def sparse_product_summed(pointers: Array, offsets: Array, values: Array, matrix: Array, partial: Array) -> None:
+def sparse_product_summed(
+    pointers: Array, offsets: Array, values: Array, matrix: Array, tiled: Array, partial: Array
+) -> None:
     """Write the terms of ``P M``, for a P with many blocks of columns; threads share out chunks of blocks.
 
     Args:
         pointers, offsets, values: P, see :class:`tinydist.kernels.sparse.Blocks`.
         matrix: M, (columns, width), C-contiguous.
+        tiled: memory for a block of the matrix in tiles, of each chunk, (chunks, tiles, BLOCK, tile width).
         partial: the sums of the chunks, in tiles, (chunks, tiles, rows, tile width); written.
     """
     blocks = len(pointers)
     chunks, count, rows, _ = partial.shape
     for chunk in prange(chunks):
         partial[chunk] = 0
-        tiles = _empty_block(partial[chunk])
+        tiles = tiled[chunk]
         for block in range(blocks * chunk // chunks, blocks * (chunk + 1) // chunks):
             _fill_tiles(matrix[block * BLOCK : (block + 1) * BLOCK], tiles)
             for t in range(count):
@@ -325,12 +315,13 @@ def dense_product(a: Array, tiles: Array, result: Array) -> None:
 
 
 @kernel(parallel=True, fastmath={"contract"})
-def narrow_product_summed(narrow: Array, matrix: Array, partial: Array) -> None:
+def narrow_product_summed(narrow: Array, matrix: Array, tiled: Array, partial: Array) -> None:
     """Write the terms of ``N^T M``, for an N with few columns and many rows; threads share out chunks of rows.
 
     Args:
         narrow: N, (rows, columns), C-contiguous.
         matrix: M, (rows, width), C-contiguous.
+        tiled: memory for a block of the matrix in tiles, of each chunk, (chunks, tiles, BLOCK, tile width).
         partial: the sums of the chunks, in tiles, (chunks, tiles, columns, tile width); written.
     """
     rows, columns = narrow.shape
@@ -338,7 +329,7 @@ def narrow_product_summed(narrow: Array, matrix: Array, partial: Array) -> None:
     chunks, count = partial.shape[:2]
     for chunk in prange(chunks):
         partial[chunk] = 0
-        tiles = _empty_block(partial[chunk])
+        tiles = tiled[chunk]
         last = rows * (chunk + 1) // chunks
         for first in range(rows * chunk // chunks, last, BLOCK):
             length = min(BLOCK, last - first)

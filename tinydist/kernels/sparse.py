@@ -116,7 +116,8 @@ def sparse_matmul_summed_numba(blocks: Blocks, matrix: Array) -> Array:
     chunks = min(BLOCK_CHUNKS, (count + BLOCKS_PER_CHUNK - 1) // BLOCKS_PER_CHUNK)
     width = matrix.shape[1]
     partial = empty_tiles((chunks, blocks.shape[0], width), matrix.dtype)
-    sparse_product_summed(blocks.pointers, blocks.offsets, blocks.values, np.ascontiguousarray(matrix), partial)
+    tiled = empty_tiles((chunks, BLOCK, width), matrix.dtype)
+    sparse_product_summed(blocks.pointers, blocks.offsets, blocks.values, np.ascontiguousarray(matrix), tiled, partial)
     return sum_in_tiles(partial, width)
 
 

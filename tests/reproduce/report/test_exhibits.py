@@ -34,7 +34,7 @@ def shown(trained):
 
 def test_every_exhibit_has_a_name_of_its_own_words_a_table_and_a_figure(shown):
     assert list(shown) == [
-        *("node-activity", "clamped-layer", "outputs", "clamped-nodes", "latent-plane", "pre-activations"),
+        *("node-activity", "outputs", "clamped-layer", "clamped-nodes", "latent-plane", "pre-activations"),
         *("hidden-units", "output-gradients", "ablation", "prototypes-Abs-L2"),
     ]
     for exhibit in shown.values():

@@ -6,6 +6,7 @@ import pytest
 
 from tinydist.errors import DataError
 from tinydist.reproduce.runs.records import (
+    all_finished,
     load_config,
     load_configs,
     load_finished,
@@ -44,7 +45,7 @@ def test_csv_has_a_row_for_each_run_whatever_its_fate(saved, config, tmp_path):
     for run in [("ReLU", 1), ("ReLU", 0, 80.0, 2), ("ReLU", 10), ("Abs", 0, 90.0, 0, "diverged: loss nan")]:
         saved(*run)
     write_config(config("Abs", 1), tmp_path, parts=[])  # not finished
-    with write_csv(tmp_path).open(newline="") as file:
+    with write_csv(tmp_path, all_finished(tmp_path)).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert set(rows[0]) >= COLUMNS
     assert [(row["model"], row["seed"], row["test_accuracy"]) for row in rows] == [
@@ -142,7 +143,7 @@ def test_pandas_reads_the_csv(saved, tmp_path):
     pandas = pytest.importorskip("pandas")
     for run in [("ReLU", 0, 80.0, 2), ("ReLU", 1), ("Abs", 0, 90.0, 0, "diverged: loss, nan")]:
         saved(*run)
-    table = pandas.read_csv(write_csv(tmp_path))
+    table = pandas.read_csv(write_csv(tmp_path, all_finished(tmp_path)))
     good = table[table.status == "ok"]
     assert good.groupby("model").test_accuracy.mean().to_dict() == {"ReLU": 85.0}
     assert table[["seed", "epochs", "train_size"]].dtypes.unique().tolist() == ["int64"]

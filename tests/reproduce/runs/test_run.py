@@ -16,7 +16,7 @@ from tinydist.reproduce.runs import run
 from tinydist.reproduce.runs.checkpoints import Checkpoint, ForeignCheckpointError, load_checkpoint, save_arrays
 from tinydist.reproduce.runs.environment import environment
 from tinydist.reproduce.runs.pool import LocalPool
-from tinydist.reproduce.runs.records import load_config, load_record, write_config, write_csv
+from tinydist.reproduce.runs.records import all_finished, load_config, load_record, write_config, write_csv
 from tinydist.reproduce.runs.run import execute, first_overshoot
 from tinydist.reproduce.runs.starts import start
 from tinydist.reproduce.runs.sweep import sweep
@@ -315,7 +315,7 @@ def test_a_run_records_the_overshoot_of_its_first_step(config, tmp_path, change)
     record = do(settings, tmp_path)
     assert record.overshoot == pytest.approx(overshoot_by_hand(settings), rel=1e-3)
     assert load_record(settings.folder(tmp_path)).overshoot == record.overshoot
-    with write_csv(tmp_path).open(newline="") as file:
+    with write_csv(tmp_path, all_finished(tmp_path)).open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert float(row["overshoot"]) == record.overshoot
 
@@ -336,7 +336,7 @@ def test_a_run_whose_first_step_overflows_has_no_overshoot(config, tmp_path):
     assert record.status.startswith("diverged")
     assert record.overshoot is None
     assert load_record(settings.folder(tmp_path)).overshoot is None
-    with write_csv(tmp_path).open(newline="") as file:
+    with write_csv(tmp_path, all_finished(tmp_path)).open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["overshoot"] == ""
 

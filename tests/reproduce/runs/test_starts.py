@@ -108,3 +108,15 @@ def test_every_initialisation_leaves_finite_weights(config, data):
         for model_name in ("ReLU2", "Abs-L2"):
             model, _ = start(config(model_name, initialization=name), data)
             assert all(np.isfinite(weight).all() for weight in model.state_dict().values())
+
+
+def test_sparse_images_find_the_weights_of_a_pixel_side_by_side_also_after_a_checkpoint(config, data):
+    sparse = datasets.load("mnist", "raw", train_size=200, layout="sparse")
+    settings = config("ReLU", 0)
+    (model, optimizer), (plain, _) = start(settings, sparse), start(settings, data)
+    weight = model.linear0.weight
+    np.testing.assert_array_equal(weight.data, plain.linear0.weight.data)
+    training_step(model(sparse.x_train).cross_entropy(sparse.y_train), optimizer)
+    model.load_state_dict(model.state_dict())
+    assert weight.data.flags.f_contiguous
+    assert weight.grad.flags.f_contiguous

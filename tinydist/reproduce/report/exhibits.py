@@ -233,13 +233,14 @@ def _curves_table(records: Sequence[RunRecord]) -> str:
 
 def first_look(trained: Trained) -> list[Callable[[], Exhibit]]:
     """Return functions that make the exhibits from trained weights which say most: what dies, and what is read how."""
-    return [partial(make, trained) for make in (_activity, _clamped_layers, _outputs)]
+    return [partial(make, trained) for make in (_activity, _outputs)]
 
 
 def from_weights(trained: Trained) -> list[Callable[[], Exhibit]]:
     """Return functions that make all exhibits that need trained weights."""
     make: list[Callable[[], Exhibit]] = [
         *first_look(trained),
+        partial(_clamped_layers, trained),
         partial(_clamped_nodes, trained),
         partial(_planes, trained),
         partial(_distributions, trained),

@@ -131,9 +131,10 @@ def _section(
             calls += exhibits.from_weights(trained) if complete else exhibits.first_look(trained)
             left_out = trained.left_out if complete else MORE.format(folder=shlex.quote(str(out)))
             reading = str(data.reading)
-        made = steps(side_by_side(calls, jobs), f"figures, {name} input", len(calls))
+        # from the last to the first, as the last ones take the longest, and others fill what is left of the time
+        made = steps(side_by_side(calls[::-1], jobs), f"figures, {name} input", len(calls))
         with closing(made):
-            shown += _saved(made, out / FIGURES / name)
+            shown += [*_saved(made, out / FIGURES / name)][::-1]
     verdicts = {verdict.claim.number: verdict for verdict in judged}
     notes = protocol_notes(setting, fewest)
     title = f"{name} input"

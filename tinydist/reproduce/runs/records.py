@@ -299,7 +299,12 @@ def load_configs(out: Path) -> list[RunConfig]:
             "They cannot be mixed with new ones: choose another folder with --out, or move this one away"
         )
     ours = [folder for folder in folders if folder.is_dir() and _names(folder) & FILES]
-    return sorted((load_config(folder)[0] for folder in ours), key=lambda c: (c.input, c.arm, c.model, c.seed))
+    return sorted((load_config(folder)[0] for folder in ours), key=_place)
+
+
+def _place(config: RunConfig) -> tuple[str, str, str, int]:
+    """Return by what runs are sorted."""
+    return config.input, config.arm, config.model, config.seed
 
 
 def _names(folder: Path) -> set[str]:
@@ -412,14 +417,14 @@ def _holds_something(path: Path) -> bool:
     return os.path.lexists(path) and path.lstat().st_size > 0
 
 
-def write_csv(out: Path) -> Path:
-    """Rewrite ``results.csv`` from all finished runs in `out`, and return its path."""
-    records = all_finished(out)
+def write_csv(out: Path, records: Iterable[RunRecord]) -> Path:
+    """Rewrite ``results.csv`` in `out` from the records of all runs that are finished there, and return its path."""
     text = io.StringIO()
-    if records:
-        writer = csv.DictWriter(text, fieldnames=records[0].row(), lineterminator="\n")
+    rows = [record.row() for record in sorted(records, key=lambda record: _place(record.config))]
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(record.row() for record in records)
+        writer.writerows(rows)
     path = out / CSV
     write_atomically(path, text.getvalue())
     return path

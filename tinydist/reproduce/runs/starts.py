@@ -12,6 +12,7 @@ from tinydist.models import build_model
 from tinydist.nn import Sequential
 from tinydist.optim import SGD, Adam, Optimizer
 from tinydist.reproduce.runs.settings import RunConfig
+from tinydist.sparse import SparseMatrix
 
 
 def _uniform(*_: object) -> None:
@@ -75,6 +76,8 @@ def start(config: RunConfig, data: Dataset | StreamedDataset) -> tuple[Sequentia
     first, last = next(iter(parameters)), next(name for name in LAST_WEIGHTS if name in parameters)
     for name, factor in ((first, config.first_init), (last, config.last_init)):
         parameters[name].data *= parameters[name].dtype.type(factor)
+    if isinstance(data.x_train, SparseMatrix):  # of which a pixel takes the weights to all hidden units at once
+        parameters[first].data = np.asfortranarray(parameters[first].data)
     steps = {first: config.first_step, last: config.last_step}
     factors = [steps.get(name, 1.0) for name in parameters]
     return model, OPTIMIZERS[config.optimizer](list(parameters.values()), config.lr, lr_factors=factors)

@@ -12,7 +12,15 @@ from tinydist.reproduce.runs.checkpoints import ForeignCheckpointError, find_che
 from tinydist.reproduce.runs.environment import command
 from tinydist.reproduce.runs.pool import Pool, Task
 from tinydist.reproduce.runs.progress import Progress
-from tinydist.reproduce.runs.records import CHECKPOINT, CONFIG, RunRecord, load_finished, write_config, write_csv
+from tinydist.reproduce.runs.records import (
+    CHECKPOINT,
+    CONFIG,
+    RunRecord,
+    all_finished,
+    load_finished,
+    write_config,
+    write_csv,
+)
 from tinydist.reproduce.runs.run import held, tell
 from tinydist.reproduce.runs.settings import RunConfig
 
@@ -57,7 +65,8 @@ def _sweep(configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every
     for config in left:
         if not (config.folder(out) / CONFIG).exists():
             write_config(config, out, parts=[])
-    write_csv(out)
+    records = {record.config: record for record in all_finished(out)}  # of earlier sweeps, too
+    write_csv(out, records.values())
     start = {"command": command(), "jobs": min(pool.jobs, max(len(left), 1))}
     with pool.scratch(out) as scratch, Progress(done, scratch / "epochs", [*finished.values()]) as progress:
         tasks = [
@@ -66,7 +75,8 @@ def _sweep(configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every
         ]
         for record in pool.do([*_both_ends(tasks)]):
             finished[record.config] = record
-            write_csv(out)
+            records[record.config] = record
+            write_csv(out, records.values())
             progress.finished(record)
     return [finished[config] for config in configs]
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
 
 from tinydist.activity import layer_outputs
 from tinydist.analysis.overshoot import THRESHOLD, descending_overshoots
@@ -209,7 +209,7 @@ def _mean_square(rows: NDArray[Any]) -> float:
 
 def area_under_roc(scores: Array, positive: NDArray[np.bool_]) -> float:
     """Return the probability that a positive one has a higher score than another, a tie counted as half; or NaN."""
-    ranks, count = stats.rankdata(scores), int(positive.sum())
+    ranks, count = scipy.stats.rankdata(scores), int(positive.sum())
     others = len(scores) - count
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others)) if count * others else math.nan
 
@@ -249,7 +249,7 @@ def _rank_correlation(name: str) -> Callable[[Sequence[Start]], float]:
     def correlation(starts: Sequence[Start]) -> float:
         values, shares = _values(starts, name), [each.deaths / each.outputs for each in starts]
         varies = len(set(values.tolist())) > 1 and len(set(shares)) > 1
-        return float(stats.spearmanr(values, shares).statistic) if varies else math.nan
+        return float(scipy.stats.spearmanr(values, shares).statistic) if varies else math.nan
 
     return correlation
 
