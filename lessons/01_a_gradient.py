@@ -5,8 +5,9 @@
 # gradient is wrong.
 #
 # The paper's two activations differ in one thing only: what they do to negative numbers. `relu(x)` turns them into 0,
-# `abs(x)` flips their sign. Take a neuron with one weight `w`, one input and a target. How does the loss change when
-# `w` changes a little?
+# `abs(x)` flips their sign. Take a unit with one weight `w`. Its input is a pixel of 2, its output should be 1, the
+# target, and the loss is the square of what is amiss. How does the loss change when `w` changes a little? (A tensor
+# with `requires_grad=True` is one whose gradient we want.)
 
 # %%
 from pathlib import Path
@@ -27,8 +28,8 @@ def loss(w: td.Tensor, activation: str) -> td.Tensor:
 
 
 # %% [markdown]
-# **Predict first.** The weight is -1.5, so z = -3. Which way should `w` move to lower the loss with `relu`? And with
-# `abs`? Decide before you run the next cell.
+# **Predict first.** The weight is -1.5, so z = w · 2 = -3. Which way should `w` move to lower the loss with `relu`? And
+# with `abs`? Decide before you run the next cell.
 
 # %%
 for activation in ("relu", "abs"):
@@ -69,8 +70,10 @@ print("figure saved in", output)
 
 # %% [markdown]
 # **The same on a real digit.** The gradient of a whole network is the same kind of product, with more factors.
-# `gradcheck` compares the gradients with slopes measured along random directions. Here it does so for an `Abs2` network
-# on eight MNIST images.
+# `gradcheck` compares the gradients with slopes measured along random directions, and names the entry if one is wrong.
+# Here it does so on eight digits, for `Abs2`: the network of lesson 0 with Abs in place of ReLU, and a second Abs
+# behind its logits. (`state_dict()` gives the weights by name; `cross_entropy` is the loss, which lesson 6 takes
+# apart.)
 
 # %%
 data = td.datasets.load("mnist", input="unit")
@@ -88,8 +91,9 @@ td.gradcheck(network_loss, first_layer, second_layer)
 print("the gradients of the network agree with the measured slopes")
 
 # %% [markdown]
-# **Exercise.** Write a rule for `x ** 3` whose gradient is wrong by one part in a thousand. Read what `gradcheck`
-# reports:
+# **Exercise.** A *gradient rule* takes g, the gradient of an operation's result, and returns the gradient of its input:
+# g times the slope. An operation returns its value and such a rule. Here is one for `x ** 3` whose gradient is wrong by
+# one part in a thousand. Read what `gradcheck` reports:
 #
 #     def cube(x):
 #         return x**3, (lambda g: 3.003 * g * x**2,)

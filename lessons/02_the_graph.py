@@ -7,7 +7,8 @@
 #
 # Lesson 1 multiplied slopes along the one path from the loss to a weight. A network has many paths. Each tensor stores
 # the name of the operation that made it (`op`) and the tensors it was made from (`inputs`). Followed from the loss,
-# these links form the **computational graph**. The chain rule on this graph has two parts. Along a path, slopes
+# these links form the **computational graph**; a tensor that nothing was made from is a *leaf*. The chain rule of
+# calculus has two parts on this graph. Along a path, slopes
 # multiply. Where paths meet, the products add up. In the example `h` is used three times, once by `loss` and twice by
 # `m`.
 #
@@ -127,8 +128,8 @@ print("figure saved in", output)
 # ## The graph of a real network
 #
 # Here are two of the paper's models on 500 digits. For each, the table lists the nodes in the order in which
-# `backward()` visits them. An output of ReLU2 is an *intensity*. An output of Abs-L2 is a weighted *distance* from a
-# prototype, `mu`.
+# `backward()` visits them. ReLU2 is that of lesson 0. Abs-L2 has Abs in place of ReLU, and its last layer measures how
+# far the hidden units are from ten points, its prototypes `mu` (lesson 11).
 #
 # **Predict first.** Which operation of ReLU2 is the first to receive a gradient from the loss? Are the images visited?
 
@@ -151,9 +152,10 @@ for name in ("ReLU2", "Abs-L2"):
         print(f"   {tensor.op or parameter_names[id(tensor)]:19}  {tensor.shape!s:10}  {parents}")
 
 # %% [markdown]
-# **Notice.** The walk ends at the parameters. The images are left out, because they do not require a gradient. In ReLU2
-# the whole gradient of the loss passes through one `relu` before it reaches any weight. Where this `relu` is off,
-# everything behind it gets a gradient of 0. In Abs-L2 no such gate stands between the loss and the distances.
+# **Notice.** Every path ends at a parameter, a tensor that training changes. The images are left out, because they do
+# not require a gradient. In ReLU2 the whole gradient of the loss passes through one `relu` before it reaches any
+# weight. Where the output of an image for a class is 0, this `relu` passes on 0: there, the loss of that image changes
+# no weight. In Abs-L2 nothing of the kind stands between the loss and the distances.
 #
 # ## Gradients stay until they are cleared
 #
@@ -177,7 +179,7 @@ print(f"not cleared: {bias.grad @ whole / (whole @ whole):.4f} times the gradien
 # step to the next, adding is wrong: it mixes in gradients that were computed for older weights. Only you know where a
 # step ends. Call `zero_grad()` there.
 #
-# **Exercise.** Write the order, then the walk:
+# **Exercise.** Write two functions of tinydist, first the order, then the walk:
 #
 #     python -m tinydist.exercises check topological_order
 #     python -m tinydist.exercises check backward

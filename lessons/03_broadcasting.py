@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 3. Broadcasting copies, so its gradient adds up
 #
-# After this lesson you can explain why the gradient of a bias is a sum over the batch. You can explain how a gradient
-# gets back the shape of the tensor it belongs to. You also know why a gradient of the right shape can still be wrong.
+# After this lesson you can explain why the gradient of a bias is a sum over the *batch*, the images that go through a
+# network together. You can explain how a gradient gets back the shape of the tensor it belongs to. You also know why a
+# gradient of the right shape can still be wrong.
 #
 # A layer adds one bias, shape (10,), to all rows of a (3000, 10) array. NumPy acts as if the bias had been copied 3000
 # times: it **broadcasts** the bias. Shapes are aligned from the right. An array is copied along an axis in two cases:
@@ -37,9 +38,10 @@ for shape in ((4,), (3, 1), (1, 1), ()):
 #
 # ## The bias of a layer on real digits
 #
-# If all weights of a layer are 0, its output does not depend on the images, and its softmax gives each class a
-# probability of 1/10. G is the gradient of cross-entropy at the logits (`scores` below). Each of its rows is 1/10, less
-# 1 at the label, divided by the batch size (lesson 6 derives it).
+# *Softmax* turns an image's ten logits into ten probabilities, which the loss looks at. If all weights of a layer are
+# 0, its logits do not depend on the images and are all equal, so that every class gets a probability of 1/10. Let G be
+# the gradient of the loss at the logits (`scores` below). Lesson 6 derives it; until then take it on trust: each entry
+# is the probability, minus 1 in the column of the label, all divided by 3000, the number of images.
 #
 # **Predict first.** Sum that over the batch. What does the bias of class k learn in its first step?
 
@@ -154,8 +156,8 @@ for rule in (add_without_sum, add_with_wrong_axes):
 # %% [markdown]
 # **Notice.** The check of shapes caught the first rule. The second rule passes this check, because in a square case
 # rows and columns are equally long. It even gives the true gradient of `.sum()`: there G is 1 everywhere, and all its
-# sums are equal. `gradcheck` weights the entries at random, so it can tell rows from columns. Test rules with sizes and
-# gradients that differ.
+# sums are equal. `gradcheck` weights the entries at random, so it can tell rows from columns. Test rules with axes of
+# different lengths, and with a G whose entries differ.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")

@@ -4,10 +4,12 @@
 # After this lesson you can explain what a unit of a linear layer measures, and derive the three gradients of the layer.
 # You can also say how a step changes the picture that a unit keeps in its weights.
 #
-# A layer computes Y = X Wᵀ + b. Row i of W is unit i's weight, an image like its inputs. On one image x the output of
-# the unit is w·x + b: the length of x along the direction w, times ||w||, shifted by b. All points with w·x + b = 0
-# form a **hyperplane** with w as its normal. The signed distance of x from it is (w·x + b) / ||w||. Move x by this
-# distance against w / ||w||, and the output of the unit becomes 0.
+# A layer computes Y = X Wᵀ + b: X has a row for each image, Y too, and W has a row for each unit (Wᵀ is W with rows and
+# columns exchanged). Row i of W is unit i's weight, an image like its inputs. On one image x the output of the unit is
+# w·x + b, the sum of the products of their entries, plus b. It is the length of x along the direction w, times ||w||,
+# the length of w, shifted by b. All points with w·x + b = 0 form a **hyperplane**: in two dimensions it would be a
+# line, in three a plane, and w stands at right angles to it. The signed distance of x from it is (w·x + b) / ||w||.
+# Move x that far in the direction opposite to w, and the output of the unit becomes 0.
 #
 # **Predict first.** We train a single layer of ten units on 3000 digits with cross-entropy, and look at unit 3. On
 # which side of its hyperplane will the 3s lie? And on which side the other digits?
@@ -39,11 +41,11 @@ for epoch in range(EPOCHS):
 weight, bias = layer.weight.data.astype(float), layer.bias.data.astype(float)  # (10, 784), (10,)
 distances = (images @ weight.T + bias) / np.linalg.norm(weight, axis=1)  # (3000, 10)
 
-print("unit  mean distance of its own digit  of the others  own on the positive side %  others %")
+print("unit  mean signed distance of its own digit  of the others  own on the positive side %  others %")
 for unit in range(10):
     own, others = distances[labels == unit, unit], distances[labels != unit, unit]
     shares = f"{100 * np.mean(own > 0):27.0f}  {100 * np.mean(others > 0):8.0f}"
-    print(f"{unit:4}  {own.mean():29.2f}  {others.mean():13.2f}  {shares}")
+    print(f"{unit:4}  {own.mean():36.2f}  {others.mean():13.2f}  {shares}")
 
 # The nearest point of the hyperplane, found without the formula: the shortest move that makes w·x + b zero.
 x, w, b = images[0].astype(float), weight[3], bias[3]
@@ -51,9 +53,9 @@ shortest = np.linalg.norm(np.linalg.lstsq(w[None], [-(w @ x + b)])[0])
 print(f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, length of the shortest move {shortest:.4f}")
 
 # %% [markdown]
-# **Notice.** Each unit has nearly all of its own digits on the positive side. The other digits lie around the
-# hyperplane, on both sides. The reason is that softmax compares the units with one another, so no unit has to place its
-# own zero correctly.
+# **Notice.** Each unit has nearly all of its own digits on the positive side. The other digits lie on both sides of the
+# hyperplane, of some units mostly on the negative one. The reason is that softmax compares the units with one another,
+# so no unit has to place its own zero correctly.
 #
 # The paper's question is in this table. A unit can say "this is a 3" in two ways. With an *intensity*, the output is
 # large, and the hyperplane is far from the 3s. With a *distance*, the output is close to 0, and the hyperplane passes
@@ -94,14 +96,15 @@ for name, tensor, sums, product in zip("XWb", tensors, (sums_x, sums_w, sums_b),
     print(f"gradient of {name}: shape {tensor.shape!s:6}  backward, written-out sums and matrix product agree: {equal}")
 
 # %% [markdown]
-# **Notice.** When all sizes differ, the shapes leave no other choice. The gradient of W has shape (out, in), and only
-# Gᵀ X has this shape. The same holds for any product Y = A B: the gradient of A is G Bᵀ, and the gradient of B is Aᵀ G.
+# **Notice.** When all sizes differ, the shapes leave no other choice. The gradient of W has shape (out, in), and of the
+# products of two of them only Gᵀ X has this shape. The same holds for any product Y = A B: the gradient of A is G Bᵀ,
+# and the gradient of B is Aᵀ G.
 #
 # ## What a step does to the picture
 #
 # Gᵀ X is a sum over images: image n adds g_ni x_n to the gradient of unit i's weight. So an image can change the
 # picture of a unit in one way only: by adding or subtracting a multiple of itself. For all units at once this change is
-# a matrix of rank one.
+# a matrix of rank one, a column times a row.
 #
 # The factors are known from lesson 3. At the logits (`scores` below), g_ni is the softmax, less 1 if i is the label,
 # divided by the batch size. It is negative for the unit's own digit and positive for all others.
@@ -148,7 +151,7 @@ print("figure saved in", output)
 # **Notice.** Blue adds, red subtracts. The step adds roughly a mean 3 and subtracts a mean of all other digits. The
 # middle of the image is common to both and partly cancels. What distinguishes a 3 from the rest stays. The trained
 # pictures in the top row are the result of 200 such steps: sums of digits, added to the noise they started from. A unit
-# whose gradient is 0 on every image adds nothing. Its picture never changes.
+# whose gradient is 0 on every image gets nothing added, and its picture stays as it is.
 #
 # **Exercise.** Write the two ops:
 #
@@ -156,4 +159,4 @@ print("figure saved in", output)
 #     python -m tinydist.exercises check linear
 #
 # Then train `td.build_model("Abs", hidden=10)` the same way and draw `linear0.weight`. A hidden unit has no digit of
-# its own. Do its hyperplanes pass through digits, or between them? Lesson 7 looks into it.
+# its own. Do its hyperplanes pass through digits, or between them? (Lesson 7 asks this of units that have a class.)

@@ -120,17 +120,17 @@ print(f"neighbouring pixels that tie: {100 * np.mean(pixels[:, :, :-1] == pixels
 #
 # ## What the negative side does to a gradient
 #
-# **Predict first.** Of all |g| that arrives at the activations, which share does ReLU cut? Which does Abs turn round,
+# **Predict first.** Of all |g| that arrives at the activations, which share does ReLU cut? Which does Abs flip,
 # or lose?
 
 # %%
-print("               cut %  turned round %  passed on as it is %")
+print("                  cut %       flipped %  passed on as it is %")
 shares = {}
 for key, (_, arriving, leaving) in snapshots.items():
     size = np.abs(arriving, dtype=float)
     kinds = (leaving == 0, leaving == -arriving, leaving == arriving)
     shares[key] = [100 * size[kind].sum() / size.sum() for kind in kinds]
-    print("{:4}  {}  {:6.1f}  {:14.1f}  {:20.1f}".format(*key, *shares[key]))
+    print("{:4}  {}  {:10.1f}  {:14.1f}  {:20.1f}".format(*key, *shares[key]))
 
 for function in (td.Tensor.relu, td.Tensor.abs):
     z = snapshots["ReLU", "initial"][0][:4, :32].astype(float)
@@ -143,7 +143,7 @@ for function in (td.Tensor.relu, td.Tensor.abs):
         print(f"{function.__name__} agrees with finite differences, but not at 0: {caught}")
 
 # %% [markdown]
-# **Notice.** Abs turns the sign round and loses nothing: every gradient is passed on with its full size. ReLU cuts
+# **Notice.** Abs flips the sign and loses nothing: every gradient is passed on with its full size. ReLU cuts
 # about half of the gradient at the start and most of it at the end. A unit learns only from images on which it is
 # already active. ReLU2 dies because of this cut (lesson 8). Abs2 cannot die, because Abs only turns the sign.
 #
@@ -159,7 +159,7 @@ axes[0].plot([-1, 0, 1], [1, 0, 1], color="#0072B2", lw=2.5)
 axes[0].set(xlabel="x", ylabel="abs(x)", title="subgradients of abs at 0")
 
 names, start = [" ".join(key) for key in shares], np.zeros(len(shares))
-kinds = (("cut", "#D55E00", "//"), ("turned round", "#56B4E9", ".."), ("passed on", "#009E73", ""))
+kinds = (("cut", "#D55E00", "//"), ("flipped", "#56B4E9", ".."), ("passed on", "#009E73", ""))
 for (label, color, hatch), part in zip(kinds, np.transpose(list(shares.values())), strict=True):
     axes[1].barh(names, part, left=start, label=label, color=color, hatch=hatch, edgecolor="white")
     start = start + part

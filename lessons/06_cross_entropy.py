@@ -57,18 +57,18 @@ for added in (0, 1000):
 
 # %%
 print("margin      loss   push on the right logit   on a wrong one   (two classes, float32)")
-for margin in (0, 1, 5, 10, 20, 50):
+for margin in (0, 1, 5, 10, 17, 20, 50):
     z = np.array([[margin, 0]], dtype=np.float32)
     loss = td.Tensor(z).cross_entropy(np.array([0])).item()
     right, wrong = push(td.Tensor(z), np.array([0]))[0]
     print(f"{margin:6}  {loss + 0:8.1e}   {right + 0:23.1e}   {wrong:14.1e}")
 
 # %% [markdown]
-# **Notice.** In exact arithmetic there is no such margin: the push is 1 - p, and p never reaches 1. The push shrinks by
-# a factor of e for every step of the margin. It always points the same way: right logit up, others down, *without end*.
-# This is the meaning of "cross-entropy wants intensity". Only rounding stops the push. In float32, p next to 1 rounds
-# to 1 from a margin of about 17. The right logit then gets no push any more, while a push of 2e-09 on the wrong logit
-# can still be represented.
+# **Notice.** In exact arithmetic there is no such margin: the push is 1 - p, and p never reaches 1. From a margin of a
+# few on, each further 1 makes the push smaller by a factor of e, nearly. It always points the same way: right logit up,
+# others down, *without end*. This is the meaning of "cross-entropy wants intensity". Only rounding stops the push. In
+# float32, p next to 1 rounds to 1 from a margin of about 17. The right logit then gets no push any more, while a push
+# of 2e-09 on the wrong logit can still be represented.
 #
 # ## Do not overflow
 #
@@ -125,8 +125,8 @@ for scale in ("unit", "raw"):
     print(f"  images whose pushes are all -1, 0 or +1 (within 0.01): {100 * np.mean(all_or_nothing):.0f}%")
 
 # %% [markdown]
-# **Notice.** With raw pixels the logits lie far apart. The untrained network is certain of nearly everything, and
-# mostly wrong. The losses are 50 on average and above 200 for some images. (The logarithm of a computed p would have
+# **Notice.** With raw pixels the logits lie far apart. The untrained network is certain of most images, and
+# often wrong. The losses are 54 on average and above 200 for some images. (The logarithm of a computed p would have
 # given infinity for more than one image in ten.) The push is no longer spread over ten outputs. For most images it is
 # all or nothing. One wrong logit is pushed down by a full 1, the right one is pushed up by a full 1, and the others get
 # no push. Where the network is right by chance, there is no push at all.
@@ -170,7 +170,7 @@ print("figure saved in", output)
 # %% [markdown]
 # **Notice.** `relu` cuts the component of every output that is at 0. On the left, the right class has lost its push.
 # Only the wrong output moves, down to 0, and in the lower left quadrant there is no push at all. A point on the left
-# never moves to the right again by a push of its own. `abs` cuts nothing. It turns the field round, so that on the left
+# never moves to the right again by a push of its own. `abs` cuts nothing. It mirrors the field, so that on the left
 # the right class is pushed to *minus* infinity, which is as good. The loss function is the same in all three pictures,
 # and its gradient at the logits always has the same form. The pictures differ in how much of this gradient gets through
 # the activation. This is the paper's experiment. Lesson 8 follows it on all digits.

@@ -81,11 +81,14 @@ for reading, model in toys.items():
     for digit, (w, b) in enumerate(zip(model.linear.weight.data, model.linear.bias.data, strict=True)):
         far = [abs(w @ cloud.mean(axis=0) + b) / np.linalg.norm(w) for cloud in (zeros, ones)]
         print(f"{reading:10} {('zeros', 'ones')[digit]:10} {far[0]:10.2f} {far[1]:7.2f} {right:10.1f}")
+answers = [model(td.Tensor(points)).data.argmax(axis=1) for model in toys.values()]
+print(f"the two readings answer alike for {np.sum(answers[0] == answers[1])} of {len(points)} images")
 
 # %% [markdown]
-# **Notice.** In the distance reading each plane passes through its own class. In the intensity reading it stays away
-# from its own class. As there are only two classes, it passes through the *other* one. So with two classes the readings
-# are one network with its outputs swapped: they get the same images right. The figure shows it below.
+# **Notice.** In the distance reading each plane passes through its own class, 0.41 and 0.03 from its mean. In the
+# intensity reading it stays away from its own class. As there are only two classes, it passes through the *other* one.
+# So with two classes the readings are one network with its outputs swapped: they answer alike for all 624 images. The
+# figure shows it below.
 #
 # With ten classes there is no such swap. An intensity must be *larger* than the nine others, and it can grow without
 # end. A distance must be *smaller* than the nine others, and it cannot fall below 0. If cross-entropy pushes further,

@@ -30,27 +30,28 @@ images, labels = data.x_train, data.y_train
 #
 # `record_model` runs a backward pass and keeps every gradient on the way. At each output two gradients can be compared.
 # The first is what the loss *asks* of the output: the gradient that arrives there. The second is what the last ReLU
-# *lets back*: the gradient that reaches the linear layer under it.
+# *passes on*: the gradient that reaches the linear layer under it.
 #
 # **Predict first.** Training image 7 is a 3. The untrained network gives class 0 the largest output, so the loss is
 # large, and it asks for output 3 to rise and output 0 to fall. Which of the two will happen?
 
 # %%
 trace = td.trace.record_model(td.build_model("ReLU2"), images[7:8], labels[7:8])
-print("class   linear   output    asked   let back")
+print("class   linear   output    asked     passed")
 for digit in range(10):
     layer, output = trace["linear1"].value[0, digit], trace["act1"].value[0, digit]
-    asked, let_back = trace["act1"].gradient[0, digit], trace["linear1"].gradient[0, digit]
+    asked, passed = trace["act1"].gradient[0, digit], trace["linear1"].gradient[0, digit]
     right = "  the right class" if digit == labels[7] else ""
-    print(f"{digit:5} {layer:8.1f} {output:8.1f} {asked:8.2f} {let_back:10.2f}{right}")
+    print(f"{digit:5} {layer:8.1f} {output:8.1f} {asked:8.2f} {passed:10.2f}{right}")
 
 # %% [markdown]
 # **Notice.** Descent moves against the gradient, so -1 asks for more and +1 asks for less. The loss asks for both. But
-# output 3 is off, and a ReLU that is off lets back 0 whatever is asked. Only the request to make output 0 *smaller*
+# output 3 is off, and a ReLU that is off passes on 0 whatever is asked. Only the request to make output 0 *smaller*
 # gets through.
 #
-# This is not peculiar to this digit. The output that is asked to fall is the largest, so it is on, always. The output
-# that is asked to rise may be on or off. **Requests for less always get through; requests for more only sometimes.**
+# This is not peculiar to this digit. Where the softmax is certain, the output that is asked to fall is the largest. As
+# long as it is above 0, it is on, and the request gets through. The output that is asked to rise may be on or off.
+# **While an image has an output that is on, requests for less get through; requests for more only sometimes.**
 #
 # ## All digits, step by step
 #
@@ -62,21 +63,21 @@ for digit in range(10):
 
 # %%
 def tally(model: td.nn.Sequential, x: np.ndarray) -> dict[str, float]:
-    """Sum up what one backward pass over all images asks of the outputs, and what it lets back."""
+    """Sum up what one backward pass over all images asks of the outputs, and what it passes on."""
     trace = td.trace.record_model(model, x, labels)
-    outputs, asked, let_back = trace["act1"].value, trace["act1"].gradient, trace["linear1"].gradient
+    outputs, asked, passed = trace["act1"].value, trace["act1"].gradient, trace["linear1"].gradient
     if "neg" in trace.names:
-        let_back, asked = -let_back, -asked  # count for the logit, which Neg turns round
+        passed, asked = -passed, -asked  # count for the logit, which Neg flips
     if model.act1.name == "Abs":
-        let_back = let_back * np.sign(trace["linear1"].value)  # count for the output, which Abs may turn round
+        passed = passed * np.sign(trace["linear1"].value)  # count for the output, which Abs may flip
     return {
         "loss": float(trace["loss"].value),
         "dead": int(dead_units(outputs).sum()),  # outputs that are off for every image
         "silent": 100 * np.mean((outputs <= 0).all(axis=1)),  # % of images for which every output is off
         "up asked": -asked[asked < 0].sum(),
-        "up let back": -let_back[let_back < 0].sum(),
+        "up passed": -passed[passed < 0].sum(),
         "down asked": asked[asked > 0].sum(),
-        "down let back": let_back[let_back > 0].sum(),
+        "down passed": passed[passed > 0].sum(),
     }
 
 
@@ -92,23 +93,25 @@ def watch(name: str, x: np.ndarray = images, lr: float = 0.001) -> list[dict[str
 
 
 relu2 = watch("ReLU2")
-print("step    loss  dead of 10  silent images   up: asked  let back   down: asked  let back")
+print("step    loss  dead of 10  silent images   up: asked    passed   down: asked    passed")
 for step, t in enumerate(relu2[:9]):
     print(
         f"{step:4} {t['loss']:7.2f} {t['dead']:11} {t['silent']:13.0f}%"
-        f" {t['up asked']:11.2f} {t['up let back']:9.2f} {t['down asked']:13.2f} {t['down let back']:9.2f}"
+        f" {t['up asked']:11.2f} {t['up passed']:9.2f} {t['down asked']:13.2f} {t['down passed']:9.2f}"
     )
 
 # %% [markdown]
-# **Notice.** Nearly everything that is asked down is let back. Of what is asked up, about half is let back at first,
-# and then less, because more outputs are off. So the outputs sink. After four steps nearly every image is silent: all
-# its outputs are 0, its loss is ln 10 = 2.30, and *nothing* it asks for is let back. The loss is much lower than at the
-# start, so gradient descent did its job. But learning ends here.
+# **Notice.** For three steps nearly everything that is asked down is passed on. Of what is asked up, about half is at
+# first, and then less, because more outputs are off. So the outputs sink. After four steps nearly every image is silent
+# (98%). All its outputs are 0 then, so the softmax asks nine of them to fall by a tenth each and one to rise, its
+# loss is ln 10 = 2.30, and *nothing* it asks for is passed on, up or down. The loss is much lower than at the start, so
+# gradient descent did its job. But next to nothing is learned from here on.
 #
 # Why do the outputs sink for all images together, and not just for those that asked? Because hidden activations are
 # never negative. Take a step that lowers output c for an image with activations h. It subtracts a multiple of h from
 # row c of the last weights. So it lowers output c for any other image h' by a multiple of h · h', which is never
-# negative:
+# negative. (This explains why images fall silent together. Whether an output dies, so that it is off for *every* image,
+# depends on how far the step goes, which is the subject of lesson 14.)
 
 # %%
 hidden = td.trace.record_model(td.build_model("ReLU2"), images, labels)["act0"].value  # (images, hidden)
@@ -120,16 +123,16 @@ print(f"cosine between the hidden activations of two images: mean {cosines.mean(
 # ## The same with Neg, and with Abs
 #
 # **Predict first.** In ReLU2-Neg the logit is the output negated, so the winner is the *smallest* output and the right
-# class is asked to go down to 0. In Abs2 the gradient is turned round for negative numbers, but never cut. Which of
+# class is asked to go down to 0. In Abs2 the gradient is flipped for negative numbers, but never cut. Which of
 # them will have silent images?
 
 # %%
 models = {"ReLU2": relu2, "ReLU2-Neg": watch("ReLU2-Neg"), "Abs2": watch("Abs2")}
-print("logits:     up let back  down let back   silent images  dead of 10   loss")
+print("logits:    up passed   down passed   silent images  dead of 10   loss")
 for name, tallies in models.items():
     for moment, t in (("first", tallies[0]), ("last", tallies[-1])):
         print(
-            f"{name:10} {t['up let back']:8.2f} {t['down let back']:12.2f} {t['silent']:14.0f}% {t['dead']:11}"
+            f"{name:10} {t['up passed']:8.2f} {t['down passed']:12.2f} {t['silent']:14.0f}% {t['dead']:11}"
             f" {t['loss']:9.2f}  {moment} step"
         )
 
@@ -137,10 +140,10 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 looks = {"ReLU2": ("#D55E00", "o"), "ReLU2-Neg": ("#0072B2", "^"), "Abs2": ("#009E73", "s")}
 for name, tallies in models.items():
     color, marker = looks[name]
-    share = [100 * (t["up let back"] + t["down let back"]) / (t["up asked"] + t["down asked"]) for t in tallies]
+    share = [100 * (t["up passed"] + t["down passed"]) / (t["up asked"] + t["down asked"]) for t in tallies]
     axes[0].plot(share, color=color, marker=marker, ms=4, label=name)
     axes[1].plot([t["silent"] for t in tallies], color=color, marker=marker, ms=4, label=name)
-axes[0].set_ylabel("what is let back of what the loss asks, %")
+axes[0].set_ylabel("what is passed on of what the loss asks, %")
 axes[1].set_ylabel("images with every output at 0, %")
 for panel in axes:
     panel.set_xlabel("full-batch steps (raw pixels, learning rate 0.001)")
@@ -153,11 +156,12 @@ figure.savefig(output / "08_how_relu2_dies.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** Abs2 lets everything back, always: 100%. Its loss jumps about at first, but its outputs cannot die, and it
-# learns. ReLU2-Neg lets back little too, but its zeros have another meaning. With Neg, 0 is what the *right* class
-# should give. An image pushes the output of its own class down until it has reached 0, its goal. It pushes the other
-# outputs *up*. So these zeros are useful answers, hardly any image is silent, and no output dies. For ReLU2 a zero is
-# the *wrong* answer for the right class, and it lets no gradient back.
+# **Notice.** Abs2 passes everything on, always, as the figure shows. Its outputs cannot die, and it learns. ReLU2-Neg
+# passes little on too, but its zeros have another meaning. With Neg, 0 is what the *right* class should give. An image
+# pushes the output of its own class down until it has reached 0, its goal. It asks the others to rise. Those that are
+# at 0 already do not get the request, so it learns slowly: its loss is 1.97 after 30 steps. But its zeros are useful
+# answers, hardly any image is silent, and no output dies. For ReLU2 a zero is the *wrong* answer for the right class,
+# and it passes no gradient on.
 #
 # ## Is it the ReLU, or the step?
 #
@@ -185,8 +189,8 @@ print(f"after {10 * EPOCHS} steps on pixels 0 to 1: {accuracy(test, data.y_test)
 # %% [markdown]
 # **Notice.** No output dies, and ReLU2 learns. With small logits the softmax spreads its requests: each of the nine
 # wrong classes is asked a little down, the right one firmly up. No step is large enough to carry an output across 0 for
-# every image at once. So this shows: *ReLU2 dies when certain, wrong logits meet large steps.* It does not show that a
-# ReLU output cannot learn intensity.
+# every image at once. So *ReLU2 died where certain, wrong logits met large steps.* Which of the two it takes, lesson 14
+# will say. In any case a ReLU output *can* learn intensity.
 #
 # The paper says that its images were normalised, but its program used raw pixels. The raw pixels make ReLU2 fail like
 # this here. (One seed and 1,000 images are enough to see a mechanism, but not to judge a claim. Lesson 13 takes more

@@ -99,6 +99,8 @@ for name, (a, b) in theirs.items():
     print(f"{name:12} agrees on {len(a)} distances to {np.max(np.abs(a / b - 1)):.0e}")
 own, others = ours[labels_test == 3], ours[labels_test != 3]
 print(f"median distance from the mean of the threes: threes {np.median(own):.1f}, other digits {np.median(others):.1f}")
+rank = np.linalg.matrix_rank(threes - mean)
+print(f"these threes vary along {rank} of {x.shape[1]} directions; the root of {rank} is {np.sqrt(rank):.1f}")
 
 # %% [markdown]
 # **Notice.** They give it exactly, up to rounding. A typical three is not at a distance near 1, because the squared
@@ -205,8 +207,8 @@ print("figure saved in", output)
 
 # %% [markdown]
 # **Notice.** The trained Linear does not whiten: its outputs are more correlated after training than before. In
-# `Abs-L2-Neg` each prototype lies nearer to its own class than to the others, but mostly because the others have moved
-# away. The prototype is not the mean of its class: it is further from the mean than the images of the class are. In
+# `Abs-L2-Neg` the prototypes lie nearer to their own classes than to the others, but only because the others have moved
+# away. A prototype is not the mean of its class: it is further from the mean than the images of the class are. In
 # `Abs-L2`, where far means likely, mu is *further* from its own class than from the others: the opposite of a
 # prototype.
 #

@@ -2,8 +2,8 @@
 # # 11. OffsetL2: a gradient that never dies
 #
 # After this lesson you can explain what the gradient of a distance looks like and what happens at its one singular
-# point. You can explain why that point does not matter in practice, and why OffsetL2 learns equally well with and
-# without Neg.
+# point. You can explain why that point does not matter in practice, what is left of ten gradients that nearly cancel,
+# and what OffsetL2 decides by on raw pixels, with and without Neg.
 #
 # OffsetL2 gives class i the distance of the hidden activations x from a learned prototype mu:
 #
@@ -61,9 +61,10 @@ except td.errors.NotFiniteError as problem:
     print(textwrap.fill(str(problem).splitlines()[0], 90))
 
 # %% [markdown]
-# **Notice.** The rule gives a NaN, and one NaN is enough: after the next step every weight is NaN. This library gives 0
-# there (the last line of the first output). Zero is a subgradient: all directions away from the prototype are equally
-# good, so none is preferred.
+# **Notice.** The rule gives a NaN, and one NaN is enough: a step carries it to the hidden units, and with the second
+# step every weight is NaN. (The optimisers of this library refuse such a step.) The library's own rule gives 0 there,
+# the last line of the first output. Zero is a subgradient: all directions away from the prototype are equally good, so
+# none is preferred.
 #
 # ## Three kinds of zero
 #
@@ -72,7 +73,7 @@ except td.errors.NotFiniteError as problem:
 # | output | is zero on | its gradient there |
 # |---|---|---|
 # | `relu(w·x)` | half of all space | 0: stuck |
-# | `abs(w·x)` | a plane through space | 0 on the plane; turned round across it |
+# | `abs(w·x)` | a plane through space | 0 on the plane; flipped across it |
 # | OffsetL2 | a single point | 0 at the point; any direction around it |
 #
 # **Predict first.** Take 1,000 digits and the hidden layer of an untrained network. For how many of the 10,000 outputs
@@ -87,17 +88,43 @@ for name in ("ReLU2", "Abs2", "Abs-L2"):
     print(f"{name:7} closed for {closed:6.1%} of its outputs; the smallest output is {outputs.min():.3g}")
 
 # %% [markdown]
-# **Notice.** ReLU lets no gradient back for about half of its outputs. The other two layers let it back everywhere. And
-# no image is anywhere near a prototype: with raw pixels the distances are in the hundreds. The singular point is only a
+# **Notice.** ReLU passes no gradient on for 44% of its outputs. The other two layers pass it on everywhere. And no
+# image is anywhere near a prototype: with raw pixels the distances are in the hundreds. The singular point is only a
 # theoretical problem: in 128 dimensions no image falls into it by chance.
 #
-# ## Why the sign does not matter
+# ## Never dead, but how large?
+#
+# Every class sends a gradient of its own to the hidden layer, and they add up. A positive one pulls the image towards a
+# prototype, a negative one pushes it away.
+#
+# **Predict first.** How much of ten such arrows is left in their sum, for raw pixels and for pixels from 0 to 1?
+
+# %%
+for pixels, x in (("0 to 255", images), ("0 to 1", images / np.float32(255))):
+    trace = td.trace.record_model(td.build_model("Abs-L2"), x, labels)
+    mu, alpha = trace["offset.mu"].value, trace["offset.alpha"].value
+    distance, asked = trace["offset"].value[:, :, None], trace["offset"].gradient[:, :, None]  # (images, classes, 1)
+    arrows = asked * alpha * (trace["act0"].value[:, None] - mu) / distance  # (images, classes, hidden)
+    assert np.allclose(arrows.sum(axis=1), trace["act0"].gradient, atol=1e-7)
+    added = np.linalg.norm(arrows, axis=2).sum() / IMAGES
+    left = np.linalg.norm(arrows.sum(axis=1), axis=1).sum() / IMAGES
+    print(f"pixels {pixels:9} lengths of the ten arrows {1000 * added:.2f}, of their sum {1000 * left:.4f}", end="; ")
+    print(f"distances {distance.mean():.1f}, an image's ten differ by {distance.std(axis=1).mean():.2f}")
+
+# %% [markdown]
+# **Notice.** With raw pixels a thousandth is left. Seen from an image that is 555 away, all prototypes lie in nearly
+# the same direction, and the requests of the classes add up to 0 (lesson 6). So pull and push cancel. With pixels from
+# 0 to 1 they are near, the directions differ, and a quarter is left. `python -m tinydist.trace Abs-L2` shows the same
+# drop: a gradient that never dies can still be very small, and on raw pixels the hidden layer hardly moves at first.
+#
+# ## With Neg and without
 #
 # Abs-L2 must make the right class's distance *large*, Abs-L2-Neg must make it *small*. Yet in the paper they reach
 # 97.61 ± 0.07 and 97.56 ± 0.09%.
 #
 # **Predict first.** Both models start from the same weights. Compare the very first gradients of the two: are they
-# unrelated, equal, or opposite? And after training, will Abs-L2-Neg have its images close to their prototypes?
+# unrelated, equal, or opposite? Is that so for Abs2 and Abs2-Neg as well? And after training, will Abs-L2-Neg have its
+# images close to their prototypes?
 
 
 # %%
@@ -105,10 +132,13 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-plain, neg = (td.trace.record_model(td.build_model(name), images, labels) for name in ("Abs-L2", "Abs-L2-Neg"))
-print("cosine between the first gradients of Abs-L2 and Abs-L2-Neg")
-for node in ("offset", "offset.mu", "offset.alpha", "act0", "linear0.weight"):
-    print(f"  {node:15} {cosine(plain[node].gradient, neg[node].gradient):+.3f}")
+print("cosine between the first gradients of the first layer's weights, without Neg and with it")
+for name in ("Abs-L2", "Abs2", "ReLU2"):
+    cells = []
+    for x in (images, images / np.float32(255)):
+        first = [td.trace.record_model(td.build_model(model), x, labels) for model in (name, f"{name}-Neg")]
+        cells.append(cosine(*(trace["linear0.weight"].gradient for trace in first)))
+    print(f"  {name:7} pixels 0 to 255: {cells[0]:+.2f}   0 to 1: {cells[1]:+.2f}")
 
 runs, trained = {}, {}
 for name in ("Abs-L2", "Abs-L2-Neg"):
@@ -143,9 +173,13 @@ figure.savefig(output / "11_offset_l2.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** The first gradients are nearly exact opposites. Where one model is asked to push away, the other is asked
-# to pull in, by the same amount. And both can do it. The figure shows the reason: *no image is close to any prototype,
-# in either model*. All distances are in the hundreds, and the classes differ by a few units in them.
+# **Notice.** The first gradients of Abs-L2 are nearly exact opposites: where one model pushes away, the other pulls in.
+# That says little about OffsetL2. Abs2 and ReLU2 do it too, where their logits are small, with pixels from 0 to 1: the
+# softmax then gives every class about a tenth, with Neg or without, and only the sign differs. But OffsetL2 starts like
+# that on raw pixels as well: the ten distances of an image differ by 0.08 of 555.
+#
+# After training, both models answer equally well. And *no image is close to any prototype, in either*, as the figure
+# shows: the distances are about 625 on average, and the own class differs from the others by 2.
 #
 # ## What does the layer rest on?
 #
@@ -168,8 +202,8 @@ for name, model in trained.items():
 # the layer does not care about the sign.
 #
 # This differs from the statement "the network measures how close an image is to its prototype". But mind the input. On
-# pixels up to 1 it is the other way round: the hidden activations are hardly longer than the prototypes then, and
-# exchanged prototypes cost everything. `data/results/ablation` has both, on all images after 5,000 epochs.
+# pixels up to 1 it is the other way round: the hidden activations are less than twice as long as the prototypes then,
+# and exchanged prototypes cost everything. `data/results/ablation` has both, on all images after 5,000 epochs.
 #
 # **Exercise.** Begin with paper and pencil, and work out seven gradients of ReLU2, Abs2 and OffsetL2. Then write the op
 # with its three gradient rules, and the layer:

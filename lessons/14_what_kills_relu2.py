@@ -32,9 +32,10 @@ small_images = td.datasets.load("mnist", input="unit", train_size=IMAGES, layout
 # ## One scale, two effects
 #
 # Divide all pixels by 255, and two things happen at once. The first layer computes $z = W x + b$, so it *starts* with
-# pre-activations 255 times smaller. Its gradient with respect to $W$ is $g x^T$, so with the same learning rate $W$
-# *moves* 255 times less. This move is multiplied by the small x again, so a step changes $z$ $255^2 = 65{,}025$ times
-# less. For the second layer the input is the hidden layer, which is 255 times smaller as well: the same two effects.
+# products $W x$ that are 255 times smaller. Its gradient with respect to $W$ is $g x^T$, so with the same learning rate
+# $W$ *moves* 255 times less. This move is multiplied by the small x again, so a step changes $z$ $255^2 = 65{,}025$
+# times less. For the second layer the input is the hidden layer, which is 255 times smaller as well: the same two
+# effects.
 #
 # Nothing forces the two to go together. On raw pixels, multiply the initial weights of the first layer by `start`.
 # Then choose a learning rate for each layer, so that a step moves both `step` times as far as on raw pixels: `step`
@@ -136,11 +137,11 @@ for words, settings in networks.items():
 # * **Raw pixels**, κ near 1: most outputs of ReLU2 are dead, and ReLU learns. This is the paper's failure.
 # * **Small start, large step**, κ in the hundreds: every output dies, and ReLU falls to guessing with it, as its
 #   hidden units die. This step is too long for any network, so it says nothing about intensities.
-# * **Large start, small step**: no output dies, and ReLU2 stays where it was. So does ReLU, to a tenth of a point.
+# * **Large start, small step**: no output dies, and ReLU2 ends where ReLU does, to a tenth of a point: at guessing.
 #   Steps this small lead nowhere in 300 steps: evidence that training was too short.
 # * **Pixels from 0 to 1 at 0.1**: ReLU2 learns as well as ReLU, with all of its outputs alive. It *can* learn an
 #   intensity, without any Neg.
-# * **The same at 1**: κ is above the threshold, and in two networks three outputs did die, a few steps later. They came
+# * **The same at 1**: κ is above the threshold, and in two networks three outputs did die on the way. They came
 #   back, and in the end nothing is dead. κ is about the *first* step. It says neither what dies later nor what comes
 #   back.
 # * **Large start, a tenth of the step**: κ is small, and no output ever dies. Yet ReLU2 is at 24 to 28%, where ReLU is

@@ -29,9 +29,9 @@ NAMES = ("ReLU", "LeakyReLU", "GELU", "SiLU", "Softplus", "ELU", "Tanh", "Abs")
 # %% [markdown]
 # ## The curve and its slope
 #
-# The gradient rule of an elementwise activation is one product: the gradient from above, times the slope. So an
-# activation affects learning only through its slope. The slope is easy to get: it is the gradient of the sum of the
-# outputs.
+# The gradient rule of an elementwise activation is one product: the gradient from above, times the slope. So what gets
+# through an activation depends on its slope. What arrives there depends on the values, too: the loss sees those. The
+# slope is easy to get: it is the gradient of the sum of the outputs.
 
 
 # %%
@@ -49,9 +49,9 @@ for name in NAMES:
     print(f"{name:10}" + "".join(f"{s:10.4f}" for s in slope))
 
 # %% [markdown]
-# **Predict first.** Put each of these behind the outputs, so that the network is forced to answer by intensity. The
-# pixels are raw, so pre-activations are in the tens. Whose outputs will get stuck? Write down a group of those that
-# fail.
+# **Predict first.** Put each of these behind the outputs, where the paper puts ReLU and Abs to force an intensity.
+# (Those that can be negative, such as Tanh, force nothing. They show what a curve does to the gradient.) The pixels are
+# raw, so pre-activations are in the tens. Whose outputs will get stuck? Write down a group of those that fail.
 
 
 # %%
@@ -79,16 +79,16 @@ for act in NAMES:
     print(f"{act:10} plain {plain}    {act + '2':11} {forced}")
 
 # %% [markdown]
-# **Notice.** Without the second activation all of them learn: all are good activations for hidden units. With it, ReLU,
-# GELU, SiLU, Softplus and ELU all fail, with several outputs stuck for good.
+# **Notice.** Without the second activation all of them learn, to 75% and more, but for Tanh, which is at half. With it,
+# ReLU, GELU, SiLU, Softplus and ELU all fail, with four to nine outputs stuck.
 #
 # * Being exactly 0 is not the reason: Softplus is positive everywhere, SiLU and GELU dip below 0, ELU goes to -1.
 # * Being non-negative is not the reason either. Abs is non-negative and does well; ELU is not and fails.
 # * Those five share a *side on which the slope vanishes*: far out, no gradient from above gets through. LeakyReLU keeps
-#   a hundredth of the slope there. No output is stuck for good, yet recovery is slow.
+#   a hundredth of the slope there. No output is stuck, yet after 200 steps it is far behind.
 # * Tanh is flat on both sides. Yet it loses some ten points at most, from a baseline that is poor to begin with, and no
-#   output is stuck. It is bounded: an output can never be much larger than the others, so a wrong one costs little, and
-#   pushes little.
+#   output is stuck. It is bounded: no output can be larger than another by more than 2, so the softmax is never
+#   certain, and the loss of a wrong answer never large. That may be why, but nothing here tests it.
 #
 # These are only eight curves, and it would be easy to find another explanation that fits them all. The study
 # `python -m tinydist.reproduce --study activations` runs eleven with all five heads. It tests each property with a

@@ -112,11 +112,12 @@ for scale, lr in (("raw", 0.001), ("unit", 0.1)):
         print(f"  {name:15}" + "   ".join(f"{told:9}" for told, _ in runs))
 
 # %% [markdown]
-# **Notice.** The convolution helps where the network can learn: Conv-ReLU is ahead of ReLU. It does not save ReLU2. On
-# raw pixels Conv-ReLU2 loses fewer outputs here than ReLU2. But it does lose outputs, and stays far behind Conv-ReLU.
-# The step that kills them is in the head, and better features do not make it shorter. One run of Conv-Abs2 even blows
+# **Notice.** With pixels from 0 to 1 the convolution helps: Conv-ReLU is eight points ahead of ReLU and more. On raw
+# pixels the lead is too small to judge. It does not save ReLU2 there. Conv-ReLU2 loses fewer outputs here than ReLU2.
+# But it does lose outputs, and stays far behind Conv-ReLU: better features alone do not keep outputs alive. Neg is no
+# sure rescue here: Conv-ReLU2-Neg loses outputs in one run of two, with either input. One run of Conv-Abs2 even blows
 # up. With pixels from 0 to 1 and a learning rate that fits, ReLU2 learns, with a convolution in front or without. This
-# is the finding of lesson 14 again, for one more architecture: the step decides.
+# is the finding of lesson 14 again, for one more architecture: much depends on start and step.
 #
 # How far does this reach? 300 images, 60 steps and two seeds are enough to see a collapse, but not to compare 70 with
 # 75%. For such a comparison there is `python -m tinydist.reproduce --models ReLU,Conv-ReLU,ReLU2,Conv-ReLU2 --runs 5`.
@@ -148,4 +149,5 @@ print(f"saved {path}")
 # `python -m tinydist.exercises check conv2d`
 #
 # Then replace max pooling by average pooling: build the layers of Conv-ReLU2 yourself with `td.nn.Sequential` and
-# `td.nn.AvgPool2d`. Does more gradient coming back through the pooling change which outputs die?
+# `td.nn.AvgPool2d`. As much gradient comes back through it, but every pixel has a share. Does that change which outputs
+# die?

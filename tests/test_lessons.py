@@ -21,8 +21,8 @@ def cells(lesson, cell_type):
     return [cell.source for cell in jupytext.read(lesson, fmt="py:percent").cells if cell.cell_type == cell_type]
 
 
-def test_the_lessons_are_numbered_from_1_without_a_gap():
-    assert [path.name.split("_")[0] for path in LESSONS] == [f"{n:02}" for n in range(1, len(LESSONS) + 1)]
+def test_the_lessons_are_numbered_from_0_without_a_gap():
+    assert [path.name.split("_")[0] for path in LESSONS] == [f"{n:02}" for n in range(len(LESSONS))]
     assert LESSONS
 
 

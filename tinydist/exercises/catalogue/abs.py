@@ -83,7 +83,7 @@ RUBRIC = Rubric(
         Mistake(
             abs_passing_all, "g passes unchanged. Where x is negative, |x| falls as x rises: there the rule gives -g."
         ),
-        Mistake(abs_of_g, "The rule takes |g|. The sign of x decides whether g is turned round, not that of g."),
+        Mistake(abs_of_g, "The rule takes |g|. The sign of x decides whether g is flipped, not that of g."),
         Mistake(abs_without_g, "g is missing: the rule returns the slope alone. Multiply it with what arrives, g."),
         Mistake(
             abs_one_at_the_kink, "The gradient is 1 at the kink: x >= 0 counts 0 as positive. The choice at x = 0 is 0."

@@ -192,7 +192,7 @@ RUBRIC = Rubric(
         Mistake(numbers_with_one_sign_of_abs, "On the way to w there are two Abs, both with a slope of -1."),
         Mistake(
             numbers_with_relu_for_abs,
-            "The gradient was cut off, as by a ReLU. Abs has the slope -1 below 0: it turns the sign round.",
+            "The gradient was cut off, as by a ReLU. Abs has the slope -1 below 0: it flips the sign.",
         ),
         Mistake(numbers_without_v, "A factor of the chain is missing: on the way back to w, g is multiplied with v."),
         Mistake(numbers_without_x, "The last factor of the chain is missing: w is multiplied with x = 2."),
