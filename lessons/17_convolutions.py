@@ -39,13 +39,13 @@ y, (to_x, to_weight) = ops.conv2d(x[None, None], weight[None, None])  # (batch, 
 print(f"{by_hand.shape}: by hand and by the op differ by at most {np.abs(by_hand - y[0, 0]).max():.1e}")
 
 # %% [markdown]
+# ## Backward: the same sum, seen from the pixel
+#
 # **Predict first.** Let g be the gradient of the loss with respect to y. Which entries of y did the pixel $x_{a,b}$
 # have a part in, and with which entry of W? Write the gradient of x as a sum. In which order do the entries of W stand
 # in it?
 #
-# ## Backward: the same sum, seen from the pixel
-#
-# The pixel $x_{a,b}$ lay under $W_{i,j}$ exactly when the kernel stood at $(a-i, b-j)$. So its gradient is
+# **Notice.** The pixel $x_{a,b}$ lay under $W_{i,j}$ exactly when the kernel stood at $(a-i, b-j)$. So its gradient is
 # $\sum_{i,j} W_{i,j}\, g_{a-i,\,b-j}$: the *minus* signs walk through W backwards. Put zeros around g, so that places
 # outside do not count. Then it is the forward sum again, with the kernel turned by 180°. For the weight nothing is
 # turned: $W_{i,j}$ was multiplied by the pixel $x_{r+i,c+j}$ at every place, so its gradient is x correlated with g.

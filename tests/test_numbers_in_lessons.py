@@ -34,7 +34,7 @@ ELSEWHERE = {
     "13": {"12,870": "16 over 8", "50,000": "the paper"},
     "14": {"300": "steps", "70": "below the smallest accuracy of ReLU in the record"},
     "15": {"200": "steps", "2": "the range of tanh"},
-    "17": {"300": "images", "60": "steps", "70": "an example"},
+    "17": {"180": "degrees", "300": "images", "60": "steps", "70": "an example"},
 }
 """Numbers that no lesson prints, by lesson, and where they are from."""
 

@@ -75,3 +75,32 @@ def test_a_page_fits_its_screen_and_shows_its_figures(show, page, width):
     for image in browser.find_elements(By.CSS_SELECTOR, ".content figure img"):
         assert int(image.get_property("naturalWidth")) > 300
     assert browser.get_log("browser") == []
+
+
+def test_what_came_out_is_hidden_until_the_reader_has_predicted_it(show):
+    browser = show("lessons/08_how_relu2_dies")
+
+    def visible(selector, words):
+        return [e for e in browser.find_elements(By.CSS_SELECTOR, selector) if words in e.text and e.is_displayed()]
+
+    outputs = ("the right class", "up: asked", "first loss")  # of three cells, the last one without a prediction
+    assert [bool(visible(".sphx-glr-script-out", words)) for words in outputs] == [False, False, True]
+    assert not visible("p", "Descent moves against the gradient")
+    assert visible("p", "Which of the two will happen?")
+    first, *others = browser.find_elements(By.CSS_SELECTOR, "button.reveal")
+    assert others
+    browser.execute_script("arguments[0].click()", first)
+    assert [bool(visible(".sphx-glr-script-out", words)) for words in outputs] == [True, False, True]
+    assert visible("p", "Descent moves against the gradient")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "button.reveal")) == len(others)
+
+
+@pytest.mark.parametrize("lesson", sorted(path.stem for path in Path(SITE, "lessons").glob("[0-9]*.html")))
+def test_a_lesson_folds_every_prediction_fits_a_narrow_screen_and_never_hides_its_exercise(show, lesson):
+    browser = show(f"lessons/{lesson}", 390)
+    predictions = "return [...document.querySelectorAll('article strong')].filter(e => e.textContent == arguments[0])"
+    asked = browser.execute_script(predictions, "Predict first.")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "button.reveal")) == len(asked) > 0
+    assert browser.execute_script(predictions, "Exercise.")[0].is_displayed()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert browser.get_log("browser") == []

@@ -43,6 +43,7 @@ if "TINYDIST_FAST" in os.environ:
     html_theme_options = {"announcement": "A quick build: training is cut short, so the text does not fit the numbers."}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["predictions.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_use_index = False
