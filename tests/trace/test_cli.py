@@ -46,9 +46,18 @@ def test_untrained_models_side_by_side_on_one_image(capsys, monkeypatch):
     assert cells_of(shown, "act1")[0][0] == "relu"
     assert cells_of(shown, "offset")[1][0] == "weighted_distance"
     assert "class 3 (right)" in shown
-    assert "let back" in shown
+    assert "passed" in shown
     share = np.mean(datasets.load("mnist", train_size=8).x_train[7] == 0)
     assert cells_of(shown, "linear0.weight")[1][2:] == [f"{share:.0%}", "linear0"]
+
+
+@pytest.mark.usefixtures("small")
+def test_one_node_alone_is_explained(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert cli.main(["ReLU2", "Abs-L2", "--sample", "7", "--explain", "--node", "linear0"]) == 0
+    shown = capsys.readouterr().out
+    assert re.findall(r"(?m)^\d+/\d+  (\S+)", shown) == ["linear0", "linear0"]
+    assert max(map(len, shown.splitlines())) <= 100
 
 
 @pytest.mark.usefixtures("small")
@@ -153,6 +162,8 @@ def test_bad_flags_are_refused_before_any_work(flags, complaint, capsys):
     [
         (["--sample", "3,1000"], "--sample: expected training images of mnist, from 0 to 999, got 1000"),
         (["--train-size", "1001"], "--train-size: expected 1 to 1000 training images of mnist, got 1001"),
+        (["--node", "act1"], "--node narrows --explain; give both"),
+        (["--explain", "--node", "act1"], "--node: expected one of act0, linear0, linear0.bias, linear0.weight"),
         (["--figures", "FILE"], "is a file; --figures takes a folder"),
         (["--figures", "FILE/folder"], "Not a directory"),
     ],
@@ -225,7 +236,7 @@ def test_the_examples_in_the_help_run(capsys, monkeypatch, tmp_path):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     lines = re.findall(r"python -m tinydist\.trace (.*?)   ", capsys.readouterr().out)
-    assert len(lines) == 4
+    assert len(lines) == 5
     monkeypatch.setattr(cli, "_draw", lambda *_: print("drawn"))
     monkeypatch.chdir(tmp_path)
     for line in lines:

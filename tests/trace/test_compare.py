@@ -6,7 +6,7 @@ import pytest
 import tinydist as td
 from tinydist import Tensor
 from tinydist.trace import record, record_model
-from tinydist.trace.compare import classes_table, layers_table, side_by_side
+from tinydist.trace.compare import classes_table, entries, layers_table, side_by_side
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_class_by_class(traces, model, head, sign):
     trace = traces[model]
     lines = classes_table({model: trace}, 1, 200).splitlines()
     assert lines[0].split() == ["│", model]
-    assert lines[1].split("│")[1].split() == ["layer", "2", "logit", "gradient", "let", "back"]
+    assert lines[1].split("│")[1].split() == ["layer", "2", "logit", "gradient", "passed"]
     assert [line.split("│")[0].strip() for line in lines[2:]] == ["class 0", "class 1 (right)", "class 2"]
     numbers = np.array([line.split("│")[1].split() for line in lines[2:]], dtype=float)
     outputs = trace[head].value[0]
@@ -148,3 +148,18 @@ def test_class_by_class_fits_too(traces):
     table = classes_table(traces, 1, 70)
     assert len(table.split("\n\n")) == 3
     assert max(map(len, table.splitlines())) <= 70
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.array([1, 2e-7, 1e-7, -1e-30, 0, -0.0], np.float32), ["1", "2e-07", "≈0", "≈0", "0", "0"]),
+        (np.array([[1, 1e-7], [1e-17, np.nan]]), ["1", "1e-07", "≈0", "nan"]),
+        (np.array([np.inf, 1], np.float32), ["inf", "1"]),
+        (np.array([0, 0], np.float32), ["0", "0"]),
+        (np.array([3, 0]), ["3", "0"]),
+        (np.array([], np.float32), []),
+    ],
+)
+def test_what_rounding_loses_beside_the_largest_is_said_to_be_nearly_zero(array, words):
+    assert entries(array) == words

@@ -345,24 +345,24 @@ def test_steps_in_words():
     # the direction's lengths are random, so the slopes are left out
     assert [re.sub(r"(slope|rule) [\d.]+", r"\1 …", text) for text in texts] == [
         "1/4  sum = sum(mul)\n"
-        "     value     3.\n"
-        "     gradient  1.\n"
+        "     value     3\n"
+        "     gradient  1\n"
         "     rule      g to every entry\n"
-        "     to mul    [[1. 1.]]\n"
+        "     to mul    1×2: 1 1\n"
         "     checked   mul: slope …, rule …: they agree",
         "2/4  mul = mul(relu, constant)\n"
-        "     value     [[3. 0.]]\n"
-        "     gradient  [[1. 1.]]\n"
+        "     value     1×2: 3 0\n"
+        "     gradient  1×2: 1 1\n"
         "     rule      g times the other factor\n"
-        "     to relu   [[3. 3.]]\n"
+        "     to relu   1×2: 3 3\n"
         "     checked   relu: slope …, rule …: they agree",
         "3/4  relu = relu(x)\n"
-        "     value     [[1. 0.]]\n"
-        "     gradient  [[3. 3.]]\n"
+        "     value     1×2: 1 0\n"
+        "     gradient  1×2: 3 3\n"
         "     rule      g where x > 0, else 0\n"
-        "     to x      [[3. 0.]]\n"
+        "     to x      1×2: 3 0\n"
         "     checked   x: slope …, rule …: they agree",
-        "4/4  x\n     value     [[ 1. -2.]]\n     gradient  [[3. 0.]]\n     rule      kept as .grad",
+        "4/4  x\n     value     1×2: 1 -2\n     gradient  1×2: 3 0\n     rule      kept as .grad",
     ]
 
 
@@ -386,3 +386,10 @@ def test_an_op_of_your_own_is_said_to_be_one():
     step = next(explain(apply(double, leaf(1.0))))
     assert step.step.rule == "a rule of your own"
     assert step.checks[0].agrees
+
+
+def test_no_line_is_longer_than_a_hundred_characters(mnist):
+    loss, names = named_loss(td.build_model("Abs-L2-Neg"), mnist["raw"].x_train[:1], mnist["raw"].y_train[:1])
+    lines = [line for step in explain(loss, names=names) for line in str(step).splitlines()]
+    assert max(map(len, lines)) <= 100
+    assert any(line.startswith(" " * 15) for line in lines)  # what does not fit goes below

@@ -33,14 +33,16 @@ from tinydist.training import check_loss, training_step
 Array = NDArray[Any]
 
 LEGEND = """\
-|gradient|: length of the gradient of the loss with respect to what the node computes; zeros: share of its
-entries that are exactly zero; by: the node whose rule made them zero (linear does where its input is 0).
+|gradient|: length of the gradient of the loss with respect to what the node computes; zeros: share
+of its entries that are exactly zero; by: the node whose rule made them zero (linear does where its
+input is 0, the loss where a probability is too small for a float).
 """
 CLASS_BY_CLASS = """
-Class by class. layer 2: what the second layer computes; logit: the output; gradient: of the loss with respect to
-the logit; let back: what of it reaches layer 2 (descent moves layer 2 against it).
+Class by class. layer 2: what the second layer computes; logit: the output; gradient: of the loss
+with respect to the logit; passed: what of it reaches layer 2 (descent moves layer 2 against it);
+≈0: not 0, but lost in rounding beside the largest of its column.
 """
-STEP = "A step on this alone (lr {lr:g}): how far it moves what layer 2 computes, beside how far from 0 that is (κ)"
+STEP = "A step on this alone (lr {lr:g}): how far it moves layer 2, beside how far from 0 that is (κ)"
 LR = 0.001
 FLOW, FIELD = "gradient_flow.png", "gradient_field.png"
 DESCRIPTION = """\
@@ -54,6 +56,7 @@ examples:
   python -m tinydist.trace ReLU2 Abs2 Abs-L2 --sample 7         three models on the same digit, untrained
   python -m tinydist.trace ReLU2 Abs2 --sample 7 --epochs 10    after ten full-batch steps
   python -m tinydist.trace ReLU2 --sample 7 --explain           rule by rule, each checked numerically
+  python -m tinydist.trace ReLU2 --explain --node act1          the rule of one node
   python -m tinydist.trace ReLU2 Abs2 --figures results/trace   flow over training, field at the output, graphs
 """
 
@@ -87,13 +90,14 @@ def _run(options: argparse.Namespace, data: Dataset) -> None:
         for file in (FLOW, FIELD, *map(_graph_file, options.models)):
             check_figure(options.figures / file)
     x, labels = np.asarray(data.x_train)[options.sample], data.y_train[options.sample]
+    _check_node(options, x, labels)
     models = {name: _trained(name, options, data) for name in dict.fromkeys(options.models)}
     digits = ", ".join(f"image {sample} (a {label})" for sample, label in zip(options.sample, labels, strict=True))
     state = f"after {options.epochs} steps on {options.train_size:,} images" if options.epochs else "untrained"
+    recorded = {name: record_model(model, x, labels) for name, model in models.items()}
     print(f"One backward pass over training {digits}; {options.input} pixels, seed {options.seed}, {state}.")
     print(LEGEND)
-    width = shutil.get_terminal_size((160, 24)).columns
-    recorded = {name: record_model(model, x, labels) for name, model in models.items()}
+    width = shutil.get_terminal_size((100, 24)).columns
     traces = {f"{name}, loss {trace['loss'].value:.4g}": trace for name, trace in recorded.items()}
     print(layers_table(traces, width))
     if len(labels) == 1:
@@ -101,9 +105,21 @@ def _run(options: argparse.Namespace, data: Dataset) -> None:
         print(classes_table(traces, int(labels[0]), width))
     print(f"\n{STEP.format(lr=options.lr)}\n{_overshoots(models, options.lr, x, labels)}")
     if options.explain:
-        _explain(models, x, labels)
+        _explain(models, x, labels, options.node)
     if options.figures:
         _draw(options, data, models, x, labels)
+
+
+def _check_node(options: argparse.Namespace, x: Array, labels: Array) -> None:
+    """Raise a ValueError if one node alone is asked for and no model has it, or nothing is to be explained."""
+    if options.node is None:
+        return
+    if not options.explain:
+        raise ValueError("--node narrows --explain; give both")
+    models = [build_model(name, in_features=x.shape[1]) for name in options.models]
+    known = sorted({node for model in models for node in record_model(model, x, labels).names})
+    if options.node not in known:
+        raise ValueError(f"--node: expected one of {', '.join(known)}, got {options.node}")
 
 
 def _overshoots(models: dict[str, Sequential], lr: float, x: Array, labels: Array) -> str:
@@ -144,12 +160,14 @@ def _named_if_diverged(name: str) -> Iterator[None]:
         raise DivergedError(f"{name}: {problem}") from None
 
 
-def _explain(models: dict[str, Sequential], x: Array, labels: Array) -> None:
+def _explain(models: dict[str, Sequential], x: Array, labels: Array, node: str | None) -> None:
+    """Print every rule of every model, or those of one node."""
     for name, model in models.items():
         print(f"\n{name}, rule by rule, from the loss back. Every rule is checked against the slope of its own op.")
         loss, names = named_loss(model, x, labels)
         for step in explain(loss, names=names):
-            print(f"\n{step}")
+            if node in (None, step.step.name):
+                print(f"\n{step}")
 
 
 def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Sequential], x: Array, labels: Array) -> None:
@@ -193,5 +211,6 @@ def _parser() -> argparse.ArgumentParser:
     add_option(parser, "train-size", "… on the first N training images (default: 1000)", default=1000)
     add_option(parser, "lr", f"… with this learning rate (default: {LR})", default=LR)
     add("--explain", action="store_true", help="go through the pass rule by rule, each checked against its slope")
+    add("--node", metavar="NAME", help="… and show this node alone, such as act1 or linear0.weight")
     add("--figures", type=Path, metavar="DIR", help="draw gradient flow, gradient field and graphs into this folder")
     return parser

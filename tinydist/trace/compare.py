@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinydist.trace.record import Step, Trace
 
@@ -28,7 +30,7 @@ def layers_table(traces: Mapping[str, Trace], width: int) -> str:
 
 
 def classes_table(traces: Mapping[str, Trace], label: int, width: int) -> str:
-    """Return a table of the second layer's output, the logit, the gradient at the logit and what comes back, by class.
+    """Return a table, class by class: the second layer's output, the logit, the gradient there and what is passed on.
 
     Args:
         traces: of a single sample, recorded by :func:`record_model`, by the title of their column.
@@ -40,13 +42,27 @@ def classes_table(traces: Mapping[str, Trace], label: int, width: int) -> str:
         layers = [step for step in trace.steps if step.op]
         head = next(step for step in layers if step.name.startswith(("linear1", "offset")))
         logits = layers[1]
-        lines = [title, f"{'layer 2':>10} {'logit':>10} {'gradient':>10} {'let back':>10}"]
-        columns = (head.value[0], logits.value[0], logits.gradient[0], head.gradient[0])
-        lines += [" ".join(f"{number + 0.0:10.4g}" for number in row) for row in zip(*columns, strict=True)]
+        lines = [title, f"{'layer 2':>8} {'logit':>8} {'gradient':>9} {'passed':>9}"]
+        values = ([f"{number + 0.0:.4g}" for number in array[0]] for array in (head.value, logits.value))
+        gradients = (entries(array[0]) for array in (logits.gradient, head.gradient))
+        rows = zip(*values, *gradients, strict=True)
+        lines += [f"{layer:>8} {logit:>8} {gradient:>9} {passed:>9}" for layer, logit, gradient, passed in rows]
         blocks.append(lines)
     classes = range(len(blocks[0]) - 2)
     labels = ["", "", *(f"class {c}" + (" (right)" if c == label else "") for c in classes)]
     return side_by_side(labels, blocks, width)
+
+
+def entries(array: NDArray[Any]) -> list[str]:
+    """Return the entries of an array in words, "≈0" for one that is lost beside the largest when the dtype rounds.
+
+    Args:
+        array: of any shape.
+    """
+    flat = array.ravel()
+    floats = array.dtype.kind == "f"
+    lost = np.finfo(array.dtype).eps * np.abs(flat[np.isfinite(flat)]).max(initial=0) if floats else 0
+    return ["≈0" if 0 < abs(number) < lost else f"{number + 0:.4g}" for number in flat.tolist()]
 
 
 def side_by_side(labels: Sequence[str], blocks: Sequence[Sequence[str]], width: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinydist.recording import keeping_gradients
 from tinydist.tensor import Tensor, topological_order
+from tinydist.trace.compare import entries
 from tinydist.trace.record import Step, record
 
 Array = NDArray[Any]
+
+WIDTH = 100
+"""Characters that a line has at most."""
 
 STEP = 1e-6
 """Step by which an entry is moved to measure a slope: this share of the entry or of 1, whichever is smaller."""
@@ -83,9 +88,12 @@ class Explanation:
                 parts.append((f"to {name}", _short(contribution)))
         parts += [("checked", str(check)) for check in self.checks]
         width = max(len(label) for label, _ in parts)
-        return "\n".join(
-            [f"{self.position}/{self.count}  {step.name}{call}", *(f"     {a:{width}}  {b}" for a, b in parts)]
-        )
+        lines = [f"{self.position}/{self.count}  {step.name}{call}"]
+        for label, words in parts:
+            start = f"     {label:{width}}  "
+            broken = textwrap.wrap(words, WIDTH - len(start), break_long_words=False, break_on_hyphens=False)
+            lines.append(start + f"\n{' ' * len(start)}".join(broken))
+        return "\n".join(lines)
 
 
 def explain(
@@ -159,8 +167,12 @@ def _size(terms: Array) -> float:
 
 
 def _short(array: Array) -> str:
-    """Return small arrays in full, large ones by shape, length and share of zeros."""
+    """Return small arrays in full, with the shape, large ones by shape, length and share of zeros."""
     if array.size <= 10:
-        return " ".join(np.array2string(array, precision=4, suppress_small=False).split())
+        return " ".join(entries(array)) if array.ndim < 2 else f"{_shape(array)}: {' '.join(entries(array))}"
     zero = np.mean(array == 0)
-    return f"{'×'.join(map(str, array.shape))}, |·| = {np.linalg.norm(array):.4g}, {zero:.0%} exactly zero"
+    return f"{_shape(array)}, |·| = {np.linalg.norm(array):.4g}, {zero:.0%} exactly zero"
+
+
+def _shape(array: Array) -> str:
+    return "×".join(map(str, array.shape))
