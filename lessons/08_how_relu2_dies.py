@@ -2,11 +2,10 @@
 # # 8. How ReLU2 dies
 #
 # After this lesson you can explain, step by step and on real digits, why the outputs of ReLU2 go silent within a few
-# steps. You can explain why those of Abs2 cannot, and how much of it is ReLU2's own fault.
+# steps, why those of Abs2 cannot, and how much of it is ReLU2's own fault.
 #
 # ReLU2 ends in a ReLU: an output is either on (positive) or off (exactly 0). In the paper, 20 runs of it reach 47% on
-# average where the other five without OffsetL2 reach 90 to 96%. The reason given there is that most of its outputs die.
-# This lesson lets you watch how that happens.
+# average where the other five without OffsetL2 reach 90 to 96%, because most of its outputs die, it says. Watch them.
 
 # %%
 import os
@@ -49,7 +48,7 @@ for digit in range(10):
 # output 3 is off, and a ReLU that is off passes on 0 whatever is asked. Only the request to make output 0 *smaller*
 # gets through.
 #
-# This is not peculiar to this digit. Where the softmax is certain, the output that is asked to fall is the largest. As
+# This is so for other digits, too. Where the softmax is certain, the output that is asked to fall is the largest. As
 # long as it is above 0, it is on, and the request gets through. The output that is asked to rise may be on or off.
 # **While an image has an output that is on, requests for less get through; requests for more only sometimes.**
 #
@@ -104,8 +103,8 @@ for step, t in enumerate(relu2[:9]):
 # **Notice.** For three steps nearly everything that is asked down is passed on. Of what is asked up, about half is at
 # first, and then less, because more outputs are off. So the outputs sink. After four steps nearly every image is silent
 # (98%). All its outputs are 0 then, so the softmax asks nine of them to fall by a tenth each and one to rise, its
-# loss is ln 10 = 2.30, and *nothing* it asks for is passed on, up or down. The loss is much lower than at the start, so
-# gradient descent did its job. But next to nothing is learned from here on.
+# loss is ln 10 = 2.30, and *nothing* it asks for is passed on, up or down. The loss is much lower than at the start,
+# but next to nothing is learned from here on.
 #
 # Why do the outputs sink for all images together, and not just for those that asked? Because hidden activations are
 # never negative. Take a step that lowers output c for an image with activations h. It subtracts a multiple of h from
@@ -165,10 +164,10 @@ print("figure saved in", output)
 #
 # ## Is it the ReLU, or the step?
 #
-# A fair comparison has to ask what else could be the reason. Raw pixels reach 255. So the first loss is far above ln
-# 10 = 2.3, the loss of a network that does not know anything. The softmax is certain, and wrong. Each image asks for
-# all or nothing, and each step is huge. The next cell trains the same ReLU2 on the same images with pixels from 0 to 1.
-# Its learning rate is a hundred times larger, as suits such inputs.
+# What else could be the reason? Raw pixels reach 255. So the first loss is far above ln 10 = 2.3, that of a network
+# that knows nothing. The softmax is certain, and wrong. Each image asks for all or nothing, and each step is huge. The
+# next cell trains the same ReLU2 on the same images with pixels from 0 to 1, at a learning rate a hundred times larger,
+# as suits such inputs.
 
 # %%
 unit = watch("ReLU2", images / np.float32(255), lr=0.1)
@@ -190,11 +189,11 @@ print(f"after {10 * EPOCHS} steps on pixels 0 to 1: {accuracy(test, data.y_test)
 # **Notice.** No output dies, and ReLU2 learns. With small logits the softmax spreads its requests: each of the nine
 # wrong classes is asked a little down, the right one firmly up. No step is large enough to carry an output across 0 for
 # every image at once. So *ReLU2 died where certain, wrong logits met large steps.* Which of the two it takes, lesson 14
-# will say. In any case a ReLU output *can* learn intensity.
+# will say. A ReLU output *can* learn intensity.
 #
 # The paper says that its images were normalised, but its program used raw pixels. The raw pixels make ReLU2 fail like
-# this here. (One seed and 1,000 images are enough to see a mechanism, but not to judge a claim. Lesson 13 takes more
-# seeds. It finds a milder form of the same death where the input is normalised and the steps are large.)
+# this here. (One seed and 1,000 images show a mechanism, but judge no claim. Lesson 13 takes more seeds. It finds a
+# milder form of the same death where the input is normalised and the steps are large.)
 #
 # **Exercise.** Give ReLU2 a way out on raw pixels: in `watch`, try a learning rate of 0.00001, then a bias in the last
 # layer (`ReLU2-Bias`). Which of them keeps the outputs alive, and can you say why from the tally? To write the test for

@@ -178,14 +178,14 @@ print("figure saved in", output)
 # softmax then gives every class about a tenth, with Neg or without, and only the sign differs. But OffsetL2 starts like
 # that on raw pixels as well: the ten distances of an image differ by 0.08 of 555.
 #
-# After training, both models answer equally well. And *no image is close to any prototype, in either*, as the figure
+# After training both answer equally well. And *no image is close to any prototype, in either*, as the figure
 # shows: the distances are about 625 on average, and the own class differs from the others by 2.
 #
 # ## What does the layer rest on?
 #
-# If no image is close to a prototype, do the prototypes matter at all? Change the trained layers, without training them
-# again, and measure. Exchange the prototypes between classes, so that each class has the one of another. Then put the
-# prototypes back, and exchange the scales alpha instead.
+# If no image is close to a prototype, do the prototypes matter at all? Change the trained layers, and measure. Exchange
+# the prototypes between classes, so that each class has the one of another. Then do so with the
+# scales alpha instead.
 #
 # **Predict first.** Which of the two costs more?
 
@@ -201,7 +201,7 @@ for name, model in trained.items():
 # origin, weighted for each class. Each weight may grow or shrink, so "large" and "small" are equally easy to reach, and
 # the layer does not care about the sign.
 #
-# This differs from the statement "the network measures how close an image is to its prototype". But mind the input. On
+# This differs from the statement "the network measures how close an image is to its prototype". But on
 # pixels up to 1 it is the other way round: the hidden activations are less than twice as long as the prototypes then,
 # and exchanged prototypes cost everything. `data/results/ablation` has both, on all images after 5,000 epochs.
 #

@@ -56,6 +56,12 @@ def test_a_lesson_has_its_parts_in_order(lesson):
 
 
 @every_lesson
+def test_a_lesson_has_at_most_a_thousand_words(lesson):
+    words = sum(len(text.split()) for text in cells(lesson, "markdown"))
+    assert words <= (1_000 if lesson.stem != "13_judging_a_claim" else 1_500)
+
+
+@every_lesson
 def test_the_text_of_a_lesson_is_markdown_that_survives_translation(lesson):
     for text in cells(lesson, "markdown"):
         tokens = MarkdownIt("commonmark").enable("table").parse(text)

@@ -32,7 +32,7 @@ ELSEWHERE = {
     "11": {"128": "hidden units", "5,000": "epochs of data/results/ablation"},
     "12": {"100,000": "784 times 128", "400": "784 times 128 numbers of 4 bytes", "3": "784 of these"},
     "13": {"12,870": "16 over 8", "50,000": "the paper"},
-    "14": {"300": "steps", "70": "below the smallest accuracy of ReLU in the record"},
+    "14": {"70": "below the smallest accuracy of ReLU in the record"},
     "15": {"200": "steps", "2": "the range of tanh"},
     "17": {"180": "degrees", "300": "images", "60": "steps", "70": "an example"},
 }

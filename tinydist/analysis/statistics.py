@@ -200,9 +200,8 @@ def spread_p(a: Summary, b: Summary, ratio: float) -> tuple[float, float]:
     if not (a.varies and b.varies):
         return 1.0, 1.0
     statistic = (a.sd / b.sd / ratio) ** 2
-    return float(scipy.special.fdtrc(a.n - 1, b.n - 1, statistic)), float(
-        scipy.special.fdtr(a.n - 1, b.n - 1, statistic)
-    )
+    df = a.n - 1, b.n - 1
+    return float(scipy.special.fdtrc(*df, statistic)), float(scipy.special.fdtr(*df, statistic))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
