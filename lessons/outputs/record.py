@@ -43,7 +43,9 @@ def main(numbers: Sequence[str]) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:  # for the figures
             command = [sys.executable, str(lesson)]
-            printed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+            printed = subprocess.run(
+                command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
+            )
         record_of(lesson).write_text(f"{code_of(lesson)}\n\n{printed.stdout}", encoding="utf-8")
         print(record_of(lesson))
 

@@ -242,7 +242,7 @@ def test_curves_of_runs_that_are_not_in_the_table_are_left_out_by_name(table, ca
         (lambda text: f"{text}\nReLU,0,5000,5000,95.0", "ReLU, seed 0, was measured after epoch 5,000 already"),
         (lambda text: f"{text}\nReLU,0,5000,5001,95.0", "line 20 .* epoch: expected 0 to 5,000, got 5,001"),
         (lambda text: f"{text}\nReLU,0,5000,-1,95.0", "epoch: expected 0 to 5,000, got -1"),
-        (lambda text: f"{text}\nReLU,0,5000,7,nan", "test_accuracy of nan"),
+        (lambda text: f"{text}\nReLU,0,5000,7,nan", "test_accuracy nan"),
         (lambda text: f"{text}\nReLU,0,5000,half,95.0", "epoch: expected a whole number, got 'half'"),
         (
             lambda text: text.replace(",5000,95.1", ",5000,94.1"),

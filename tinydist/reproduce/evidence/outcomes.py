@@ -189,7 +189,7 @@ def _percent(name: str, text: Any) -> float:
     """
     number = read_number(name, text, float)
     if not 0 <= number <= 100:
-        raise ValueError(f"a {name} of {number:g} is not between 0 and 100 percent")
+        raise ValueError(f"{name} {number:g} is not between 0 and 100 percent")
     return number
 
 
