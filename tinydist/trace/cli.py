@@ -23,7 +23,7 @@ from tinydist.nn import Sequential
 from tinydist.optim import SGD
 from tinydist.tensor import Tensor
 from tinydist.trace import figures
-from tinydist.trace.compare import classes_table, layers_table
+from tinydist.trace.compare import WIDTH, classes_table, layers_table
 from tinydist.trace.explain import explain
 from tinydist.trace.flow import record_flow
 from tinydist.trace.numbers import silent_numpy
@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace, data: Dataset) -> None:
     recorded = {name: record_model(model, x, labels) for name, model in models.items()}
     print(f"One backward pass over training {digits}; {options.input} pixels, seed {options.seed}, {state}.")
     print(LEGEND)
-    width = shutil.get_terminal_size((100, 24)).columns
+    width = shutil.get_terminal_size((WIDTH, 24)).columns
     traces = {f"{name}, loss {trace['loss'].value:.4g}": trace for name, trace in recorded.items()}
     print(layers_table(traces, width))
     if len(labels) == 1:

@@ -13,6 +13,9 @@ from tinydist.trace.record import Step, Trace
 
 GAP = "  │ "
 
+WIDTH = 100
+"""Characters that a line has at most, where no terminal says otherwise."""
+
 
 def layers_table(traces: Mapping[str, Trace], width: int) -> str:
     """Return a table of all nodes, then all leaves: the op, the length of the gradient, its zeros and what made them.
@@ -43,7 +46,7 @@ def classes_table(traces: Mapping[str, Trace], label: int, width: int) -> str:
         head = next(step for step in layers if step.name.startswith(("linear1", "offset")))
         logits = layers[1]
         lines = [title, f"{'layer 2':>8} {'logit':>8} {'gradient':>9} {'passed':>9}"]
-        values = ([f"{number + 0.0:.4g}" for number in array[0]] for array in (head.value, logits.value))
+        values = (map(_number, array[0]) for array in (head.value, logits.value))
         gradients = (entries(array[0]) for array in (logits.gradient, head.gradient))
         rows = zip(*values, *gradients, strict=True)
         lines += [f"{layer:>8} {logit:>8} {gradient:>9} {passed:>9}" for layer, logit, gradient, passed in rows]
@@ -62,7 +65,12 @@ def entries(array: NDArray[Any]) -> list[str]:
     flat = array.ravel()
     floats = array.dtype.kind == "f"
     lost = np.finfo(array.dtype).eps * np.abs(flat[np.isfinite(flat)]).max(initial=0) if floats else 0
-    return ["≈0" if 0 < abs(number) < lost else f"{number + 0:.4g}" for number in flat.tolist()]
+    return ["≈0" if 0 < abs(number) < lost else _number(number) for number in flat.tolist()]
+
+
+def _number(number: float) -> str:
+    """Return a number with four digits; no zero has a sign."""
+    return f"{number + 0:.4g}"
 
 
 def side_by_side(labels: Sequence[str], blocks: Sequence[Sequence[str]], width: int) -> str:

@@ -12,13 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinydist.recording import keeping_gradients
 from tinydist.tensor import Tensor, topological_order
-from tinydist.trace.compare import entries
+from tinydist.trace.compare import WIDTH, entries
 from tinydist.trace.record import Step, record
 
 Array = NDArray[Any]
-
-WIDTH = 100
-"""Characters that a line has at most."""
 
 STEP = 1e-6
 """Step by which an entry is moved to measure a slope: this share of the entry or of 1, whichever is smaller."""
@@ -169,7 +166,7 @@ def _size(terms: Array) -> float:
 def _short(array: Array) -> str:
     """Return small arrays in full, with the shape, large ones by shape, length and share of zeros."""
     if array.size <= 10:
-        return " ".join(entries(array)) if array.ndim < 2 else f"{_shape(array)}: {' '.join(entries(array))}"
+        return (f"{_shape(array)}: " if array.ndim > 1 else "") + " ".join(entries(array))
     zero = np.mean(array == 0)
     return f"{_shape(array)}, |·| = {np.linalg.norm(array):.4g}, {zero:.0%} exactly zero"
 

@@ -65,7 +65,7 @@ def _sweep(configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every
     for config in left:
         if not (config.folder(out) / CONFIG).exists():
             write_config(config, out, parts=[])
-    records = {record.config: record for record in all_finished(out)}  # of earlier sweeps, too
+    records = {record.config: record for record in all_finished(out)}  # those in `finished`, and of other sweeps
     write_csv(out, records.values())
     start = {"command": command(), "jobs": min(pool.jobs, max(len(left), 1))}
     with pool.scratch(out) as scratch, Progress(done, scratch / "epochs", [*finished.values()]) as progress:
@@ -74,11 +74,10 @@ def _sweep(configs: Sequence[RunConfig], out: Path, pool: Pool, checkpoint_every
             for slot, config in enumerate(left)
         ]
         for record in pool.do([*_both_ends(tasks)]):
-            finished[record.config] = record
             records[record.config] = record
             write_csv(out, records.values())
             progress.finished(record)
-    return [finished[config] for config in configs]
+    return [records[config] for config in configs]
 
 
 def _both_ends(tasks: Iterable[Task]) -> Iterator[Task]:
