@@ -20,20 +20,22 @@ NUMERIC, INTEGER, NOMINAL = "numeric", "integer", "nominal"
 MISSING = "?"
 """What stands for a missing value, unless it is in quotes: then it is a word."""
 
-# Possessive quantifiers (*+) never try again with less: a long line that is wrong is refused at once.
+# Possessive quantifiers (*+) never try again with less: a long line that is wrong is refused at once. They stand behind
+# single characters only, as early versions of Python 3.11 misread them behind groups. No group needs one: what may
+# follow it cannot begin as it does, so trying again without it fails at the next character.
 _QUOTED = r"""(?:'[^']*+'|"[^"]*+")"""
-_WORD = rf"""\s*+(?:{_QUOTED}\s*+|[^'",}}][^,}}]*+)?+"""
-_AS_DATE = rf"""(?:(?<=date)(?:\s*+{_QUOTED}|\s++[^\s'"%]\S*+))?+"""
+_WORD = rf"""\s*+(?:{_QUOTED}\s*+|[^'",}}][^,}}]*+)?"""
+_AS_DATE = rf"""(?:(?<=date)(?:\s*+{_QUOTED}|\s++[^\s'"%]\S*+))?"""
 _COMMENT = r"\s*+(?:%.*)?"
 _ATTRIBUTE = re.compile(
     rf"""\s*+@attribute\s++(?P<name>{_QUOTED}|[^\s'"{{][^\s{{]*+)(?:\s++|(?={{))"""
-    rf"""(?:\{{(?P<words>{_WORD}(?:,{_WORD})*+)\}}|(?P<number>numeric|real|integer)\s*+(?:\[[^\]]*+\])?+"""
+    rf"""(?:\{{(?P<words>{_WORD}(?:,{_WORD})*)\}}|(?P<number>numeric|real|integer)\s*+(?:\[[^\]]*+\])?"""
     rf"""|(?P<other>string|relational|date){_AS_DATE}){_COMMENT}""",
     re.IGNORECASE,
 )
 _DATA = re.compile(rf"\s*+@data{_COMMENT}", re.IGNORECASE)
 _RELATION = re.compile(r"\s*+@relation\b.*", re.IGNORECASE)
-_CELL = re.compile(r"\s*+(?:'([^']*+)'\s*+|\"([^\"]*+)\"\s*+|([^'\",][^,]*+)?+)(,|$)")
+_CELL = re.compile(r"\s*+(?:'([^']*+)'\s*+|\"([^\"]*+)\"\s*+|([^'\",][^,]*+)?)(,|$)")
 
 
 @dataclass(frozen=True)
