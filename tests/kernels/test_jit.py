@@ -57,6 +57,7 @@ def test_everything_runs_without_compiling(watching):
 
 
 LOOPS = """
+import hashlib
 import numpy as np
 from tinydist.kernels import conv, dense, distance, elementwise, loss, narrow, sparse
 rng = np.random.default_rng(0)
@@ -66,9 +67,17 @@ def whole(*shape):
     return rng.integers(-9, 10, shape).astype(np.float32)
 
 
+digest = hashlib.sha256()  # of results that are rounded, as tenths are not exact
+
+
+def tenth(array):
+    return array / np.float32(10) if getattr(array, "dtype", None) == np.float32 else array
+
+
 def same(module, name, *arrays):
     by_loops, by_numpy = (getattr(module, f"{name}_{kind}")(*arrays) for kind in ("numba", "numpy"))
     np.testing.assert_allclose(by_loops, by_numpy, rtol=1e-5, atol=1e-5)
+    digest.update(getattr(module, f"{name}_numba")(*map(tenth, arrays)).tobytes())
 
 
 pixels = (rng.integers(0, 256, (3, 300)) * (rng.random((3, 300)) < 0.3)).astype(np.uint8)
@@ -97,6 +106,7 @@ for kind in (0, 1):
     losses = loss.softmax_cross_entropy_numba, loss.softmax_cross_entropy_numpy
     by_loops, by_numpy = (function(g, labels)[kind] for function in losses)
     np.testing.assert_allclose(by_loops, by_numpy, rtol=1e-5, atol=1e-6)
+    digest.update(by_loops.tobytes())
 flat = whole(100)
 one, two = (flat,), (flat + 1, flat)
 for name, arrays in {"relu": one, "abs": one, "relu_vjp": two, "abs_vjp": two}.items():
@@ -104,11 +114,41 @@ for name, arrays in {"relu": one, "abs": one, "relu_vjp": two, "abs_vjp": two}.i
     for out, kind in zip(outs, ("numba", "numpy")):
         getattr(elementwise, f"{name}_{kind}")(*arrays, out)
     np.testing.assert_array_equal(*outs)
+print(digest.hexdigest())
 """
 
 
 def test_every_loop_is_right_without_compiling(watching):
     finish(start(LOOPS, NUMBA_DISABLE_JIT="1", **watching))
+
+
+def test_every_loop_is_right_and_the_same_to_the_bit_in_a_process_with_one_thread_and_with_two():
+    assert len({finish(start(LOOPS, NUMBA_NUM_THREADS=threads)) for threads in "12"}) == 1
+
+
+SHARED = """
+import numpy as np
+from numba import prange
+from tinydist.kernels.jit import kernel
+
+@kernel(parallel=True)
+def fill(x):
+    for i in prange(len(x)):
+        x[i] = i
+
+x = np.empty(9)
+fill(x)
+assert x.tolist() == list(range(9))
+print(fill.targetoptions["parallel"], sum(fill.stats.cache_hits.values()))
+"""
+
+
+def test_processes_with_one_thread_keep_plain_loops_which_others_do_not_load(tmp_path):
+    source = tmp_path / "shared.py"
+    source.write_text(SHARED)
+    run = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import shared"
+    shown = [finish(start(run, NUMBA_NUM_THREADS=threads)).split() for threads in "1212"]
+    assert shown == [["False", "0"], ["True", "0"], ["False", "1"], ["True", "1"]]
 
 
 def test_processes_compile_side_by_side_and_the_next_one_compiles_nothing(tmp_path):
@@ -236,6 +276,6 @@ in_a_child(lambda _: in_a_child(kernels.absolute))
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, where numba uses GNU's OpenMP")
 @pytest.mark.parametrize(("layer", "refusals"), [("omp", 2), ("workqueue", 0)])
 def test_a_fork_that_has_lost_the_threads_says_so_instead_of_dying(layer, refusals):
-    shown = finish(start(FORK, NUMBA_THREADING_LAYER=layer)).splitlines()
+    shown = finish(start(FORK, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2")).splitlines()
     assert len(shown) == refusals
     assert all("forked" in line and 'multiprocessing.get_context("spawn") or "forkserver"' in line for line in shown)

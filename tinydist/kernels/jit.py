@@ -28,18 +28,24 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     (see :mod:`tinydist.kernels.cache`). Where no folder can be written, the function is compiled anew in each process,
     and a warning says so.
 
-    A parallel kernel raises a RuntimeError in a process that was forked after numba's threads had started, see
-    :func:`_refuse_lost_threads`.
+    In a process with one thread (NUMBA_NUM_THREADS=1, or a machine with one core) a parallel kernel is compiled as a
+    plain loop, in a third of the time, to the same bits. Otherwise it raises a RuntimeError in a process that was
+    forked after numba's threads had started, see :func:`_refuse_lost_threads`.
 
     Args:
         **options: options of ``numba.njit``, such as `parallel`.
     """
 
     options = {"fastmath": False} | options
+    plain = options.get("parallel", False) and config.NUMBA_NUM_THREADS == 1  # type: ignore[attr-defined]
+    if plain:
+        options["parallel"] = False
 
     def compiled(function: Callable[..., Any]) -> Any:
         if config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba sets it at run time
             return function
+        if plain:  # numba names files by this, so that neither kind of process loads what the other one compiled
+            function.__qualname__ += "_plain"
         try:
             dispatcher: Any = njit(cache=True, **options)(function)
         except RuntimeError:  # numba found no folder to write to
