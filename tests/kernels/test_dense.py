@@ -59,9 +59,10 @@ def test_bits_do_not_depend_on_the_number_of_threads(kernel, shape, at_threads):
 
 @pytest.mark.parametrize("shape", [(1201, 130, 121), (121, 130, 1201), (121, 1201, 130)], ids=["tall", "wide", "deep"])
 @pytest.mark.parametrize("narrow", [None, 0, 1], ids=["both wide", "first narrow", "second narrow"])
-def test_a_large_product_is_whole_after_it_was_cut_and_as_wide_as_its_wider_factor(shape, narrow):
+def test_a_large_product_is_whole_after_it_was_cut_and_as_wide_as_its_wider_factor(shape, narrow, monkeypatch):
     a, b = (x.astype(np.float32 if i == narrow else np.float64) for i, x in enumerate(factors(*shape)))
-    assert a.size * b.shape[1] > dense.SMALL
+    monkeypatch.setattr(dense, "PIECE", 2**18)
+    assert a.size * b.shape[1] > 16 * dense.PIECE
     np.testing.assert_allclose(dense.matmul_blas(a, b), dense.matmul_numpy(a, b), rtol=0, atol=1e-11, strict=True)
 
 
@@ -138,10 +139,11 @@ def test_the_blocked_loop_multiplies_whole_numbers_exactly(n, k, m):
     np.testing.assert_array_equal(dense.matmul_blocked_numba(a.T.copy().T, b), a @ b, strict=True)
 
 
-def test_a_product_of_stacks_on_either_side_is_not_cut():
+def test_a_product_of_stacks_on_either_side_is_not_cut(monkeypatch):
     """Their sizes would have it cut, were they matrices."""
+    monkeypatch.setattr(dense, "PIECE", 2**18)
     stack, matrix = np.ones((2, 1200, 60)), np.ones((60, 60))
-    assert stack.size * 60 > dense.SMALL
+    assert stack.size * 60 > 2 * dense.PIECE
     np.testing.assert_array_equal(dense.matmul_blas(stack, matrix), np.full((2, 1200, 60), 60.0))
     np.testing.assert_array_equal(
         dense.matmul_blas(np.ones((1200, 60)), np.ones((2, 60, 60))), np.full((2, 1200, 60), 60)

@@ -6,6 +6,7 @@ The product is there four times: NumPy's, NumPy's in reproducible pieces, and in
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,11 +25,11 @@ from tinydist.kernels.rows import dense_product, in_tiles
 
 Array = NDArray[Any]
 
-PIECES = 16
-"""Number of pieces into which a large product is cut, whatever the number of threads."""
+PIECE = 2**25
+"""Multiplications of a piece, at the least: half a millisecond of work, beside which the threads' start is little."""
 
-SMALL = 2**22
-"""Multiplications up to which a product is not worth cutting (measured: about a tenth of a millisecond of work)."""
+PIECES = 16
+"""Largest number of pieces into which a product is cut; all numbers are powers of two, to be shared out evenly."""
 
 _blas = ThreadpoolController().select(user_api="blas").lib_controllers
 _blas_lock = Lock()  # the number of BLAS threads is one setting for the whole process
@@ -66,31 +67,43 @@ def _set_blas_threads(library: Any, threads: int) -> None:
     give_up(force=True)
 
 
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return so many threads, started once, as starting them takes as long as a piece of a product."""
+    return ThreadPoolExecutor(threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork does not copy threads
+
+
 def matmul_blas(a: Array, b: Array) -> Array:
     """Return the matrix product of ``(..., n, k)`` and ``(..., k, m)``, the same bits at any number of threads.
 
     BLAS libraries cut a product differently for each number of threads, and so round it differently. Here BLAS is
-    held to one thread, and a large product is cut along its longest axis into a fixed number of pieces, which as many
-    threads as numba uses share out: strips of the result, or, if k is the longest, terms that are added in order.
+    held to one thread, and a large product is cut along its longest axis into pieces, as many as its size asks for,
+    which as many threads as numba uses share out: strips of the result, or, if k is the longest, terms that are added
+    in order.
     """
     with _one_blas_thread():
-        if a.ndim > 2 or b.ndim > 2 or a.size * b.shape[-1] <= SMALL:
+        pieces = min(PIECES, 1 << (a.size * b.shape[-1] // PIECE).bit_length() >> 1)
+        if a.ndim > 2 or b.ndim > 2 or pieces <= 1:
             return matmul_numpy(a, b)
         (n, k), m = a.shape, b.shape[1]
         longest = max(n, k, m)
-        cuts = [slice(longest * i // PIECES, longest * (i + 1) // PIECES) for i in range(PIECES)]
+        cuts = [slice(longest * i // pieces, longest * (i + 1) // pieces) for i in range(pieces)]
         dtype = np.result_type(a, b)
-        with ThreadPoolExecutor(get_num_threads()) as threads:
-            if longest == k:
-                terms = empty((PIECES, n, m), dtype)
-                list(threads.map(lambda i: np.matmul(a[:, cuts[i]], b[cuts[i]], out=terms[i]), range(PIECES)))
-                return functools.reduce(np.add, terms)
-            product = empty((n, m), dtype)
-            if longest == n:
-                list(threads.map(lambda cut: np.matmul(a[cut], b, out=product[cut]), cuts))
-            else:
-                list(threads.map(lambda cut: np.matmul(a, b[:, cut], out=product[:, cut]), cuts))
-            return product
+        threads = _pool(get_num_threads())
+        if longest == k:
+            terms = empty((pieces, n, m), dtype)
+            list(threads.map(lambda i: np.matmul(a[:, cuts[i]], b[cuts[i]], out=terms[i]), range(pieces)))
+            return functools.reduce(np.add, terms)
+        product = empty((n, m), dtype)
+        if longest == n:
+            list(threads.map(lambda cut: np.matmul(a[cut], b, out=product[cut]), cuts))
+        else:
+            list(threads.map(lambda cut: np.matmul(a, b[:, cut], out=product[:, cut]), cuts))
+        return product
 
 
 @kernel(parallel=True)
