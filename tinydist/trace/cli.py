@@ -185,7 +185,7 @@ def _draw(options: argparse.Namespace, data: Dataset, models: dict[str, Sequenti
     label = f"{size:,} images, {data.input} pixels, {epochs} epochs, learning rate {options.lr:g}, seed {options.seed}"
     drawn = {FLOW: figures.gradient_flow(flows, label), FIELD: figures.gradient_field()}
     for name, model in models.items():
-        drawn[_graph_file(name)] = figures.graph(*named_loss(model, x, labels))
+        drawn[_graph_file(name)] = figures.graph(record_model(model, x, labels))
     for file, figure in drawn.items():
         save(figure, options.figures / file)
     print(f"Saved in {options.figures}: {', '.join(drawn)}")

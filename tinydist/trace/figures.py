@@ -16,9 +16,9 @@ from matplotlib.quiver import Quiver
 from numpy.typing import NDArray
 
 from tinydist.figures import COLORS, MARKERS, canvas, set_title
-from tinydist.tensor import Tensor, topological_order
+from tinydist.tensor import Tensor
 from tinydist.trace.flow import Flow
-from tinydist.trace.record import tensor_names
+from tinydist.trace.record import Step, Trace
 
 Array = NDArray[Any]
 
@@ -120,49 +120,65 @@ def _draw_field(axes: Axes, head: str, sign: int) -> Quiver:
     return arrows
 
 
-def graph(output: Tensor, names: Mapping[str, Tensor] | None = None) -> Figure:
-    """Draw the computational graph behind a tensor: ops in boxes, leaves that take gradients rounded, arrows forward.
+def graph(trace: Trace) -> Figure:
+    """Draw the graph of a recorded pass, in a figure of a size that fits; see :func:`draw_graph`."""
+    rows = _rows(trace)
+    figure = canvas(1.2 + 2.3 * max(map(len, rows)), 0.8 + 1.05 * len(rows))
+    draw_graph(trace, figure.subplots())
+    return figure
 
-    Constants are left out, since no gradient reaches them.
+
+def draw_graph(trace: Trace, axes: Axes) -> None:
+    """Draw the graph of a recorded pass: ops in boxes, leaves that take gradients rounded, arrows forward.
+
+    Each box has its shape, its value (of an array the smallest and the largest entry) and the gradient that came in (of
+    an array its length). Constants are left out, since no gradient reaches them.
 
     Args:
-        output: usually a loss; at most some dozens of nodes make a readable picture.
-        names: what to call tensors, as for :func:`tinydist.trace.record`.
+        trace: as :func:`tinydist.trace.record` returns it; at most some dozens of nodes make a readable picture.
+        axes: where to draw.
     """
-    order = topological_order(output)
-    called = tensor_names(output, names or {})
-    depth = {output: 0}  # length of the longest way to the output
-    for tensor in reversed(order):
-        for parent in tensor.inputs:
-            depth[parent] = max(depth.get(parent, 0), depth[tensor] + 1)
-    rows: dict[int, list[Tensor]] = {}
-    for tensor in order:  # so that a first input stands left of a second
-        rows.setdefault(depth[tensor], []).append(tensor)
-    widest = max(map(len, rows.values()))
-    figure = canvas(1.2 + 2.3 * widest, 0.8 + 0.75 * len(rows))
-    axes = figure.subplots()
+    rows = _rows(trace)
+    widest = max(map(len, rows))
     places = {
-        tensor: (column - (len(row) - 1) / 2, -level)
-        for level, row in rows.items()
-        for column, tensor in enumerate(row)
+        step.name: (column - (len(row) - 1) / 2, -level)
+        for level, row in enumerate(rows)
+        for column, step in enumerate(row)
     }
-    for tensor in order:
-        x, y = places[tensor]
-        for parent in tensor.inputs:
+    for step in reversed(trace.steps):
+        x, y = places[step.name]
+        for use, parent in enumerate(step.inputs):
             if parent in places:
                 start_x, start_y = places[parent]
                 levels = y - start_y
                 bend = 0 if levels == 1 else 0.3 + 0.6 / levels  # round the nodes in between
+                if parent in step.inputs[:use]:  # a second arrow beside the first
+                    bend += 0.4
                 look = {"arrowstyle": "-|>", "color": "#444444", "shrinkA": 0, "shrinkB": 0}
                 arrow = look | {"connectionstyle": f"arc3,rad={bend}"}
-                axes.annotate("", (x, y - 0.24), (start_x, start_y + 0.24), arrowprops=arrow, zorder=0)
-        shape = "×".join(map(str, tensor.shape)) or "number"
-        name = called[tensor]
-        known = tensor.op in (None, name.partition("#")[0])
-        text = f"{name}\n{shape}" if known else f"{name}: {tensor.op}\n{shape}"
-        box = {"boxstyle": "square", "fc": "#E8F1FA"} if tensor.op else {"boxstyle": "round", "fc": "#FDF0DC"}
-        axes.text(x, y, text, ha="center", va="center", fontsize=8, bbox=box | {"ec": "#666666"})
+                axes.annotate("", (x, y - 0.34), (start_x, start_y + 0.34), arrowprops=arrow, zorder=0)
+        box = {"boxstyle": "square", "fc": "#E8F1FA"} if step.op else {"boxstyle": "round", "fc": "#FDF0DC"}
+        axes.text(x, y, _box(step), ha="center", va="center", fontsize=8, bbox=box | {"ec": "#666666"})
     axes.set_xlim(-widest / 2, widest / 2)
-    axes.set_ylim(-max(rows) - 0.5, 0.5)
+    axes.set_ylim(0.5 - len(rows), 0.5)
     axes.set_axis_off()
-    return figure
+
+
+def _rows(trace: Trace) -> list[list[Step]]:
+    """Return the steps by the length of their longest way to the output, which comes first."""
+    depth = {trace.steps[0].name: 0}
+    for step in trace.steps:
+        for parent in step.inputs:
+            depth[parent] = max(depth.get(parent, 0), depth[step.name] + 1)
+    steps = trace.steps[::-1]  # so that a first input stands left of a second
+    return [
+        [step for step in steps if depth[step.name] == level] for level in range(max(depth[s.name] for s in steps) + 1)
+    ]
+
+
+def _box(step: Step) -> str:
+    """Return what stands in the box of a node."""
+    known = step.op in (None, step.name.partition("#")[0])
+    gradient = f"gradient {step.gradient.item():.3g}" if step.gradient.size == 1 else f"|gradient| {step.norm:.3g}"
+    name = step.name if known else f"{step.name}: {step.op}"
+    return "\n".join([name, step.size_in_words, f"value {step.range_in_words}", gradient])

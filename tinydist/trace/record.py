@@ -52,6 +52,19 @@ class Step:
         return self.value.shape
 
     @property
+    def size_in_words(self) -> str:
+        """Return the shape, such as "3×4" or "number"."""
+        return "×".join(map(str, self.shape)) or "number"
+
+    @property
+    def range_in_words(self) -> str:
+        """Return the value if it is one number, else its smallest and its largest entry."""
+        if self.value.size == 0:
+            return "empty"
+        low, high = self.value.min(), self.value.max()
+        return f"{low:.3g}" if self.value.size == 1 else f"{low:.3g} … {high:.3g}"
+
+    @property
     def norm(self) -> float:
         """Return the Euclidean length of the gradient that came in."""
         return float(np.linalg.norm(self.gradient))
@@ -91,8 +104,8 @@ class Trace:
             (
                 step.name,
                 step.op or "leaf",
-                "×".join(map(str, step.shape)) or "number",
-                _range(step.value),
+                step.size_in_words,
+                step.range_in_words,
                 f"{step.norm:.3g}",
                 f"{step.zero_share:.0%}",
                 ", ".join(f"{name} {share:.0%}" for name, share in step.zeroed_by.items()),
@@ -224,11 +237,3 @@ def tensor_names(output: Tensor, given: Mapping[str, Tensor]) -> dict[Tensor, st
             name = f"{kind}#{next(numbers[kind])}"
         names[tensor] = name
     return names
-
-
-def _range(value: Array) -> str:
-    """Return the smallest and the largest entry in words."""
-    if value.size == 0:
-        return "empty"
-    low, high = value.min(), value.max()
-    return f"{low:.3g}" if value.size == 1 else f"{low:.3g} … {high:.3g}"
