@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 4. A linear layer measures along directions
 #
+# **Time.** About 20 minutes, without the exercise. **Before it:** lesson 1.
+#
 # After this lesson you can explain what a unit of a linear layer measures, and derive the three gradients of the layer.
 # You can also say how a step changes the picture that a unit keeps in its weights.
 #
@@ -34,23 +36,31 @@ start = layer.state_dict()
 
 optimizer = td.optim.SGD(layer.parameters(), lr=LR)
 for epoch in range(EPOCHS):
-    training_step(layer(td.Tensor(images)).cross_entropy(labels), optimizer)  # zero_grad, backward, step
+    loss = layer(td.Tensor(images)).cross_entropy(labels)
+    training_step(loss, optimizer)  # zero_grad, backward, step
     if epoch == 0:
         first_step = layer.weight.data - start["weight"]  # for the end of this lesson
 
-weight, bias = layer.weight.data.astype(float), layer.bias.data.astype(float)  # (10, 784), (10,)
+weight = layer.weight.data.astype(float)  # (10, 784)
+bias = layer.bias.data.astype(float)  # (10,)
 distances = (images @ weight.T + bias) / np.linalg.norm(weight, axis=1)  # (3000, 10)
 
-print("unit  mean signed distance of its own digit  of the others  own on the positive side %  others %")
+print(
+    "unit  mean signed distance of its own digit  of the others"
+    "  own on the positive side %  others %"
+)
 for unit in range(10):
     own, others = distances[labels == unit, unit], distances[labels != unit, unit]
     shares = f"{100 * np.mean(own > 0):27.0f}  {100 * np.mean(others > 0):8.0f}"
     print(f"{unit:4}  {own.mean():36.2f}  {others.mean():13.2f}  {shares}")
 
-# The nearest point of the hyperplane, found without the formula: the shortest move that makes w·x + b zero.
+# The distance without the formula: the shortest move that makes w·x + b zero.
 x, w, b = images[0].astype(float), weight[3], bias[3]
 shortest = np.linalg.norm(np.linalg.lstsq(w[None], [-(w @ x + b)])[0])
-print(f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, length of the shortest move {shortest:.4f}")
+print(
+    f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, "
+    f"length of the shortest move {shortest:.4f}"
+)
 
 # %% [markdown]
 # **Notice.** Each unit has nearly all of its own digits on the positive side. The other digits lie on both sides of the
@@ -79,7 +89,9 @@ print(f"\nfirst image, unit 3: formula {distances[0, 3]:.4f}, length of the shor
 
 # %%
 rng = np.random.default_rng(0)
-X, W, B, G = (rng.integers(-3, 4, shape).astype(float) for shape in ((2, 3), (4, 3), (4,), (2, 4)))
+X, W, B, G = (
+    rng.integers(-3, 4, shape).astype(float) for shape in ((2, 3), (4, 3), (4,), (2, 4))
+)
 tensors = [td.Tensor(array, requires_grad=True) for array in (X, W, B)]
 (tensors[0] @ tensors[1].T + tensors[2]).backward(G)
 
@@ -91,9 +103,14 @@ for n, i in np.ndindex(G.shape):
     sums_b[i] += G[n, i]
 
 products = (G @ W, G.T @ X, G.sum(axis=0))
-for name, tensor, sums, product in zip("XWb", tensors, (sums_x, sums_w, sums_b), products, strict=True):
+for name, tensor, sums, product in zip(
+    "XWb", tensors, (sums_x, sums_w, sums_b), products, strict=True
+):
     equal = np.array_equal(tensor.grad, sums) and np.array_equal(product, sums)
-    print(f"gradient of {name}: shape {tensor.shape!s:6}  backward, written-out sums and matrix product agree: {equal}")
+    print(
+        f"gradient of {name}: shape {tensor.shape!s:6}  "
+        f"backward, written-out sums and matrix product agree: {equal}"
+    )
 
 # %% [markdown]
 # **Notice.** When all sizes differ, the shapes leave no other choice. The gradient of W has shape (out, in), and of the
@@ -106,8 +123,9 @@ for name, tensor, sums, product in zip("XWb", tensors, (sums_x, sums_w, sums_b),
 # picture of a unit in one way only: by adding or subtracting a multiple of itself. For all units at once this change is
 # a matrix of rank one, a column times a row.
 #
-# The factors are known from lesson 3. At the logits (`scores` below), g_ni is the softmax, less 1 if i is the label,
-# divided by the batch size. It is negative for the unit's own digit and positive for all others.
+# At the logits (`scores` below), g_ni is the probability that the network gives to digit i, less 1 if i is the label,
+# divided by the number of images (lesson 6 shows why). It is negative for the unit's own digit and positive for all
+# others.
 #
 # **Predict first.** What does the first step add to unit 3's picture? Draw it in your mind before you look.
 
@@ -119,13 +137,17 @@ G = scores.grad  # (3000, 10)
 print("rank of what one image adds:", np.linalg.matrix_rank(np.outer(G[0], images[0])))
 towards = -LR * G[labels == 3, 3] @ images[labels == 3]  # (784,)
 away = -LR * G[labels != 3, 3] @ images[labels != 3]
-print("their sum is the step taken:", np.allclose(towards + away, first_step[3], atol=1e-6))
+same = np.allclose(towards + away, first_step[3], atol=1e-6)
+print("their sum is the step taken:", same)
 
-figure, axes = plt.subplot_mosaic("0123456789;hhhhttaass", figsize=(11, 4), layout="constrained")
+# %%
+figure, axes = plt.subplot_mosaic(
+    "0011223344;5566778899;hhhhttaass", figsize=(7.4, 5.4), layout="constrained"
+)
 
 
 def show(panel: str, picture: np.ndarray, limit: float, title: str) -> None:
-    """Draw a weight image: blue where positive, red where negative, with full colour at `limit`."""
+    """Draw weights: blue where positive, red where negative, full colour at `limit`."""
     axes[panel].imshow(picture.reshape(28, 28), cmap="RdBu", vmin=-limit, vmax=limit)
     axes[panel].set(xticks=[], yticks=[], title=title)
 
@@ -137,8 +159,12 @@ show("t", towards, largest, "step: the 3s")
 show("a", away, largest, "step: all others")
 show("s", first_step[3], largest, "the whole step")
 bins = np.linspace(distances[:, 3].min(), distances[:, 3].max(), 40)
-axes["h"].hist(distances[labels != 3, 3], bins, density=True, color="#D55E00", histtype="step", ls="--", label="others")
-axes["h"].hist(distances[labels == 3, 3], bins, density=True, color="#0072B2", histtype="step", label="3s")
+for title, chosen, color, style in (
+    ("others", labels != 3, "#D55E00", "--"),
+    ("3s", labels == 3, "#0072B2", "-"),
+):
+    look = {"histtype": "step", "color": color, "ls": style, "label": title}
+    axes["h"].hist(distances[chosen, 3], bins, density=True, **look)
 axes["h"].axvline(0, color="black", lw=1)
 axes["h"].set(xlabel="signed distance from unit 3's hyperplane", ylabel="density")
 axes["h"].legend()
@@ -153,10 +179,20 @@ print("figure saved in", output)
 # pictures in the top row are the result of 200 such steps: sums of digits, added to the noise they started from. A unit
 # whose gradient is 0 on every image gets nothing added, and its picture stays as it is.
 #
+# **In three sentences.** After training, each unit had 99 to 100% of its own digit on the positive side of its
+# hyperplane, and 11 to 68% of the others. Backward, written-out sums and matrix products gave the same three gradients.
+# The first step of unit 3 was a sum of images: the 3s in it were added, all others subtracted.
+#
 # **Exercise.** Write the two ops:
 #
 #     python -m tinydist.exercises check matmul
 #     python -m tinydist.exercises check linear
 #
 # Then train `td.build_model("Abs", hidden=10)` the same way and draw `linear0.weight`. A hidden unit has no digit of
-# its own. Do its hyperplanes pass through digits, or between them? (Lesson 7 asks this of units that have a class.)
+# its own. Do its hyperplanes pass through digits, or between them? (Lesson 8 asks this of units that have a class.)
+#
+# **Answer.** Rather between them, and through some. Of the 100 pairs of a unit and a digit, count those with more than
+# 95% of the images on one side. Training raises the count from 24 to 39 with seed 0, from 20 to 52 with seed 1. The
+# pairs that are cut in two, with 25 to 75% on each side, fall from 50 to 26 and from 43 to 18. With seed 0, two of the
+# ten hyperplanes cut no digit so, the others one to seven. The mean distance from a hyperplane grows from 0.3 to 1.3,
+# but that of its nearest digit only to 0.3 to 0.7.

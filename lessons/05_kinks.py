@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 5. Kinks
 #
+# **Time.** About 25 minutes, without the exercise. **Before it:** lessons 1 and 2.
+#
 # After this lesson you can explain what a gradient means where no derivative exists, and why a library has to write its
 # choice down. You also know what ReLU and Abs do to gradients on the two sides of 0.
 #
@@ -12,6 +14,7 @@
 
 # %%
 import os
+import textwrap
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +36,8 @@ FUNCTIONS = {
 
 
 def slope_between(function, start: float, end: float) -> float:
-    return (function(td.Tensor(end)).item() - function(td.Tensor(start)).item()) / (end - start)
+    rise = function(td.Tensor(end)).item() - function(td.Tensor(start)).item()
+    return rise / (end - start)
 
 
 print("at x = 0              from the left  from the right  backward says")
@@ -41,7 +45,8 @@ for name, function in FUNCTIONS.items():
     x = td.Tensor(0.0, requires_grad=True)
     function(x).backward()
     with np.errstate(invalid="ignore"):  # there is no root of a negative number
-        left, right = slope_between(function, -1e-8, 0.0), slope_between(function, 0.0, 1e-8)
+        left = slope_between(function, -1e-8, 0.0)
+        right = slope_between(function, 0.0, 1e-8)
     print(f"{name:20}  {left:13.1f}  {right:14.1f}  {x.grad:13.1f}")
 
 # %% [markdown]
@@ -49,7 +54,7 @@ for name, function in FUNCTIONS.items():
 # inputs. So `relu(x)` and `maximum(x, 0)`, one function written in two ways, have two gradients at 0. The last row is
 # worse: `relu(x) - relu(-x)` is x, with slope 1, but backward says 0. No other choice would be right for all functions.
 # The last row needs one half. The function `relu(x) - relu(relu(x))`, which is always 0, needs 0 or 1. So a library has
-# to document its choice where users look, and test it like any other result.
+# to document its choice where users look, and test it.
 #
 # `sqrt` has no subgradient at 0: its slope from the right grows without limit as the step shrinks. Infinity would be a
 # bad value, because the next factor in the chain may be 0. In a distance this factor is 0.
@@ -65,12 +70,16 @@ def sqrt_without_a_choice(x: np.ndarray) -> tuple:
     return np.sqrt(x), (lambda g: 0.5 * g / np.sqrt(x),)
 
 
-roots = {"sqrt, 0 at 0": td.Tensor.sqrt, "without a choice": partial(td.apply, sqrt_without_a_choice)}
+roots = {
+    "sqrt, 0 at 0": td.Tensor.sqrt,
+    "without a choice": partial(td.apply, sqrt_without_a_choice),
+}
 for name, root in roots.items():
     prototype = td.Tensor(images[0], requires_grad=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         root(((images[0] - prototype) ** 2).sum()).backward()
-    print(f"{name:16}  {np.isnan(prototype.grad).sum():3} of 784 gradients are not a number")
+    count = np.isnan(prototype.grad).sum()
+    print(f"{name:16}  {count:3} of 784 gradients are not a number")
 
 # %% [markdown]
 # **Notice.** Infinity times 0 is not a number, and one step would turn every pixel of the prototype into NaN. With a
@@ -88,10 +97,14 @@ for name, root in roots.items():
 
 
 # %%
-def at_the_hidden_layer(model: td.nn.Sequential) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the pre-activations, and the loss's gradients behind and before the activation; each (1000, 128)."""
+def at_the_hidden_layer(model: td.nn.Sequential) -> tuple[np.ndarray, ...]:
+    """Return the pre-activations and the gradients behind and before the activation.
+
+    Each has the shape (1000, 128).
+    """
     before = td.Tensor(model.linear0(td.Tensor(images)).data, requires_grad=True)
-    behind = td.Tensor(model.act0(before).data, requires_grad=True)  # a new leaf, so that its gradient is kept
+    # a new leaf, so that its gradient is kept
+    behind = td.Tensor(model.act0(before).data, requires_grad=True)
     model.linear1(behind).cross_entropy(labels).backward()
     model.act0(before).backward(behind.grad)
     return before.data, behind.grad, before.grad
@@ -108,9 +121,11 @@ for name in ("ReLU", "Abs"):
 
 print("               exactly 0  negative %")
 for (name, when), (z, _, _) in snapshots.items():
-    print(f"{name:4}  {when}  {np.count_nonzero(z == 0):9}  {100 * np.mean(z < 0):10.1f}")
+    zeros, negative = np.count_nonzero(z == 0), 100 * np.mean(z < 0)
+    print(f"{name:4}  {when}  {zeros:9}  {negative:10.1f}")
 pixels = images.reshape(-1, 28, 28)
-print(f"neighbouring pixels that tie: {100 * np.mean(pixels[:, :, :-1] == pixels[:, :, 1:]):.0f}%")
+ties = pixels[:, :, :-1] == pixels[:, :, 1:]
+print(f"neighbouring pixels that tie: {100 * np.mean(ties):.0f}%")
 
 # %% [markdown]
 # **Notice.** Practically no pre-activation is exactly at the kink, so for these activations the choice at 0 hardly
@@ -138,30 +153,37 @@ for function in (td.Tensor.relu, td.Tensor.abs):
     z[0, 0] = 0.0
     try:
         td.gradcheck(function, z, step=1e-4)
-        print(f"{function.__name__} agrees with finite differences, also at 0")
+        at_0 = "also at 0"
     except td.errors.GradientCheckError as caught:
-        print(f"{function.__name__} agrees with finite differences, but not at 0: {caught}")
+        at_0 = f"but not at 0: {caught}"
+    verdict = f"{function.__name__} agrees with finite differences, {at_0}"
+    print(textwrap.fill(verdict, 88))
 
 # %% [markdown]
 # **Notice.** Abs flips the sign and loses nothing: every gradient is passed on with its full size. ReLU cuts
 # about half of the gradient at the start and most of it at the end. A unit learns only from images on which it is
-# already active. ReLU2 dies because of this cut (lesson 8). Abs2 cannot die, because Abs only turns the sign.
+# already active. ReLU2 dies because of this cut (lesson 9). Abs2 cannot die, because Abs only turns the sign.
 #
 # At 0 itself, central differences give the mean of the slopes from left and right. For `abs` the mean is 0, which
 # happens to be the choice. For `relu` it is one half of the gradient that arrives, which is not the choice. Keep
 # gradient checks away from kinks.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
 for slope in np.linspace(-1, 1, 9):
     axes[0].plot([-1, 1], [-slope, slope], color="#56B4E9", lw=0.8)
 axes[0].plot([-1, 0, 1], [1, 0, 1], color="#0072B2", lw=2.5)
 axes[0].set(xlabel="x", ylabel="abs(x)", title="subgradients of abs at 0")
 
 names, start = [" ".join(key) for key in shares], np.zeros(len(shares))
-kinds = (("cut", "#D55E00", "//"), ("flipped", "#56B4E9", ".."), ("passed on", "#009E73", ""))
-for (label, color, hatch), part in zip(kinds, np.transpose(list(shares.values())), strict=True):
-    axes[1].barh(names, part, left=start, label=label, color=color, hatch=hatch, edgecolor="white")
+looks = {
+    "cut": {"color": "#D55E00", "hatch": "//"},
+    "flipped": {"color": "#56B4E9", "hatch": ".."},
+    "passed on": {"color": "#009E73"},
+}
+parts = np.transpose(list(shares.values()))
+for (label, look), part in zip(looks.items(), parts, strict=True):
+    axes[1].barh(names, part, left=start, label=label, edgecolor="white", **look)
     start = start + part
 axes[1].invert_yaxis()
 axes[1].set(xlabel="share of the arriving |gradient|, %")
@@ -172,6 +194,10 @@ figure.savefig(output / "05_kinks.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
+# **In three sentences.** At 0, `relu(x)` and `maximum(x, 0)`, the same function, got the gradients 0 and 0.5, and
+# `relu(x) - relu(-x)` got 0 though its slope is 1. No pre-activation was exactly 0, but about half were negative at the
+# start. There ReLU cut 48% of the gradient before training and 85% after it, and Abs cut nothing.
+#
 # **Exercise.** Write the four ops, with their choices at the kink:
 #
 #     python -m tinydist.exercises check relu
@@ -181,3 +207,7 @@ print("figure saved in", output)
 #
 # Then add `"relu(x) - relu(relu(x))"` to `FUNCTIONS`, and write `relu` with a half at 0, as a rule for `td.apply`.
 # Which of the last two rows does it make right, and which wrong?
+#
+# **Answer.** It makes `relu(x) - relu(-x)` right: both terms pass on one half, and 0.5 + 0.5 = 1. It makes
+# `relu(x) - relu(relu(x))` wrong. The inner `relu` of the second term passes on one half of one half, so backward says
+# 0.5 - 0.25 = 0.25 in place of 0. With the choice 0, backward says 0 for both, which is right for the second only.

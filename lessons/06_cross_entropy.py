@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 6. Cross-entropy, and what it asks of an output
 #
+# **Time.** About 25 minutes, without the exercise. **Before it:** lessons 0 and 1.
+#
 # After this lesson you can explain how softmax cross-entropy pushes each output, and why the push never ends. You can
 # explain why large logits make its gradient all or nothing. You also know which pushes remain when an output may not be
 # negative.
@@ -31,7 +33,7 @@ import tinydist as td
 
 
 def push(logits: td.Tensor, labels: np.ndarray) -> np.ndarray:
-    """Return the negative gradient of the mean loss with respect to the logits, (batch, classes)."""
+    """Return minus the gradient of the mean loss at the logits, (batch, classes)."""
     leaf = td.Tensor(logits.data, requires_grad=True)
     leaf.cross_entropy(labels).backward()
     return -leaf.grad
@@ -44,19 +46,24 @@ for added in (0, 1000):
     loss = td.Tensor(z).cross_entropy(label).item()
     by_machine = push(td.Tensor(z), label)
     assert np.allclose(by_machine, by_hand)
-    print(f"logits {z[0]}  loss {loss:.4f}  push {by_machine[0].round(4)}  sum {abs(by_machine.sum()):.4f}")
+    total = abs(by_machine.sum())
+    push_on_each = by_machine[0].round(4)
+    print(f"logits {z[0]}  loss {loss:.4f}  push {push_on_each}  sum {total:.4f}")
 
 # %% [markdown]
 # **Notice.** Only the right logit is pushed up. All others are pushed down, the largest of them hardest. The pushes add
 # up to 0. Adding a constant to all logits changes nothing: softmax depends only on *differences* of logits. So a single
-# logit has no meaning of its own. "Large" means "larger than the others". 0 is a logit like any other, unless something
+# logit has no meaning of its own: "large" means "larger than the others". 0 is a logit like any other, unless something
 # in the network gives 0 a special role. Remember this when you meet ReLU2.
 #
 # **Predict first.** Let the right logit lead all others by a margin. At which margin is the loss satisfied, so that the
 # push is exactly 0?
 
 # %%
-print("margin      loss   push on the right logit   on a wrong one   (two classes, float32)")
+print(
+    "margin      loss   push on the right logit   on a wrong one"
+    "   (two classes, float32)"
+)
 for margin in (0, 1, 5, 10, 17, 20, 50):
     z = np.array([[margin, 0]], dtype=np.float32)
     loss = td.Tensor(z).cross_entropy(np.array([0])).item()
@@ -81,7 +88,7 @@ def naive_log_softmax(z: np.ndarray) -> np.ndarray:
 
 
 def shifted_log_softmax(z: np.ndarray) -> np.ndarray:
-    """Subtract the largest logit first, which changes no result, and never form the quotient."""
+    """Subtract the largest logit, which changes no result, and form no quotient."""
     shifted = z - z.max()
     return shifted - np.log(np.exp(shifted).sum())
 
@@ -96,13 +103,13 @@ print("scipy, in float64 ", scipy.special.log_softmax(z.astype(float)).round(4))
 # %% [markdown]
 # **Notice.** In float32 already e^89 is infinite, and infinity over infinity is not a number. Subtracting the largest
 # logit makes the largest exponent 0. The sum then lies between 1 and the number of classes, and its logarithm is safe.
-# Here log p is -1000, although p itself underflows to 0. So compute log p directly, and never take the logarithm of a
-# computed p. The expression max + log Σ e^(z - max) is called **log-sum-exp**. It is a smooth version of the maximum.
+# Here log p is -1000, although p itself underflows to 0. So compute log p directly, never from a computed p. The
+# expression max + log Σ e^(z - max) is called **log-sum-exp**. It is a smooth version of the maximum.
 #
 # ## Large logits are not exotic
 #
-# The paper's program uses pixels from 0 to 255. Take its untrained `Abs` network and 3,000 digits, once with pixels
-# from 0 to 1 and once with raw pixels.
+# Take the paper's untrained `Abs` network and 3,000 digits, once with pixels from 0 to 1 and once with raw pixels, from
+# 0 to 255, as the paper's program has them.
 #
 # **Predict first.** A network that knows nothing should give every class about 1/10, a loss of ln 10 = 2.30 and pushes
 # of about +0.9 and -0.1. Does it, with either input?
@@ -121,15 +128,17 @@ for scale in ("unit", "raw"):
     print(f"  logits from {logits.data.min():.1f} to {logits.data.max():.1f}")
     print(f"  loss: mean {losses.mean():.2f}, largest {losses.max():.1f}")
     print(f"  median of the largest probability: {np.median(p.max(axis=1)):.3f}")
-    print(f"  images whose right class has probability exactly 0: {100 * np.mean(p[rows, data.y_train] == 0):.0f}%")
-    print(f"  images whose pushes are all -1, 0 or +1 (within 0.01): {100 * np.mean(all_or_nothing):.0f}%")
+    zero = 100 * np.mean(p[rows, data.y_train] == 0)
+    print(f"  images whose right class has probability exactly 0: {zero:.0f}%")
+    extreme = 100 * np.mean(all_or_nothing)
+    print(f"  images whose pushes are all -1, 0 or +1 (within 0.01): {extreme:.0f}%")
 
 # %% [markdown]
 # **Notice.** With raw pixels the logits lie far apart. The untrained network is certain of most images, and
 # often wrong. The losses are 54 on average and above 200 for some images. (The logarithm of a computed p would have
-# given infinity for more than one image in ten.) The push is no longer spread over ten outputs. For most images it is
-# all or nothing. One wrong logit is pushed down by a full 1, the right one is pushed up by a full 1, and the others get
-# no push. Where the network is right by chance, there is no push at all.
+# given infinity for more than one image in ten.) For most images the push is all or nothing: one wrong logit is pushed
+# down by a full 1, the right one up by a full 1, and the others get no push. Where the network is right by chance,
+# there is no push at all.
 #
 # ## The paper's experiment, in one picture
 #
@@ -141,27 +150,38 @@ for scale in ("unit", "raw"):
 # one of its components, where both? Can a point to the left of the vertical axis ever come back?
 
 # %%
-activations = {"no activation": lambda z: z, "relu": td.Tensor.relu, "abs": td.Tensor.abs}
+activations = {
+    "no activation": lambda z: z,
+    "relu": td.Tensor.relu,
+    "abs": td.Tensor.abs,
+}
 steps = np.linspace(-2.75, 2.75, 12)
 plane = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)  # (points, 2)
-figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
+fields = {}
 print("points of the plane (144) where the push on")
-for panel, (name, activation) in zip(axes, activations.items(), strict=True):
+for name, activation in activations.items():
     z = td.Tensor(plane, requires_grad=True)
     activation(z).cross_entropy(np.zeros(len(plane), dtype=int)).backward(len(plane))
-    arrows = -z.grad
-    lost = arrows == 0  # (points, 2)
-    print(f"  {name:13}  the right output is lost: {lost[:, 0].sum():2}, the wrong: {lost[:, 1].sum():2}")
-    for meaning, count, color in (("both pushed", 0, "#0072B2"), ("one push lost", 1, "#D55E00")):
-        chosen = lost.sum(axis=1) == count
-        panel.quiver(*plane[chosen].T, *arrows[chosen].T, color=color, width=0.006, scale=16, label=meaning)
-    silent = lost.all(axis=1)
-    panel.plot(*plane[silent].T, "x", color="black", ms=5, label="both lost")
+    fields[name] = -z.grad  # (points, 2)
+    right, wrong = np.sum(fields[name] == 0, axis=0)
+    print(f"  {name:13}  the right output is lost: {right:2}, the wrong: {wrong:2}")
+
+# %%
+figure, axes = plt.subplots(2, 2, figsize=(7, 7), layout="constrained")
+meanings = (("both pushed", "#0072B2"), ("one push lost", "#D55E00"))
+for panel, (name, arrows) in zip(axes.flat, fields.items(), strict=False):
+    lost = np.sum(arrows == 0, axis=1)  # 0, 1 or 2 at each point
+    for count, (meaning, color) in enumerate(meanings):
+        points, moves = plane[lost == count].T, arrows[lost == count].T
+        look = {"color": color, "width": 0.006, "scale": 16, "label": meaning}
+        panel.quiver(*points, *moves, **look)
+    panel.plot(*plane[lost == 2].T, "x", color="black", ms=5, label="both lost")
     panel.axhline(0, color="grey", lw=0.8)
     panel.axvline(0, color="grey", lw=0.8)
-    panel.set(title=name, xlabel="number for the right class", aspect="equal")
-axes[0].set_ylabel("number for the wrong class")
-figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    panel.set(title=name, aspect="equal")
+    panel.set(xlabel="number for the right class", ylabel="number for the wrong class")
+axes[1, 1].axis("off")
+axes[1, 1].legend(*axes[0, 1].get_legend_handles_labels(), loc="center")
 output = Path("results/lessons")
 output.mkdir(parents=True, exist_ok=True)
 figure.savefig(output / "06_cross_entropy.png", dpi=120)
@@ -171,10 +191,20 @@ print("figure saved in", output)
 # **Notice.** `relu` cuts the component of every output that is at 0. On the left, the right class has lost its push.
 # Only the wrong output moves, down to 0, and in the lower left quadrant there is no push at all. A point on the left
 # never moves to the right again by a push of its own. `abs` cuts nothing. It mirrors the field, so that on the left
-# the right class is pushed to *minus* infinity, which is as good. The loss function is the same in all three pictures,
-# and its gradient at the logits always has the same form. The pictures differ in how much of this gradient gets through
-# the activation. This is the paper's experiment. Lesson 8 follows it on all digits.
+# the right class is pushed to *minus* infinity, which is as good. The loss function is the same in all three pictures.
+# They differ in how much of its gradient at the logits gets through the activation. This is the paper's experiment.
+# Lesson 9 follows it on all digits.
+#
+# **In three sentences.** The push is one-hot minus softmax, and at margins up to 50 only rounding stopped it. With raw
+# pixels, the untrained network's pushes were all or nothing for 80% of the images, and with pixels from 0 to 1 for
+# none. In the plane, `relu` lost the push on each output at 72 of 144 points, and `abs` at none.
 #
 # **Exercise.** Write both ops: `python -m tinydist.exercises check log_softmax` and
-# `python -m tinydist.exercises check cross_entropy`. Then negate the activations in the last cell, as the paper's Neg
-# does. The quadrant without a push stays where it is. Do the arrows of `relu` still lead into it?
+# `python -m tinydist.exercises check cross_entropy`. Then negate the three functions in `activations`, as the paper's
+# Neg does. The quadrant without a push stays where it is. Do the arrows of `relu` still lead into it?
+#
+# **Answer.** Yes, but from another side. With `relu`, the arrows of the upper left quadrant point down into it, as the
+# wrong output is pushed to 0. Negated, those of the lower right point left into it, as the *right* output is pushed to
+# 0. If every point follows the arrows in small steps, 72 of 144 end without a push in both cases: the 36 of the
+# quadrant itself, and the 36 of the upper left or of the lower right. With Neg, a wrong output that has a push keeps
+# it. With `abs` there is no such quadrant, negated or not.

@@ -14,7 +14,8 @@ from markdown_it import MarkdownIt
 
 from tinydist.exercises.table import EXERCISES
 
-LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("*.py"))
+LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.py"))
+END = ("**In three sentences.**", "**Exercise.**", "**Answer.**")
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 
 
@@ -25,6 +26,15 @@ def cells(lesson, cell_type):
 def test_the_lessons_are_numbered_from_0_without_a_gap():
     assert [path.name.split("_")[0] for path in LESSONS] == [f"{n:02}" for n in range(len(LESSONS))]
     assert LESSONS
+
+
+def test_every_lesson_is_on_one_path_of_the_site_and_the_core_path_needs_no_other():
+    paths = (LESSONS[0].parent / "site" / "index.rst").read_text(encoding="utf-8").split("**The core path**")[1]
+    assert sorted(re.findall(r":doc:`lessons/(\w+)`", paths)) == [path.stem for path in LESSONS]
+    core = [int(n) for n in re.findall(r"lessons/(\d+)", paths.partition("**The engine")[0])]
+    for number in core:
+        before = cells(LESSONS[number], "markdown")[0].splitlines()[2].partition("**Before it:**")[2]
+        assert {int(n) for n in re.findall(r"\d+", before)} <= set(core)
 
 
 @every_lesson
@@ -50,16 +60,49 @@ def test_a_lesson_has_a_title_with_its_number_and_no_other_title(lesson):
 @every_lesson
 def test_a_lesson_has_its_parts_in_order(lesson):
     text = "\n".join(cells(lesson, "markdown"))
-    places = [text.find(part) for part in ("After this lesson", "**Predict first.**", "**Notice.**", "**Exercise.**")]
+    parts = ("**Time.**", "After this lesson", "**Predict first.**", "**Notice.**", *END)
+    places = [text.find(part) for part in parts]
     assert -1 not in places, places
     assert places == sorted(places)
-    assert "**Exercise.**" in cells(lesson, "markdown")[-1]
+    assert all(part in cells(lesson, "markdown")[-1] for part in END)
 
 
 @every_lesson
-def test_a_lesson_has_at_most_a_thousand_words(lesson):
-    words = sum(len(text.split()) for text in cells(lesson, "markdown"))
-    assert words <= (1_000 if lesson.stem != "13_judging_a_claim" else 1_500)
+def test_a_lesson_ends_with_three_sentences_that_say_what_it_found(lesson):
+    summary = cells(lesson, "markdown")[-1].partition("**In three sentences.**")[2].partition("**Exercise.**")[0]
+    assert len(re.findall(r"[.?!](?=\s|$)", summary)) == 3
+
+
+def words_of(lesson):
+    """The words to read; an answer is not counted, as it is folded."""
+    return len("\n".join(cells(lesson, "markdown")).partition("**Answer.**")[0].split())
+
+
+@every_lesson
+def test_a_lesson_has_at_most_a_thousand_words_and_lines_of_88_columns_of_code(lesson):
+    assert words_of(lesson) <= 1_000
+    assert max(len(line) for code in cells(lesson, "code") for line in code.splitlines()) <= 88
+
+
+@every_lesson
+def test_a_lesson_draws_in_a_cell_of_its_own_which_begins_with_the_figure(lesson):
+    for code in cells(lesson, "code"):
+        draws = "subplots(" in code or "savefig(" in code
+        assert draws == code.startswith("figure, ")
+        width = re.search(r"figsize=\(([\d.]+), ", code)
+        assert not width or float(width[1]) <= 7.4  # inches: its letters can be read on a phone
+
+
+@every_lesson
+def test_a_lesson_says_how_long_it_takes_and_what_comes_before(lesson):
+    """By a rule: 120 words or 15 lines of code a minute, and two minutes for a prediction."""
+    text, code = ("\n".join(cells(lesson, kind)) for kind in ("markdown", "code"))
+    minutes = words_of(lesson) / 120 + len(code.splitlines()) / 15 + 2 * text.count("**Predict first.**")
+    head = cells(lesson, "markdown")[0].splitlines()[2]
+    said = re.fullmatch(r"\*\*Time.\*\* About (\d+) minutes, without the exercise. \*\*Before it:\*\* (.+)\.", head)
+    assert said, head
+    assert int(said[1]) == 5 * round(minutes / 5)
+    assert all(int(before) < int(lesson.stem[:2]) for before in re.findall(r"\d+", said[2]))
 
 
 @every_lesson
@@ -80,6 +123,35 @@ def test_a_lesson_becomes_a_valid_notebook_with_the_same_code(lesson):
     assert "plt.show" not in written
 
 
+def read_in_the_terminal(tmp_path, *arguments, answers="\n" * 20):
+    environment = os.environ | {"MPLBACKEND": "agg", "TINYDIST_FAST": "1", "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, str(LESSONS[0].parent / "read.py"), *arguments]
+    return subprocess.run(command, cwd=tmp_path, env=environment, input=answers, capture_output=True, text=True)
+
+
+def test_a_lesson_read_in_the_terminal_waits_for_each_prediction_and_shows_text_and_outputs_in_turn(tmp_path):
+    ended = read_in_the_terminal(tmp_path, "5", "--pause")
+    assert ended.returncode == 0, ended.stderr
+    text = "\n".join(cells(LESSONS[5], "markdown"))
+    assert ended.stdout.count("[Enter shows what comes out]") == text.count("**Predict first.**")
+    assert ended.stdout.count("[Enter shows an answer]") == 1
+    parts = ("# 5. Kinks", "**Predict first.**", "[Enter shows what", "backward says", "**Notice.**", "**Answer.**")
+    places = [ended.stdout.find(part) for part in parts]
+    assert -1 not in places, places
+    assert places == sorted(places)
+    assert max(len(line) for line in ended.stdout.splitlines() if not line.startswith("|")) <= 100
+    assert "[Enter" not in read_in_the_terminal(tmp_path, "5").stdout
+    assert read_in_the_terminal(tmp_path, "5", "--pause", answers="").stdout == ended.stdout  # nobody is there
+
+
+@pytest.mark.parametrize("wrong", [["42"], ["nine"], ["-1"], ["1", "2"], []])
+def test_reading_a_lesson_that_is_not_there_says_which_are(wrong, tmp_path):
+    ended = read_in_the_terminal(tmp_path, *wrong)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.endswith("see python lessons/read.py --help\n")
+
+
 @every_lesson
 def test_a_lesson_names_exercises_that_exist(lesson):
     named = re.findall(r"tinydist\.exercises check (\w+)", "\n".join(cells(lesson, "markdown")))
@@ -93,36 +165,38 @@ RECORD = runpy.run_path(str(LESSONS[0].parent / "outputs" / "record.py"))
 IN_TEXT = re.compile(r"(?<![\w.^/])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w/^])")
 IN_RECORD = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 NOT_A_FINDING = re.compile(r"[Ll]essons? \d+|`[^`]*`|\$[^$]*\$")
-ENDS = re.compile(r"\n## |\*\*Predict first|\*\*Exercise")
+ENDS = re.compile(r"\n## |\*\*Predict first|\*\*In three sentences|\*\*Exercise")
 
 ELSEWHERE = {
     "00": {"100": "epochs, as the code has them"},
-    "01": {"1": "the slope of |x|", "2": "factors of the product", "3": "the output"},
+    "01": {"1": "the slope of |x|", "2": "factors of the product", "3": "the output", "1.5": "the weight"},
     "02": {"7": "1 + 3 + 3, in the text before"},
     "04": {"200": "steps, as the code has them"},
     "06": {"200": "below the largest loss in the record"},
-    "08": {"1,000": "images, as the code has them"},
-    "09": {
+    "09": {"1,000": "images, as the code has them"},
+    "10": {
         **{"64": "(100 + 28) / 2", "36": "(100 - 28) / 2", "200": "steps", "3,000": "images"},
         **{"12": "99 less 86.6, in the record", "38": "100 less 62.2, in the record"},
         **{"60,000": "the paper", "5,000": "the paper", "5": "the paper: 95.35 less 90.08"},
     },
-    "10": {"97": "the paper", "98": "the paper", "50,000": "the paper"},
     "11": {"128": "hidden units", "5,000": "epochs of data/results/ablation"},
-    "12": {"100,000": "784 times 128", "400": "784 times 128 numbers of 4 bytes", "3": "784 of these"},
-    "13": {"12,870": "16 over 8", "50,000": "the paper"},
-    "14": {"70": "below the smallest accuracy of ReLU in the record"},
-    "15": {"200": "steps", "2": "the range of tanh"},
-    "17": {"180": "degrees", "300": "images", "60": "steps", "70": "an example"},
+    "12": {"97": "the paper", "98": "the paper", "50,000": "the paper"},
+    "13": {"12,870": "16 over 8", **dict.fromkeys(("19", "20", "38"), "the paper"), "90": "of the intervals drawn"},
+    "14": {"50,000": "the paper", **dict.fromkeys(("26", "27"), "differences in the record")},
+    "15": {"70": "below the smallest accuracy of ReLU in the record"},
+    "16": {"200": "steps", "2": "the range of tanh"},
+    "18": {"180": "degrees", "300": "images", "60": "steps", "70": "an example"},
+    "19": {"100,000": "784 times 128", "400": "784 times 128 numbers of 4 bytes", "3": "784 of these"},
 }
 """Numbers that no lesson prints, by lesson, and where they are from."""
 
 
 def numbers_in_text(lesson):
-    """Yield the numbers behind each "Notice", which say what an experiment has shown."""
+    """Yield the numbers behind each "Notice" and in the three sentences, which say what the experiments have shown."""
     for text in cells(lesson, "markdown"):
-        _, _, noticed = text.partition("**Notice.**")
-        yield from (n.group().rstrip(",") for n in IN_TEXT.finditer(NOT_A_FINDING.sub("", ENDS.split(noticed)[0])))
+        for label in ("**Notice.**", "**In three sentences.**"):
+            _, _, found = text.partition(label)
+            yield from (n.group().rstrip(",") for n in IN_TEXT.finditer(NOT_A_FINDING.sub("", ENDS.split(found)[0])))
 
 
 def is_rounded(text, exact):
@@ -134,8 +208,9 @@ def is_rounded(text, exact):
 
 @every_lesson
 def test_a_lessons_record_is_of_its_present_code(lesson):
-    first, _ = RECORD["record_of"](lesson).read_text(encoding="utf-8").split("\n", 1)
+    first, *printed = RECORD["record_of"](lesson).read_text(encoding="utf-8").splitlines()
     assert first == RECORD["code_of"](lesson), f"run python lessons/outputs/record.py {lesson.name[:2]}"
+    assert max(map(len, printed)) <= 100  # columns
 
 
 @every_lesson

@@ -85,7 +85,7 @@ WORDS = {
     8: "eight",
     15: "fifteen",
     16: "sixteen",
-    18: "eighteen",
+    20: "twenty",
     30: "thirty",
 }
 

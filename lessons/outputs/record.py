@@ -36,17 +36,28 @@ def main(numbers: Sequence[str]) -> None:
     """Run the lessons with these numbers, all by default, and write their records."""
     lessons = sorted(HERE.parent.glob("[0-9]*.py"))
     if unknown := set(numbers) - {lesson.name[:2] for lesson in lessons}:
-        sys.exit(f"no lesson has the number {', '.join(sorted(unknown))}; numbers have two digits, such as 08")
-    environment = {name: value for name, value in os.environ.items() if name != "TINYDIST_FAST"} | {"MPLBACKEND": "agg"}
+        sys.exit(
+            f"no lesson has the number {', '.join(sorted(unknown))}; numbers have two digits, such as 08"
+        )
+    environment = {
+        name: value for name, value in os.environ.items() if name != "TINYDIST_FAST"
+    } | {"MPLBACKEND": "agg"}
     for lesson in lessons:
         if numbers and lesson.name[:2] not in numbers:
             continue
         with tempfile.TemporaryDirectory() as folder:  # for the figures
             command = [sys.executable, str(lesson)]
             printed = subprocess.run(
-                command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
+                command,
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
             )
-        record_of(lesson).write_text(f"{code_of(lesson)}\n\n{printed.stdout}", encoding="utf-8")
+        record_of(lesson).write_text(
+            f"{code_of(lesson)}\n\n{printed.stdout}", encoding="utf-8"
+        )
         print(record_of(lesson))
 
 

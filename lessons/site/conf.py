@@ -43,7 +43,7 @@ if "TINYDIST_FAST" in os.environ:
     html_theme_options = {"announcement": "A quick build: training is cut short, so the text does not fit the numbers."}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_js_files = ["predictions.js"]
+html_js_files = ["folding.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_use_index = False
@@ -64,4 +64,6 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "min_reported_time": 3600,
     "show_signature": False,
+    "reference_url": {"tinydist": None},  # names in the code of lessons are links
+    "doc_module": ("tinydist",),
 }

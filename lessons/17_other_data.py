@@ -1,5 +1,7 @@
 # %% [markdown]
-# # 16. Not only digits
+# # 17. Not only digits
+#
+# **Time.** About 15 minutes, without the exercise. **Before it:** lessons 9, 11 and 15.
 #
 # After this lesson you can train the paper's models on any data whose rows are numbers. You can compare them with two
 # simple distance classifiers. You can also tell which of the paper's findings belong to its models and which to its
@@ -24,10 +26,16 @@ FAST = "TINYDIST_FAST" in os.environ
 STEPS, SEEDS = (8, 1) if FAST else (300, 4)
 FACTOR = 10
 
-sets = {name: td.datasets.load(name, input="normalized") for name in ("italy-power-demand", "gun-point")}
+sets = {
+    name: td.datasets.load(name, input="normalized")
+    for name in ("italy-power-demand", "gun-point")
+}
 for name, data in sets.items():
     rows, values = data.x_train.shape
-    print(f"{name}: {rows} rows of {values} values to train on, {len(data.y_test)} to test on")
+    print(
+        f"{name}: {rows} rows of {values} values to train on,",
+        f"{len(data.y_test)} to test on",
+    )
 
 # %% [markdown]
 # `td.datasets.load` takes a name or a path: `FILE.csv:COLUMN` or `FILE.arff:COLUMN` for a table of your own,
@@ -53,7 +61,9 @@ def percent(predicted: np.ndarray, labels: np.ndarray) -> float:
 
 ruler = {}
 for name, data in sets.items():
-    means = np.array([data.x_train[data.y_train == c].mean(axis=0) for c in range(data.classes)])
+    means = np.array(
+        [data.x_train[data.y_train == c].mean(axis=0) for c in range(data.classes)]
+    )
     by_row = percent(nearest(data.x_train, data.y_train, data.x_test), data.y_test)
     by_mean = percent(nearest(means, np.arange(data.classes), data.x_test), data.y_test)
     ruler[name] = {"nearest row": by_row, "nearest mean": by_mean}
@@ -65,11 +75,17 @@ for name, data in sets.items():
 
 
 # %%
-def run(model_name: str, data: td.datasets.Dataset, seed: int, factor: float) -> tuple[float, int] | None:
-    """Train on the rows times `factor`; return test accuracy and dead outputs, or None if the loss blows up."""
-    model = td.build_model(model_name, data.x_train.shape[1], hidden=64, classes=data.classes, seed=seed)
+def run(
+    model_name: str, data: td.datasets.Dataset, seed: int, factor: float
+) -> tuple[float, int] | None:
+    """Train on rows times `factor`; return accuracy, dead outputs; None if blown up."""
+    model = td.build_model(
+        model_name, data.x_train.shape[1], hidden=64, classes=data.classes, seed=seed
+    )
     optimizer = td.optim.SGD(model.parameters(), lr=0.1)
-    x_train, x_test = (td.Tensor(x * np.float32(factor)) for x in (data.x_train, data.x_test))
+    x_train, x_test = (
+        td.Tensor(x * np.float32(factor)) for x in (data.x_train, data.x_test)
+    )
     for _ in range(STEPS):
         loss = model(x_train).cross_entropy(data.y_train)
         if not loss.item() < 1e6:
@@ -78,22 +94,31 @@ def run(model_name: str, data: td.datasets.Dataset, seed: int, factor: float) ->
         loss.backward()
         optimizer.step()
     with td.no_grad():
-        return accuracy(model(x_test).data, data.y_test), int(dead_units(model(x_train).data).sum())
+        dead = int(dead_units(model(x_train).data).sum())
+        return accuracy(model(x_test).data, data.y_test), dead
 
 
 MODELS = ("ReLU", "ReLU2", "ReLU2-Neg", "Abs2", "ReLU-L2", "ReLU-L2-Neg")
 results = {}
 for name, data in sets.items():
     for factor in (1, FACTOR):
-        print(f"{name}, values times {factor}: test accuracy % (dead outputs), a seed each")
+        print(
+            f"{name}, values times {factor}:",
+            "test accuracy % (dead outputs), a seed each",
+        )
         for model in MODELS:
-            runs = results[name, factor, model] = [run(model, data, seed, factor) for seed in range(SEEDS)]
-            print(f"  {model:12}" + "   ".join("blown up " if r is None else f"{r[0]:5.1f} ({r[1]})" for r in runs))
+            runs = results[name, factor, model] = [
+                run(model, data, seed, factor) for seed in range(SEEDS)
+            ]
+            shown = [
+                "blown up " if r is None else f"{r[0]:5.1f} ({r[1]})" for r in runs
+            ]
+            print(f"  {model:12}" + "   ".join(shown))
 
 # %% [markdown]
 # **Notice.** On normalised series ReLU2 mostly learns. In two runs of eight one of two outputs has died: on the power
-# demand such a run is at chance, 50%, on the other set at 81%. So the collapse of lesson 8 does not belong to ReLU2 in
-# general. How often it comes depends on how long the steps are, as lesson 14 concluded from the digits themselves.
+# demand such a run is at chance, 50%, on the other set at 81%. So the collapse of lesson 9 does not belong to ReLU2 in
+# general. How often it comes depends on how long the steps are, as lesson 15 concluded from the digits themselves.
 #
 # Multiply the values by 10, and a step becomes a hundred times as long in function space. Now the models differ:
 #
@@ -115,13 +140,26 @@ for name, data in sets.items():
 # scikit-learn, and tests every difference. `--study tabular` and `--study datasets` do it for tables and images.
 
 # %%
-figure, all_axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
+figure, all_axes = plt.subplots(
+    1, 2, figsize=(7.4, 4.2), layout="constrained", sharey=True
+)
 for axes, name in zip(all_axes, sets, strict=True):
-    for factor, color, marker, shift in ((1, "#0072B2", "o", -0.12), (FACTOR, "#D55E00", "s", 0.12)):
+    for factor, color, marker, shift in (
+        (1, "#0072B2", "o", -0.12),
+        (FACTOR, "#D55E00", "s", 0.12),
+    ):
         for row, model in enumerate(MODELS):
             values = [result[0] for result in results[name, factor, model] if result]
             label = f"values times {factor}" if row == 0 else None
-            axes.plot(values, [row + shift] * len(values), marker, color=color, ms=5, alpha=0.6, label=label)
+            axes.plot(
+                values,
+                [row + shift] * len(values),
+                marker,
+                color=color,
+                ms=5,
+                alpha=0.6,
+                label=label,
+            )
     for (what, value), style in zip(ruler[name].items(), ("-", ":"), strict=True):
         axes.axvline(value, color="black", ls=style, lw=1.2, label=what)
     axes.set_title(name, fontsize=10)
@@ -130,16 +168,30 @@ for axes, name in zip(all_axes, sets, strict=True):
 all_axes[0].set_yticks(range(len(MODELS)), labels=MODELS)
 all_axes[0].invert_yaxis()
 all_axes[0].legend(fontsize=8, loc="lower left")
-figure.suptitle(f"Every dot a seed, {STEPS} steps at learning rate 0.1; a network that blew up has no dot", fontsize=10)
-path = Path("results/lessons/16_other_data.png")
+figure.suptitle(
+    f"Every dot a seed, {STEPS} steps at learning rate 0.1; "
+    "a network that blew up has no dot",
+    fontsize=10,
+)
+path = Path("results/lessons/17_other_data.png")
 path.parent.mkdir(parents=True, exist_ok=True)
 figure.savefig(path, dpi=120)
 print(f"saved {path}")
 
 # %% [markdown]
+# **In three sentences.** On normalised series ReLU2 lost an output in two runs of eight. With values ten times as
+# large, Abs2 always blew up and ReLU on one set, while OffsetL2 lost about a point on one set and gained on the other.
+# The nearest training row reached 95 and 90%, which not every network beat.
+#
 # **Exercise.** The pushes that nearly cancel come from one rule. Write it:
 #
 # `python -m tinydist.exercises check weighted_distance`
 #
 # Then take a table of your own, any CSV file with a column of classes, and run
 # `python -m tinydist.reproduce --study tabular --dataset FILE.csv:COLUMN`. Does a distance win anywhere?
+#
+# **Answer.** That depends on the table. `data/results/tabular` has the same study on three tables, with ten runs each.
+# On wine, ReLU-L2 has the highest mean, 99.07%, where ReLU and logistic regression have 98.15%. But every
+# comparison of OffsetL2 there is open, with p = 1 after the correction. On breast-cancer all are open, too, and the
+# means differ by less than a point. On digits OffsetL2 is behind: ReLU-L2 has 94.3%, ReLU 97.2% and the RBF-SVM 98.1%.
+# So a higher mean is not a win: read the verdict beside it.

@@ -1,5 +1,7 @@
 # %% [markdown]
-# # 15. A flat side
+# # 16. A flat side
+#
+# **Time.** About 15 minutes, without the exercise. **Before it:** lessons 9 and 15.
 #
 # After this lesson you can read off the curve of an activation whether outputs behind it may get stuck. You will also
 # know eight activations well enough to predict which of the paper's models survive with each.
@@ -56,7 +58,7 @@ for name in NAMES:
 
 # %%
 def run(name: str, seed: int) -> tuple[float, int]:
-    """Train, and return the test accuracy in percent and the outputs that are stuck on every image."""
+    """Train; return test accuracy in percent and the outputs stuck on every image."""
     model = td.build_model(name, seed=seed)
     optimizer = td.optim.SGD(model.parameters(), lr=0.001)
     for _ in range(STEPS):
@@ -66,16 +68,24 @@ def run(name: str, seed: int) -> tuple[float, int]:
         optimizer.step()
     with td.no_grad():
         percent = accuracy(model(data.x_test).data, data.y_test)
+    if not name.endswith("2"):
+        return percent, 0
     activation = Activation(name.removesuffix("2"))
-    stuck = stuck_units(activation, layer_output(model, data.x_train, "linear1")).sum() if name.endswith("2") else 0
-    return percent, int(stuck)
+    pre_activations = layer_output(model, data.x_train, "linear1")
+    return percent, int(stuck_units(activation, pre_activations).sum())
 
 
 data = td.datasets.load("mnist", input="raw", train_size=IMAGES, layout="sparse")
-results = {name: [run(name, seed) for seed in range(SEEDS)] for act in NAMES for name in (act, f"{act}2")}
+results = {
+    name: [run(name, seed) for seed in range(SEEDS)]
+    for act in NAMES
+    for name in (act, f"{act}2")
+}
 for act in NAMES:
     plain = "  ".join(f"{percent:5.1f}" for percent, _ in results[act])
-    forced = "  ".join(f"{percent:5.1f} ({stuck} stuck)" for percent, stuck in results[f"{act}2"])
+    forced = "  ".join(
+        f"{percent:5.1f} ({stuck} stuck)" for percent, stuck in results[f"{act}2"]
+    )
     print(f"{act:10} plain {plain}    {act + '2':11} {forced}")
 
 # %% [markdown]
@@ -94,14 +104,16 @@ for act in NAMES:
 # `python -m tinydist.reproduce --study activations` runs eleven with all five heads. It tests each property with a
 # correction for their number, and says plainly that eleven are too few to settle the question.
 #
-# Lesson 14 still holds: a flat side is dangerous only if something throws the outputs far onto it.
+# Lesson 15 still holds: a flat side is dangerous only if something throws the outputs far onto it.
 
 # %%
-figure, all_axes = plt.subplots(2, 4, figsize=(11, 5.2), layout="constrained", sharex=True)
+figure, all_axes = plt.subplots(4, 2, figsize=(7, 9), layout="constrained", sharex=True)
 x = np.linspace(-10, 10, 401)
 for axes, act in zip(all_axes.flat, NAMES, strict=True):
     y, slope = curve(act, x)
-    axes.fill_between(x, -1.5, 10.5, where=np.abs(slope) < 0.005, color="#D55E00", alpha=0.18, lw=0)
+    axes.fill_between(
+        x, -1.5, 10.5, where=np.abs(slope) < 0.005, color="#D55E00", alpha=0.18, lw=0
+    )
     axes.plot(x, y, color="#0072B2", label="value")
     axes.plot(x, slope, color="black", ls="--", lw=1.2, label="slope")
     percent = np.mean([result[0] for result in results[f"{act}2"]])
@@ -110,21 +122,32 @@ for axes, act in zip(all_axes.flat, NAMES, strict=True):
     axes.set_ylim(-1.5, 10.5)
     axes.grid(alpha=0.3)
 all_axes[0, 0].legend(fontsize=8)
-for axes in all_axes[1]:
+for axes in all_axes[3]:
     axes.set_xlabel("pre-activation")
 figure.suptitle(
-    f"Orange: slope below 0.005. Test accuracy on raw pixels, {IMAGES:,} images, {STEPS} steps, {SEEDS} seeds",
+    "Orange: slope below 0.005. Test accuracy on raw pixels,\n"
+    f"{IMAGES:,} images, {STEPS} steps, {SEEDS} seeds",
     fontsize=10,
 )
-path = Path("results/lessons/15_a_flat_side.png")
+path = Path("results/lessons/16_a_flat_side.png")
 path.parent.mkdir(parents=True, exist_ok=True)
 figure.savefig(path, dpi=120)
 print(f"saved {path}")
 
 # %% [markdown]
+# **In three sentences.** With a second activation, ReLU, GELU, SiLU, Softplus and ELU fell to 8 to 25%, with four to
+# nine outputs stuck. LeakyReLU, which keeps a hundredth of the slope, had none stuck, but was far behind. Abs lost
+# nothing, and Tanh, flat on both sides, ten points at most.
+#
 # **Exercise.** GELU is x times the share of a normal distribution below x. Write it with its gradient rule:
 #
 # `python -m tinydist.exercises check gelu`
 #
 # Then make an activation of your own with a slope that never falls below 0.1. Put it into `tinydist.ops.ACTIVATIONS`
 # and its name into `NAMES` at the top of this lesson, and see whether its outputs get stuck.
+#
+# **Answer.** One such activation is a leaky ReLU whose slope is 0.1 where x is negative. Its value is
+# `np.where(x > 0, x, 0.1 * x)`, and its rule gives `np.where(x > 0, g, 0.1 * g)`. No output gets stuck. With it behind
+# the outputs as well, the two seeds reach 81.0 and 80.9%, more than without (77.8 and 78.0%). With a slope of 0.3 they
+# reach 80.8 and 82.1%. LeakyReLU, with 0.01, has none stuck either, but only 42.9 and 27.7%. So within 200 steps "not
+# stuck" is not yet "learns": a tenth of the slope was enough here, a hundredth was not.
