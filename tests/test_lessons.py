@@ -130,18 +130,18 @@ def read_in_the_terminal(tmp_path, *arguments, answers="\n" * 20):
 
 
 def test_a_lesson_read_in_the_terminal_waits_for_each_prediction_and_shows_text_and_outputs_in_turn(tmp_path):
-    ended = read_in_the_terminal(tmp_path, "5", "--pause")
+    ended = read_in_the_terminal(tmp_path, "1", "--pause")
     assert ended.returncode == 0, ended.stderr
-    text = "\n".join(cells(LESSONS[5], "markdown"))
+    text = "\n".join(cells(LESSONS[1], "markdown"))
     assert ended.stdout.count("[Enter shows what comes out]") == text.count("**Predict first.**")
     assert ended.stdout.count("[Enter shows an answer]") == 1
-    parts = ("# 5. Kinks", "**Predict first.**", "[Enter shows what", "backward says", "**Notice.**", "**Answer.**")
+    parts = ("# 1. A gradient", "**Predict first.**", "[Enter shows what", "backward says", "**Notice.**", "**Answer.**")
     places = [ended.stdout.find(part) for part in parts]
     assert -1 not in places, places
     assert places == sorted(places)
     assert max(len(line) for line in ended.stdout.splitlines() if not line.startswith("|")) <= 100
-    assert "[Enter" not in read_in_the_terminal(tmp_path, "5").stdout
-    assert read_in_the_terminal(tmp_path, "5", "--pause", answers="").stdout == ended.stdout  # nobody is there
+    assert "[Enter" not in read_in_the_terminal(tmp_path, "1").stdout
+    assert read_in_the_terminal(tmp_path, "1", "--pause", answers="").stdout == ended.stdout  # nobody is there
 
 
 @pytest.mark.parametrize("wrong", [["42"], ["nine"], ["-1"], ["1", "2"], []])
