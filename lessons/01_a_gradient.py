@@ -8,8 +8,8 @@
 #
 # The paper's two activations differ in one thing only: what they do to negative numbers. `relu(x)` turns them into 0,
 # `abs(x)` flips their sign. Take a unit with one weight `w`. Its input is a pixel of 2, its output should be 1, the
-# target, and the loss is the square of what is amiss. How does the loss change when `w` changes a little? (A tensor
-# with `requires_grad=True` is one whose gradient we want.)
+# target, and the loss is the square of the error. How does the loss change when `w` changes a little? (A tensor with
+# `requires_grad=True` is one whose gradient we want.)
 
 # %%
 from pathlib import Path
@@ -82,7 +82,7 @@ figure.savefig(output / "01_a_gradient.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **The same on a real digit.** The gradient of a whole network is the same kind of product, with more factors.
+# **The same on real digits.** The gradient of a whole network is the same kind of product, with more factors.
 # `gradcheck` compares the gradients with slopes measured along random directions, and names the entry if one is wrong.
 # Here it does so on eight digits, for `Abs2`: the network of lesson 0 with Abs in place of ReLU, and a second Abs
 # behind its logits. (`state_dict()` gives the weights by name; `cross_entropy` is the loss, which lesson 6 takes

@@ -8,10 +8,10 @@
 #
 # A layer computes Y = X Wᵀ + b: X has a row for each image, Y too, and W has a row for each unit (Wᵀ is W with rows and
 # columns exchanged). Row i of W is unit i's weight, an image like its inputs. On one image x the output of the unit is
-# w·x + b, the sum of the products of their entries, plus b. It is the length of x along the direction w, times ||w||,
-# the length of w, shifted by b. All points with w·x + b = 0 form a **hyperplane**: in two dimensions it would be a
-# line, in three a plane, and w stands at right angles to it. The signed distance of x from it is (w·x + b) / ||w||.
-# Move x that far in the direction opposite to w, and the output of the unit becomes 0.
+# w·x + b, the sum of the products of their entries, plus b. It is how far x reaches along w, times ||w||, the length of
+# w, plus b. All points with w·x + b = 0 form a **hyperplane**: in two dimensions it would be a line, in three a plane,
+# and w stands at right angles to it. The signed distance of x from it is (w·x + b) / ||w||. Move x that far in the
+# direction opposite to w, and the output of the unit becomes 0.
 #
 # **Predict first.** We train a single layer of ten units on 3000 digits with cross-entropy, and look at unit 3. On
 # which side of its hyperplane will the 3s lie? And on which side the other digits?
@@ -64,8 +64,8 @@ print(
 
 # %% [markdown]
 # **Notice.** Each unit has nearly all of its own digits on the positive side. The other digits lie on both sides of the
-# hyperplane, of some units mostly on the negative one. The reason is that softmax compares the units with one another,
-# so no unit has to place its own zero correctly.
+# hyperplane, of some units mostly on the negative one. The reason is that the loss only compares the units with one
+# another, so no unit has to place its own zero correctly.
 #
 # The paper's question is in this table. A unit can say "this is a 3" in two ways. With an *intensity*, the output is
 # large, and the hyperplane is far from the 3s. With a *distance*, the output is close to 0, and the hyperplane passes

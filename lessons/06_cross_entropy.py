@@ -16,8 +16,8 @@
 #
 # $$\frac{\partial L}{\partial z_i} = p_i - [i = y]$$
 #
-# In words: softmax minus one-hot. Gradient descent moves against the gradient, so this lesson speaks of the **push**,
-# the negative gradient.
+# In words: softmax minus *one-hot*, a row with 1 at the right class and 0 elsewhere. Gradient descent moves against the
+# gradient, so this lesson speaks of the **push**, the negative gradient.
 #
 # **Predict first.** The logits are 2, 1 and -1, the second class is right. Which logit is pushed hardest, and which
 # way? What do the three pushes add up to? And what changes if you add 1000 to every logit?
@@ -134,11 +134,11 @@ for scale in ("unit", "raw"):
     print(f"  images whose pushes are all -1, 0 or +1 (within 0.01): {extreme:.0f}%")
 
 # %% [markdown]
-# **Notice.** With raw pixels the logits lie far apart. The untrained network is certain of most images, and
-# often wrong. The losses are 54 on average and above 200 for some images. (The logarithm of a computed p would have
-# given infinity for more than one image in ten.) For most images the push is all or nothing: one wrong logit is pushed
-# down by a full 1, the right one up by a full 1, and the others get no push. Where the network is right by chance,
-# there is no push at all.
+# **Notice.** With raw pixels the logits lie far apart. The untrained network is certain of most images, and often
+# wrong. The losses are 54 on average and above 200 for some images. (The logarithm of a computed p would have given
+# infinity for more than one image in ten.) For most images the push is all or nothing: one wrong logit is pushed down
+# by a full 1, the right one up by a full 1, and the others get no push. Where the network is right by chance, there is
+# no push at all.
 #
 # ## The paper's experiment, in one picture
 #
@@ -190,21 +190,22 @@ print("figure saved in", output)
 # %% [markdown]
 # **Notice.** `relu` cuts the component of every output that is at 0. On the left, the right class has lost its push.
 # Only the wrong output moves, down to 0, and in the lower left quadrant there is no push at all. A point on the left
-# never moves to the right again by a push of its own. `abs` cuts nothing. It mirrors the field, so that on the left
-# the right class is pushed to *minus* infinity, which is as good. The loss function is the same in all three pictures.
-# They differ in how much of its gradient at the logits gets through the activation. This is the paper's experiment.
-# Lesson 9 follows it on all digits.
+# never moves to the right again by a push of its own. `abs` cuts nothing. It mirrors the field, so that on the left the
+# right class is pushed to *minus* infinity, which is as good. The loss is the same in all three pictures. They differ
+# in how much of its gradient at the logits gets through the activation. This is the paper's experiment. Lesson 9
+# follows it on all digits.
 #
 # **In three sentences.** The push is one-hot minus softmax, and at margins up to 50 only rounding stopped it. With raw
 # pixels, the untrained network's pushes were all or nothing for 80% of the images, and with pixels from 0 to 1 for
 # none. In the plane, `relu` lost the push on each output at 72 of 144 points, and `abs` at none.
 #
-# **Exercise.** Write both ops: `python -m tinydist.exercises check log_softmax` and
-# `python -m tinydist.exercises check cross_entropy`. Then negate the three functions in `activations`, as the paper's
-# Neg does. The quadrant without a push stays where it is. Do the arrows of `relu` still lead into it?
+# **Exercise.** Write both ops: `python -m tinydist.exercises check log_softmax` and `python -m tinydist.exercises check
+# cross_entropy`. Then negate the three functions in `activations`, as the paper's Neg does. The quadrant without a push
+# stays where it is. Do the arrows of `relu` still lead into it?
 #
 # **Answer.** Yes, but from another side. With `relu`, the arrows of the upper left quadrant point down into it, as the
 # wrong output is pushed to 0. Negated, those of the lower right point left into it, as the *right* output is pushed to
 # 0. If every point follows the arrows in small steps, 72 of 144 end without a push in both cases: the 36 of the
-# quadrant itself, and the 36 of the upper left or of the lower right. With Neg, a wrong output that has a push keeps
-# it. With `abs` there is no such quadrant, negated or not.
+# quadrant itself, and the 36 of the upper left or of the lower right. The difference is what it means. With Neg, a
+# right output at 0 is at its best, and a wrong one that has a push is driven away for ever. With `abs` there is no such
+# quadrant, negated or not.

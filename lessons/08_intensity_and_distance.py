@@ -231,11 +231,10 @@ print("figure saved in", folder)
 #
 # **In three sentences.** With two classes the two readings are the same network with its outputs swapped: they answer
 # alike for all 624 images. With ten digits both networks get 90.4% right, the right output being large in `Abs2` and
-# small in `Abs2-Neg`. In `Abs2-Neg` the plane lies at the edge of its class, not through its middle.
+# small in `Abs2-Neg`. On these pixels from 0 to 1, the plane of `Abs2-Neg` lies at the edge of its class, not through
+# its middle.
 #
-# **Exercise.** The distance from a plane is 0 for far too many points. The distance from a point is 0 only at the
-# point. Write it: `python -m tinydist.exercises check weighted_distance`. Then put threes and sixes in place of zeros
-# and ones, and say beforehand where the planes will be.
+# **Exercise.** Put threes and sixes in place of zeros and ones, and say beforehand where the planes will be.
 #
 # **Answer.** As there are two classes, the planes will be where they were with zeros and ones. In the distance reading
 # the plane of each unit passes through its own class: 0.19 and 0.18 from its mean, 1.96 and 1.97 from the mean of the

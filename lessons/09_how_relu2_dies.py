@@ -3,8 +3,8 @@
 #
 # **Time.** About 25 minutes, without the exercise. **Before it:** lessons 6 and 8.
 #
-# After this lesson you can explain why the outputs of ReLU2 go silent within a few steps, why those of Abs2 cannot, and
-# how much of it is ReLU2's own fault.
+# After this lesson you can explain why the outputs of ReLU2 die within a few steps on raw pixels, why those of Abs2
+# cannot, and what Neg changes.
 #
 # ReLU2 ends in a ReLU: an output is either on (positive) or off (exactly 0). In the paper, 20 runs of it reach 47% on
 # average where the other five without OffsetL2 reach 90 to 96%, because most of its outputs die, it says.
@@ -89,8 +89,9 @@ figure.savefig(output / "09_pushes_on_digits.png", dpi=120)
 #
 # ## All digits, step by step
 #
-# Now sum over all images. The loss is balanced: for each image the gradients of the outputs add up to 0 (lesson
-# 6). So as much is asked up as down.
+# An output that is off for every image is *dead*, an image on which all outputs are off is *silent*. Now sum over all
+# images. The loss is balanced: for each image the gradients of the outputs add up to 0 (lesson 6). So as much is asked
+# up as down.
 #
 # **Predict first.** How many steps until most images switch on no output at all?
 
@@ -144,14 +145,13 @@ for step, t in enumerate(relu2[:9]):
 # %% [markdown]
 # **Notice.** For three steps nearly everything that is asked down is passed on. Of what is asked up, about half is at
 # first, and then less, because more outputs are off. So the outputs sink. After four steps nearly every image is silent
-# (98%). All its outputs are 0 then, so the softmax asks nine of them to fall by a tenth each and one to rise, its
-# loss is ln 10 = 2.30, and *nothing* it asks for is passed on, up or down. The loss is much lower than at the start,
-# but next to nothing is learned from here on.
+# (98%). All its outputs are 0 then, so the softmax asks nine of them to fall by a tenth each and one to rise, its loss
+# is ln 10 = 2.30, and *nothing* it asks for is passed on, up or down. Next to nothing is learned from here on.
 #
 # Why do the outputs sink for all images together? Because hidden activations are never negative. A step that lowers
 # output c for an image with activations h subtracts a multiple of h from row c of the last weights. So it lowers output
-# c for any other image h' by a multiple of h · h', which is never negative. (So images fall silent together. Whether an
-# output dies, being off for *every* image, depends on how far the step goes: lesson 15.)
+# c for any other image h' by a multiple of h · h', which is never negative. (Whether an output dies depends on how far
+# the step goes: lesson 15.)
 
 # %%
 trace = td.trace.record_model(td.build_model("ReLU2"), images, labels)
@@ -167,8 +167,8 @@ print(
 # ## The same with Neg, and with Abs
 #
 # **Predict first.** In ReLU2-Neg the logit is the output negated, so the winner is the *smallest* output and the right
-# class is asked to go down to 0. In Abs2 the gradient is flipped for negative numbers, but never cut. Which of
-# them will have silent images?
+# class is asked to go down to 0. In Abs2 the gradient is flipped for negative numbers, but never cut. Which of them
+# will have silent images?
 
 # %%
 models = {"ReLU2": relu2, "ReLU2-Neg": watch("ReLU2-Neg"), "Abs2": watch("Abs2")}
@@ -214,11 +214,12 @@ figure.savefig(output / "09_how_relu2_dies.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
-# **Notice.** Abs2 passes everything on, always, as the figure shows. Its outputs cannot die, and it learns. ReLU2-Neg
-# passes little on too, but its zeros have another meaning. With Neg, 0 is what the *right* class should give. An image
-# pushes the output of its own class down to 0. It asks the others to rise. Those that are at 0 already do not get the
-# request, so it learns slowly: its loss is 1.97 after 30 steps. But its zeros are useful answers, hardly any image is
-# silent, and no output dies. For ReLU2 a zero is the *wrong* answer for the right class, and it passes no gradient on.
+# **Notice.** Abs2 passes everything on, as the figure shows: what little is passed in the end is all that its loss
+# still asks for. Its outputs cannot die, and it learns. ReLU2-Neg passes little on too, but its zeros have another
+# meaning. With Neg, 0 is what the *right* class should give. An image pushes the output of its own class down to 0. It
+# asks the others to rise. Those that are at 0 already do not get the request, so it learns slowly: its loss is 1.97
+# after 30 steps. But its zeros are useful answers, hardly any image is silent, and no output dies. For ReLU2 a zero is
+# the *wrong* answer for the right class, and it passes no gradient on.
 #
 # ## Is it the ReLU, or the step?
 #
@@ -248,15 +249,14 @@ print(
 # **Notice.** No output dies, and ReLU2 learns. With small logits the softmax spreads its requests: each of the nine
 # wrong classes is asked a little down, the right one firmly up. No step is large enough to carry an output across 0 for
 # every image at once. So *ReLU2 died where certain, wrong logits met large steps.* Which of the two it takes, lesson 15
-# will say. A ReLU output *can* learn intensity.
+# asks. A ReLU output *can* learn intensity.
 #
-# The paper says that its images were normalised, but its program used raw pixels. (One seed and 1,000 images show a
-# mechanism, but judge no claim. Lesson 14 takes more seeds. It finds a milder form of the same death where the input is
-# normalised and the steps are large.)
+# The paper says that its images were normalised, but its program used raw pixels. (One seed and 1,000 images judge no
+# claim: lesson 14 takes more.)
 #
 # **In three sentences.** On raw pixels ReLU2 passes on what asks its outputs to fall, but less and less of what asks
-# them to rise, and after four steps 98% of the images are silent. Abs2 passes everything on and learns. With pixels
-# from 0 to 1, ReLU2 learns too, and no output dies.
+# them to rise, and after four steps 98% of the images are silent. With Neg, 0 is the right class's best answer: no
+# output dies, but learning is slow. With pixels from 0 to 1, ReLU2 learns too, and no output dies.
 #
 # **Exercise.** Give ReLU2 a way out on raw pixels: in `watch`, try a learning rate of 0.00001, then a bias in the last
 # layer (`ReLU2-Bias`). Which of them keeps the outputs alive, and can you say why from the tally? To write the test for

@@ -64,12 +64,12 @@ try:
         origin = td.Tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
         td.apply(naive_distance, origin).sum().backward()
 except td.errors.NotFiniteError as problem:
-    print(textwrap.fill(str(problem).splitlines()[0], 90))
+    print(textwrap.fill(str(problem).partition(" The op was")[0], 90))
 
 # %% [markdown]
 # **Notice.** The rule gives a NaN. A step carries it to the hidden units, and with the second step every weight is NaN.
 # (The optimisers of this library refuse such a step.) The library's own rule gives 0 there, the last line of the first
-# output. Zero is a subgradient: all directions away from the prototype are equally good, so none is preferred.
+# output. Zero is a fair choice (a subgradient, lesson 5): all directions away from the prototype are equally good.
 #
 # ## Three kinds of zero
 #
@@ -232,10 +232,9 @@ for name, model in trained.items():
 #
 # **In three sentences.** The gradient of a distance keeps its length at any distance, and no image was near the
 # singular point. On raw pixels the gradients of the ten classes cancel to a thousandth at first. There the trained
-# layer decides by its scales alpha, not by its prototypes, with Neg and without.
+# layer decides by its scales alpha, not by its prototypes, while on pixels up to 1 it is the other way round.
 #
-# **Exercise.** Work out seven gradients of ReLU2, Abs2 and OffsetL2 by hand. Then write the op with its three gradient
-# rules, and the layer:
+# **Exercise.** Work out seven gradients by hand. Then write the op with its three gradient rules, and the layer:
 #
 #     python -m tinydist.exercises check predict_the_gradient
 #     python -m tinydist.exercises check weighted_distance

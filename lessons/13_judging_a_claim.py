@@ -27,6 +27,9 @@ from tinydist.analysis.statistics import cohens_d, summarize, welch_p
 # The paper reports, over 20 runs each, ReLU with 95.64 ± 0.19 % and Abs with 95.26 ± 0.19 %. It also reports that
 # "paired t-tests" find no significant difference: t(38) = 1.14, p = 0.26.
 #
+# Here t is the difference of the means over its standard error, its typical size by chance; p is the probability of so
+# large a t if the models did not differ.
+#
 # **Predict first.** The means are two standard deviations apart, with 20 runs on each side. Do these numbers agree with
 # p = 0.26? And how many degrees of freedom has a paired test of 20 pairs?
 
@@ -42,13 +45,11 @@ print(
 # %% [markdown]
 # **Notice.** The difference is over six times its standard error. The published means and deviations contradict the
 # published t, and nothing in the paper says which of them is wrong. The test was not paired either: 20 pairs leave 19
-# degrees of freedom, and 38 belong to two separate samples of 20. Recomputing takes one line. Do it before you build on
-# a p-value.
+# degrees of freedom, and 38 belong to two separate samples of 20.
 #
 # How *large* is the difference? p does not say, because it shrinks merely when the number of runs grows. **Cohen's d**
 # does: the difference of the means over the pooled standard deviation. Here d = 0.38 / 0.19 = 2: two bell curves that
-# overlap by a third. And 0.38 points may still be too small to matter. That is a third question, and it has a test of
-# its own.
+# overlap by a third. Whether 0.38 points matter is a third question, with a test of its own.
 #
 # ## "Not significant" is not "equal"
 #
@@ -115,8 +116,8 @@ print(
 # ## Seven pairs, three runs, and eight
 #
 # Now for this project's own quick run, from `data/results/quick`: raw pixels, 1,000 images, 350 epochs, eight seeds.
-# **This is a reduced protocol**, not the paper's. Welch's test does not assume equal spreads. Here that matters:
-# ReLU2's runs differ by tens of points, ReLU's by two.
+# **This is a reduced protocol**, not the paper's. Welch's test allows unequal spreads, which matters here: ReLU2's runs
+# differ by tens of points, ReLU's by two.
 #
 # **Predict first.** Which of these pairs will the first three seeds show to be different, which to be equal, and which
 # stay open? What will all eight add?
@@ -200,8 +201,7 @@ print("ReLU2-Neg, run by run:", *quick["ReLU2-Neg"])
 # Of ReLU2-Neg the eight runs show more. Seven are at 70 to 74%, one is at 43%. That one run pulls the mean down and
 # widens the spread so much that Welch's test sees nothing: p = 0.06. The permutation test gives 0.0002, as every run of
 # ReLU is above every run of ReLU2-Neg. Two questions, two answers: are the means different, and do the labels matter?
-# Look at the runs before you believe either. Among the first three seeds the odd one does not occur: three runs do not
-# show what happens in one of eight.
+# Among the first three seeds the odd one does not occur: three runs do not show what happens in one of eight.
 #
 # The figure has a 90% interval for each difference. If it lies inside the band, both one-sided tests have p < 0.05,
 # before Holm's correction.
@@ -238,6 +238,8 @@ figure.savefig(output / "13_judging_a_claim.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
+# Lesson 14 asks whether the claims hold with another input.
+#
 # **In three sentences.** The published means and deviations give t = 6.32, where the paper has 1.14. Among ten equal
 # models at least one p was below 0.05 in 63% of the studies, and in 3% after Holm's correction. Eight runs showed what
 # three could not: two equalities within a point, and one bad run of ReLU2-Neg.

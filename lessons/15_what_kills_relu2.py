@@ -229,8 +229,8 @@ print(f"saved {path}")
 # start, and ReLU2 learns on raw pixels at the paper's learning rate.
 #
 # **In three sentences.** On raw pixels eight or nine outputs of ReLU2 died, while on pixels from 0 to 1 it learned as
-# well as ReLU. With a tenth of the step none died, but ReLU2 stayed at 24 to 28%, with most images silent. At a
-# learning rate of 1, outputs that had died came back.
+# well as ReLU. With a tenth of the step none died, but ReLU2 stayed at 24 to 28%, with most images silent. So
+# outputs die by start and step, not by the task alone.
 #
 # **Exercise.** Write κ yourself:
 #

@@ -19,6 +19,8 @@ LESSONS = {
     int(path.name[:2]): path for path in sorted(Path(__file__).parent.glob("[0-9]*.py"))
 }
 WIDTH = 88
+GLUE = "\N{NO-BREAK SPACE}"
+"""What stands for a blank that no line may end at."""
 AS_IT_IS = re.compile(r"[#$|]|    |- ")
 """How a paragraph begins whose lines are not wrapped: a title, a formula, a table, a command or a list."""
 
@@ -43,13 +45,15 @@ def cells(lesson: Path) -> Iterator[tuple[bool, str]]:
 
 def wrapped(text: str) -> str:
     """Return Markdown with its paragraphs wrapped to half a screen."""
-    paragraphs = text.strip().split("\n\n")
+    # a command stays on one line, to be copied
+    glued = re.sub("`[^`]+`", lambda code: re.sub(r"\s", GLUE, code.group()), text)
+    paragraphs = glued.strip().split("\n\n")
     return "\n\n".join(
         part
         if AS_IT_IS.match(part)
-        else textwrap.fill(part, WIDTH, break_on_hyphens=False)
+        else textwrap.fill(part, WIDTH, break_on_hyphens=False, break_long_words=False)
         for part in paragraphs
-    )
+    ).replace(GLUE, " ")
 
 
 def wait(what: str) -> None:

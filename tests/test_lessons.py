@@ -123,6 +123,9 @@ def test_a_lesson_becomes_a_valid_notebook_with_the_same_code(lesson):
     assert "plt.show" not in written
 
 
+READ = runpy.run_path(str(LESSONS[0].parent / "read.py"))
+
+
 def read_in_the_terminal(tmp_path, *arguments, answers="\n" * 20):
     environment = os.environ | {"MPLBACKEND": "agg", "TINYDIST_FAST": "1", "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, str(LESSONS[0].parent / "read.py"), *arguments]
@@ -135,13 +138,29 @@ def test_a_lesson_read_in_the_terminal_waits_for_each_prediction_and_shows_text_
     text = "\n".join(cells(LESSONS[1], "markdown"))
     assert ended.stdout.count("[Enter shows what comes out]") == text.count("**Predict first.**")
     assert ended.stdout.count("[Enter shows an answer]") == 1
-    parts = ("# 1. A gradient", "**Predict first.**", "[Enter shows what", "backward says", "**Notice.**", "**Answer.**")
+    parts = (
+        "# 1. A gradient",
+        "**Predict first.**",
+        "[Enter shows what",
+        "backward says",
+        "**Notice.**",
+        "**Answer.**",
+    )
     places = [ended.stdout.find(part) for part in parts]
     assert -1 not in places, places
     assert places == sorted(places)
     assert max(len(line) for line in ended.stdout.splitlines() if not line.startswith("|")) <= 100
     assert "[Enter" not in read_in_the_terminal(tmp_path, "1").stdout
     assert read_in_the_terminal(tmp_path, "1", "--pause", answers="").stdout == ended.stdout  # nobody is there
+
+
+@every_lesson
+def test_a_command_in_a_lesson_read_in_the_terminal_is_on_one_line(lesson):
+    shown = "\n".join(map(READ["wrapped"], cells(lesson, "markdown")))
+    commands = re.findall(r"`[^`]*`", shown.replace("```", ""))
+    assert commands
+    assert not [command for command in commands if "\n" in command]
+    assert READ["GLUE"] not in shown
 
 
 @pytest.mark.parametrize("wrong", [["42"], ["nine"], ["-1"], ["1", "2"], []])

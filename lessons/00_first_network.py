@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 0. Ten minutes: train a network, look at it, break it
+# # 0. A first network: train it, look at it, break it
 #
 # **Time.** About 20 minutes, without the exercise. **Before it:** nothing.
 #
@@ -170,13 +170,13 @@ axes[1].legend(fontsize=8)
 axes[1].grid(alpha=0.3)
 output = Path("results/lessons")
 output.mkdir(parents=True, exist_ok=True)
-figure.savefig(output / "00_ten_minutes.png", dpi=120)
+figure.savefig(output / "00_first_network.png", dpi=120)
 print("figure saved in", output)
 
 # %% [markdown]
 # **Notice.** With the small learning rate nothing has moved yet: 100 epochs are too few. With the large one the network
 # is thrown about, and ends hardly better than guessing. (In one or two of the three runs all ten outputs end at 0. How
-# many you see depends on how your processor rounds.) Both have a loss of 2.2 to 2.3, that of a network that knows
+# many you see depends on how your processor rounds.) Both have a loss of about 2.3, that of a network that knows
 # nothing. The curves tell them apart: one is flat from the beginning, the other jumps first.
 #
 # The last two rows are the subject of this course. The same pixels, the same learning rate, the same seeds. Without the
@@ -186,7 +186,7 @@ print("figure saved in", output)
 # one.
 #
 # **In three sentences.** Training took the network from 5.5% of the test images to 85.6%. A learning rate far too
-# small or too large left it near guessing, with a loss of 2.2 to 2.3. With raw pixels and a second ReLU it got 10 to
+# small or too large left it near guessing, with a loss of about 2.3. With raw pixels and a second ReLU it got 10 to
 # 21%, and eight or nine of the ten outputs were 0 for every training image.
 #
 # **Exercise.** Change the seed of the first network, then the number of its units between the two linear layers, the
