@@ -231,8 +231,8 @@ print("figure saved in", folder)
 #
 # **In three sentences.** With two classes the two readings are the same network with its outputs swapped: they answer
 # alike for all 624 images. With ten digits both networks get 90.4% right, the right output being large in `Abs2` and
-# small in `Abs2-Neg`. On these pixels from 0 to 1, the plane of `Abs2-Neg` lies at the edge of its class, not through
-# its middle.
+# small in `Abs2-Neg`. On these small pixels the plane of `Abs2-Neg` lies at the edge of its class, not through its
+# middle.
 #
 # **Exercise.** Put threes and sixes in place of zeros and ones, and say beforehand where the planes will be.
 #

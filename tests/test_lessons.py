@@ -150,7 +150,6 @@ def test_a_lesson_read_in_the_terminal_waits_for_each_prediction_and_shows_text_
     assert -1 not in places, places
     assert places == sorted(places)
     assert max(len(line) for line in ended.stdout.splitlines() if not line.startswith("|")) <= 100
-    assert "[Enter" not in read_in_the_terminal(tmp_path, "1").stdout
     assert read_in_the_terminal(tmp_path, "1", "--pause", answers="").stdout == ended.stdout  # nobody is there
 
 
@@ -164,11 +163,20 @@ def test_a_command_in_a_lesson_read_in_the_terminal_is_on_one_line(lesson):
 
 
 @pytest.mark.parametrize("wrong", [["42"], ["nine"], ["-1"], ["1", "2"], []])
-def test_reading_a_lesson_that_is_not_there_says_which_are(wrong, tmp_path):
-    ended = read_in_the_terminal(tmp_path, *wrong)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: ")
-    assert ended.stderr.endswith("see python lessons/read.py --help\n")
+def test_reading_a_lesson_that_is_not_there_says_which_are(wrong, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        READ["main"](wrong)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert shown.err.endswith("see python lessons/read.py --help\n")
+
+
+def test_a_lesson_read_in_the_terminal_without_pause_does_not_wait(tmp_path, capsys):
+    short = tmp_path / "01_short.py"
+    short.write_text("# %% [markdown]\n# # 1. Short\n#\n# **Predict first.** What?\n\n# %%\nprint(6 * 7)\n")
+    READ["read"](short, pause=False)
+    assert capsys.readouterr().out == "# 1. Short\n\n**Predict first.** What?\n\n42\n\n"
 
 
 @every_lesson

@@ -496,13 +496,13 @@ def sentences():
     held, fell, open_, untested = (WORDS[counts[result]] for result in results)
     assert held == "seven"  # the sentences after "Held", and the list on the page
     yield README, f"**Held**, {held} of {WORDS[counts.total()]} claims"
-    yield README, f"**Did not hold**, {fell}: OffsetL2 does not decide by its prototypes"
+    yield README, f"**Did not hold**, {fell}: that OffsetL2 decides by its prototypes"
     lost = max(
         outcome.mean - summarize(outcome.exchanged_accuracy).mean
         for outcome in outcomes.values()
         if outcome.exchanged_accuracy
     )
-    yield README, f"they are worth at most {lost:.1f} points"
+    yield README, f"exchanging them between classes costs at most {lost:.1f} points"
     yield "results", f"no model loses more than {lost:.1f} points"
     yield README, f"**Open**, {open_}:"
     yield README, f"**Not tested**, {untested}"
