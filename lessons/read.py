@@ -21,8 +21,10 @@ LESSONS = {
 WIDTH = 88
 GLUE = "\N{NO-BREAK SPACE}"
 """What stands for a blank that no line may end at."""
-AS_IT_IS = re.compile(r"[#$|]|    |- ")
-"""How a paragraph begins whose lines are not wrapped: a title, a formula, a table, a command or a list."""
+AS_IT_IS = re.compile(r"[#$|]|    ")
+"""How a paragraph begins whose lines are not wrapped: a title, a formula, a table or a command."""
+ITEM = re.compile(r"^(?=[-*] )", re.M)
+"""Where an item of a list begins."""
 
 
 def cells(lesson: Path) -> Iterator[tuple[bool, str]]:
@@ -35,11 +37,8 @@ def cells(lesson: Path) -> Iterator[tuple[bool, str]]:
         cell = lines[start:number]
         if is_text:
             yield True, "\n".join(re.sub("^# ?", "", part) for part in cell)
-        else:
-            yield (
-                False,
-                "\n" * start + "\n".join(cell),
-            )  # so that an error names the right line
+        else:  # behind as many empty lines, so that an error names the right line
+            yield False, "\n" * start + "\n".join(cell)
         start, is_text = number + 1, line == "# %% [markdown]"
 
 
@@ -48,12 +47,17 @@ def wrapped(text: str) -> str:
     # a command stays on one line, to be copied
     glued = re.sub("`[^`]+`", lambda code: re.sub(r"\s", GLUE, code.group()), text)
     paragraphs = glued.strip().split("\n\n")
-    return "\n\n".join(
-        part
-        if AS_IT_IS.match(part)
-        else textwrap.fill(part, WIDTH, break_on_hyphens=False, break_long_words=False)
-        for part in paragraphs
-    ).replace(GLUE, " ")
+    return "\n\n".join(map(_wrapped, paragraphs)).replace(GLUE, " ")
+
+
+def _wrapped(paragraph: str) -> str:
+    if AS_IT_IS.match(paragraph):
+        return paragraph
+    fill = textwrap.TextWrapper(WIDTH, break_on_hyphens=False, break_long_words=False)
+    if ITEM.match(paragraph):
+        fill.subsequent_indent = "  "
+    items = (re.sub("[ \n]+", " ", item) for item in ITEM.split(paragraph) if item)
+    return "\n".join(map(fill.fill, items))
 
 
 def wait(what: str) -> None:

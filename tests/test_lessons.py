@@ -172,6 +172,16 @@ def test_reading_a_lesson_that_is_not_there_says_which_are(wrong, capsys):
     assert shown.err.endswith("see python lessons/read.py --help\n")
 
 
+@every_lesson
+def test_a_list_in_a_lesson_read_in_the_terminal_keeps_its_items_apart_and_no_text_is_lost(lesson):
+    for text in cells(lesson, "markdown"):
+        shown = READ["wrapped"](text)
+        items = [re.findall(r"^[-*] .{9}", each, flags=re.MULTILINE) for each in (text, shown)]
+        assert items[0] == items[1]
+        assert shown.split() == text.split()
+        assert not re.search(r"^[-* ] .*\w  ", shown, flags=re.MULTILINE)
+
+
 def test_a_lesson_read_in_the_terminal_without_pause_does_not_wait(tmp_path, capsys):
     short = tmp_path / "01_short.py"
     short.write_text("# %% [markdown]\n# # 1. Short\n#\n# **Predict first.** What?\n\n# %%\nprint(6 * 7)\n")

@@ -73,8 +73,8 @@ pixels = rng.integers(0, 2, (200, 300)).astype(np.uint8) * rng.integers(0, 256, 
 blocks, matrix, start = sparse.compress(pixels), random(300, 150), random(150)
 product = sparse.sparse_matmul_numba(blocks, matrix, start)
 summed = sparse.sparse_matmul_summed_numba(blocks, matrix)
+unrolled = 2 if os.environ["NUMBA_NUM_THREADS"] == "1" else 4  # steps of a loop, at the least
 for (module, name), which in PACKED.items():
-    unrolled = 2 if os.environ["NUMBA_NUM_THREADS"] == "1" else 4  # steps of the loop, at the least
     assert len(instructions(module, name, which)) >= unrolled, name
 for name in SUMS_IN_REGISTERS:
     found = instructions(rows, name, "fmadd231ps")
