@@ -265,6 +265,12 @@ def test_an_input_that_is_used_twice_has_two_arrows_apart():
     ]
 
 
+@pytest.mark.parametrize("wrong", [td.Tensor(2.0), None, "trace"])
+def test_a_graph_of_anything_but_a_trace_says_what_it_is_drawn_of(wrong):
+    with pytest.raises(TypeError, match=rf"a Trace, which trace\.record\(loss\) returns; got a {type(wrong).__name__}"):
+        figures.graph(wrong)
+
+
 def test_a_single_leaf_is_a_graph():
     (axes,) = figures.graph(td.trace.record(leaf([[1.0, 2.0]]), gradient=[[3.0, 4.0]])).axes
     assert [text.get_text() for text in axes.texts] == ["leaf\n1×2\nvalue 1 … 2\n|gradient| 5"]

@@ -137,6 +137,9 @@ def draw_graph(trace: Trace, axes: Axes) -> None:
     Args:
         trace: as :func:`tinydist.trace.record` returns it; at most some dozens of nodes make a readable picture.
         axes: where to draw.
+
+    Raises:
+        TypeError: if `trace` is something else, such as the loss itself.
     """
     rows = _rows(trace)
     widest = max(map(len, rows))
@@ -166,6 +169,8 @@ def draw_graph(trace: Trace, axes: Axes) -> None:
 
 def _rows(trace: Trace) -> list[list[Step]]:
     """Return the steps by the length of their longest way to the output, which comes first."""
+    if not isinstance(trace, Trace):
+        raise TypeError(f"a graph is drawn of a Trace, which trace.record(loss) returns; got a {type(trace).__name__}")
     depth = {trace.steps[0].name: 0}
     for step in trace.steps:
         for parent in step.inputs:
